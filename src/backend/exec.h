@@ -1,0 +1,50 @@
+/* What network code needs to run: a device, scratch memory, a flag to stop, and a tap for tests.
+ *
+ * Rule for scratch memory: free what is no longer needed on the way; on failure just return, the
+ * owner of the exec resets the scratch.  Level 1.  Thread: the one that computes. */
+#ifndef SVR_BACKEND_EXEC_H
+#define SVR_BACKEND_EXEC_H
+
+#include "backend/backend.h"
+#include "backend/scratch.h"
+#include "base/cancel.h"
+#include "base/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct svr_exec {
+    svr_backend *backend;
+    svr_scratch *scratch;
+    const svr_cancel *cancel; /* may be NULL */
+    /* optional: sees named intermediate tensors; a failure is passed on */
+    svr_status (*tap)(void *user, const char *name, const svr_tensor *value, svr_error *err);
+    void *tap_user;
+} svr_exec;
+
+/* Uninitialised tensor in scratch memory, `rank` sizes at `dims`. */
+SVR_CHECKED svr_status svr_exec_alloc(svr_exec *exec, svr_dtype dtype, int rank,
+                                      const int64_t *dims, svr_tensor *out, svr_error *err);
+
+/* Shorthand: svr_exec_alloc(exec, dtype, SVR_DIMS(t, h, w, c), &x, err) */
+#define SVR_DIMS(...)                                                                              \
+    (int) (sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[])            \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+
+/* Gives the tensor's memory back and clears the view.  Accepts an empty view. */
+void svr_exec_free(svr_exec *exec, svr_tensor *tensor);
+
+/* CANCELLED once the flag is raised, else OK. */
+SVR_CHECKED svr_status svr_exec_poll(svr_exec *exec, svr_error *err);
+
+/* Shows `value` to the tap, if there is one. */
+SVR_CHECKED svr_status svr_exec_tap(svr_exec *exec, const char *name, const svr_tensor *value,
+                                    svr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

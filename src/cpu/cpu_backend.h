@@ -1,0 +1,27 @@
+/* The CPU backend: the reference that every other backend is compared with, and the one that runs
+ * where there is no GPU.  oneDNN does convolutions and matrix products where it was found at build
+ * time, plain C the rest; all cores work.  Level 2. */
+#ifndef SVR_CPU_CPU_BACKEND_H
+#define SVR_CPU_CPU_BACKEND_H
+
+#include "backend/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Limits for tests and careful hosts; zero means no limit. */
+typedef struct svr_cpu_options {
+    uint64_t memory_limit_bytes; /* allocations beyond it fail with NO_MEM */
+    uint64_t fail_allocation;    /* the n-th allocation (from 1) fails with NO_MEM */
+    int threads;                 /* 0: all cores */
+} svr_cpu_options;
+
+/* `options` NULL: defaults.  The caller owns *out; end with svr_backend_destroy(). */
+SVR_CHECKED svr_status svr_cpu_backend_create(const svr_cpu_options *options, svr_backend **out,
+                                              svr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,82 @@
+/* The diffusion transformer: one velocity prediction.
+ *
+ * Written once against backend/ops.h.  What depends on timestep and text but not on the video (time
+ * embedding, modulation, projected text) is a svr_dit_condition, computed on the host once; what
+ * depends on the grid only (windows, rotary tables) is a svr_dit_geometry.  So emb_in and txt_in never
+ * reach the device.  The residual stream is F32 whatever the storage type.
+ * Source: spec dit.md.  Level 4.  Thread: the one that computes. */
+#ifndef SVR_DIT_DIT_H
+#define SVR_DIT_DIT_H
+
+#include "backend/exec.h"
+#include "memory/store.h"
+#include "weights/config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct svr_dit svr_dit;
+typedef struct svr_dit_condition svr_dit_condition;
+typedef struct svr_dit_geometry svr_dit_geometry;
+
+/* Store groups: 0 .. layers-1 are the blocks, then input and output projections. */
+int svr_dit_groups(const svr_dit_config *config);
+
+/* Declares the network's items in `store` (created with svr_dit_groups() groups; borrowed, must
+ * outlive *out), which the caller then loads, whole or some groups. */
+SVR_CHECKED svr_status svr_dit_create(const svr_dit_config *config, svr_store *store,
+                                      svr_dit **out, svr_error *err);
+void svr_dit_destroy(svr_dit *dit);
+
+const svr_dit_config *svr_dit_get_config(const svr_dit *dit);
+
+/* Tokens of an activation that the MLP takes at a time; 0 (default): all.  Never changes results. */
+void svr_dit_set_token_chunk(svr_dit *dit, int64_t tokens);
+
+/* Time embedding [6D] of spec dit §4, layout emb[c*6 + part*3 + kind], from emb_in's tensors. */
+SVR_CHECKED svr_status svr_dit_time_embedding(const svr_dit *dit, float timestep, float *out,
+                                              svr_error *err);
+
+/* Folded constants for a timestep (0..1000) and a prompt embedding text [text_len, txt_in].
+ * Lives in backend memory (tag STATE) until destroyed.  Errors: NO_MEM, NO_VRAM, DEVICE. */
+SVR_CHECKED svr_status svr_dit_condition_create(svr_backend *backend, const svr_dit *dit,
+                                                float timestep, const float *text, int text_len,
+                                                svr_dit_condition **out, svr_error *err);
+
+/* The same from a given embedding emb [6D] and projected text txt [text_len, D] (verification). */
+SVR_CHECKED svr_status svr_dit_condition_from(svr_backend *backend, const svr_dit *dit,
+                                              const float *emb, const float *txt, int text_len,
+                                              svr_dit_condition **out, svr_error *err);
+void svr_dit_condition_destroy(svr_dit_condition *condition);
+
+/* Tables for a latent grid of t x H x W (H, W multiples of the patch) and a text length. */
+SVR_CHECKED svr_status svr_dit_geometry_create(svr_backend *backend, const svr_dit *dit,
+                                               const int latent[3], int text_len,
+                                               svr_dit_geometry **out, svr_error *err);
+void svr_dit_geometry_destroy(svr_dit_geometry *geometry);
+
+/* What one evaluation reads and writes. */
+typedef struct svr_dit_io {
+    const svr_dit_condition *condition;
+    const svr_dit_geometry *geometry;
+    svr_tensor x_t;  /* [t,H,W,16] storage: noise at the timestep */
+    svr_tensor cond; /* [t,H,W,16] storage: condition latent; its mask channel is constant 1 */
+    svr_tensor v;    /* [t,H,W,16] storage or F32: velocity x_T - x_0 */
+} svr_dit_io;
+
+/* Taps: "patch_in", "txt_in", "block<i>.vid", "block<i>.txt", "block<i>.attn_out.vid/.txt",
+ * "block<i>.qkv.vid/.txt" after norm and rotation, "block<i>.attn.vid/.txt" before proj_out, and
+ * "out_mod".  Errors: SHAPE, CANCELLED, NO_VRAM, DEVICE. */
+SVR_CHECKED svr_status svr_dit_forward(svr_exec *exec, svr_dit *dit, const svr_dit_io *io,
+                                       svr_error *err);
+
+/* One block in place: vid [Nv,D] F32, txt [L,D] F32. */
+SVR_CHECKED svr_status svr_dit_block(svr_exec *exec, svr_dit *dit, int layer,
+                                     const svr_dit_io *io, const svr_tensor *vid,
+                                     const svr_tensor *txt, svr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

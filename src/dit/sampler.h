@@ -1,0 +1,44 @@
+/* Timesteps, Euler steps and guidance around a velocity predictor.  Source: spec pipeline §6-7.
+ * Level 4.  Thread: the one that computes. */
+#ifndef SVR_DIT_SAMPLER_H
+#define SVR_DIT_SAMPLER_H
+
+#include "backend/exec.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SVR_MAX_STEPS = 1000 };
+
+typedef struct svr_sampler_config {
+    int steps;          /* 1 for the released models */
+    double cfg_scale;   /* 1: no negative pass */
+    double cfg_rescale; /* 0: off */
+    double cfg_partial; /* guidance only while (i+1)/steps <= partial; 1: always */
+} svr_sampler_config;
+
+/* v = predictor(x_t, t); `negative` selects the negative text.
+ *   x_t, v [.., 16] like the sampler's x. */
+typedef struct svr_predictor {
+    void *user;
+    svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
+                          bool negative, const svr_tensor *v, svr_error *err);
+} svr_predictor;
+
+/* Trailing timesteps 1000 * (1 - i/steps), i = 0 .. steps-1. */
+void svr_sampler_timesteps(int steps, float *out);
+
+/* Resolution-dependent shift of a timestep, used for condition noise only; latent = t, h, w. */
+double svr_timestep_transform(double t, const int latent[3]);
+
+/* Runs all steps in place: x [.., 16] F32 or storage holds noise, then x_0.
+ * Errors: INVALID (steps out of range), the predictor's. */
+SVR_CHECKED svr_status svr_sampler_run(svr_exec *exec, const svr_sampler_config *config,
+                                       const svr_predictor *predictor, const svr_tensor *x,
+                                       svr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,79 @@
+/* The weights of one network on a device.
+ *
+ * A network declares its items, each in a group (a transformer block, an encoder, …), then loads them
+ * once.  At run time it acquires a group, uses the views, and releases it; whether the group was
+ * resident or came through a ring of slots is nobody's business above.  Today all groups are
+ * resident.  Weights are read-only and never copied back.  Level 3.  Thread: the one that computes. */
+#ifndef SVR_MEMORY_STORE_H
+#define SVR_MEMORY_STORE_H
+
+#include "backend/backend.h"
+#include "base/cancel.h"
+#include "base/tensor.h"
+#include "weights/weights.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct svr_store svr_store;
+
+/* How an item is kept. */
+typedef enum svr_store_form {
+    SVR_FORM_VECTOR, /* F32, any rank */
+    SVR_FORM_MATRIX, /* the backend's weight type for the storage type */
+    SVR_FORM_CONV    /* like MATRIX; file [K,C,kt,kh,kw] becomes [K,kt,kh,kw,C] */
+} svr_store_form;
+
+typedef struct svr_store_item {
+    const char *name; /* tensor of the checkpoint, copied; with `make` only a label */
+    svr_store_form form;
+    int group; /* 0 .. groups-1 */
+    /* optional: computes the values (shape rank, dims; FORM_CONV: in the file's order) from other
+     * tensors instead of reading tensor `name` */
+    svr_status (*make)(void *user, const svr_weights *weights, float *dst, svr_error *err);
+    void *make_user;
+    int rank; /* with make only */
+    int64_t dims[SVR_MAX_RANK];
+} svr_store_item;
+
+/* `backend` and `weights` are borrowed and must outlive the store.  Values are rounded to `storage`
+ * before they are kept in the backend's type, so all backends compute with the same weights. */
+SVR_CHECKED svr_status svr_store_create(svr_backend *backend, const svr_weights *weights,
+                                        svr_dtype storage, int groups, svr_store **out,
+                                        svr_error *err);
+
+/* Accepts NULL. */
+void svr_store_destroy(svr_store *store);
+
+/* Declares an item; its id goes to *id.  Errors: INVALID (no such tensor), NO_MEM. */
+SVR_CHECKED svr_status svr_store_add(svr_store *store, const svr_store_item *item, int *id,
+                                     svr_error *err);
+
+/* Bytes of a group on the device, known before loading. */
+uint64_t svr_store_group_bytes(const svr_store *store, int group);
+
+/* Brings groups [first, first + count) to the device; `progress` (optional) is called with bytes done
+ * and to do.  Errors: NO_MEM, NO_VRAM, CANCELLED, those of the values. */
+typedef void (*svr_store_progress)(void *user, uint64_t done_bytes, uint64_t total_bytes);
+SVR_CHECKED svr_status svr_store_load(svr_store *store, int first, int count,
+                                      const svr_cancel *cancel, svr_store_progress progress,
+                                      void *progress_user, svr_error *err);
+
+/* Makes a group usable until the matching release.  Errors: INVALID when it was not loaded. */
+SVR_CHECKED svr_status svr_store_acquire(svr_store *store, int group, svr_error *err);
+void svr_store_release(svr_store *store, int group);
+
+/* View of an item; valid between acquire and release of its group. */
+svr_tensor svr_store_tensor(const svr_store *store, int id);
+
+/* The tensors behind the store, for constants that are folded on the host. */
+const svr_weights *svr_store_weights(const svr_store *store);
+
+/* The storage type given at creation. */
+svr_dtype svr_store_storage(const svr_store *store);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

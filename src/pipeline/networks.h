@@ -1,0 +1,40 @@
+/* The three networks as the pipeline sees them: the real ones (pipeline/model.h), or stand-ins in
+ * tests and verification.  Tensors are in backend memory, outputs are given.
+ * Level 5.  Thread: the one that computes. */
+#ifndef SVR_PIPELINE_NETWORKS_H
+#define SVR_PIPELINE_NETWORKS_H
+
+#include "backend/exec.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct svr_networks {
+    void *user;
+    svr_dtype storage;   /* of activations at the seams */
+    int spatial_factor;  /* pixels per latent pixel and axis: 8 */
+    int temporal_factor; /* frames per latent frame: 4 */
+    int grid_multiple;   /* frame sizes are padded to a multiple of this: 16 */
+    int latent_channels; /* 16 */
+    bool has_negative;   /* a negative text is there: guidance is possible */
+
+    /* optional: called before the first evaluation for a latent grid t,H,W and again when it changes,
+     * outside the dry run too; makes tables */
+    svr_status (*prepare)(void *user, const int latent[3], svr_error *err);
+    /* x [T,H,W,3] storage -> latent [t,h,w,C] F32, scaled for the transformer */
+    svr_status (*encode)(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
+                         svr_error *err);
+    /* x_t, cond [t,h,w,C] F32 -> v [t,h,w,C] F32 */
+    svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *x_t,
+                          const svr_tensor *cond, float timestep, bool negative,
+                          const svr_tensor *v, svr_error *err);
+    /* latent [t,h,w,C] F32, scaled -> y [T,H,W,3] F32, model values, not clamped */
+    svr_status (*decode)(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
+                         svr_error *err);
+} svr_networks;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,39 @@
+/* Seconds per phase, frames and bytes: what the engine reports of itself.  Level 5. */
+#ifndef SVR_PIPELINE_STATS_H
+#define SVR_PIPELINE_STATS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the phases of a batch took, in nanoseconds. */
+typedef struct svr_phase_times {
+    uint64_t encode_ns; /* unpack, resize, VAE encoder */
+    uint64_t dit_ns;
+    uint64_t decode_ns;
+    uint64_t finish_ns; /* colour, alpha, pack */
+} svr_phase_times;
+
+/* Memory in bytes. */
+typedef struct svr_memory_stats {
+    uint64_t weights, state, scratch; /* live on the device, by purpose */
+    uint64_t used, peak;              /* live and highest sum on the device */
+    uint64_t planned_scratch;         /* scratch of the current plan */
+    uint64_t scratch_peak;            /* highest use of the scratch so far */
+    uint64_t device_total, device_free; /* of the whole device; 0 when unknown */
+    uint64_t host_frames;             /* integer frames held in host memory */
+} svr_memory_stats;
+
+typedef struct svr_upscaler_stats {
+    uint64_t frames_in, frames_out, batches;
+    uint64_t frames_computed; /* with padding and overlap */
+    svr_phase_times total, last; /* over all batches; of the last one */
+    svr_memory_stats memory;
+} svr_upscaler_stats;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,151 @@
+/* The public engine API: frames in, restored and upscaled frames out.
+ *
+ *     create -> configure -> push … pull … -> drain -> pull … -> destroy
+ *
+ * The upscaler computes on its own worker thread.  Frames go in and come out as integers, once each
+ * and in order; the caller keeps timestamps and the like in a queue beside it.  Frames are collected
+ * into batches of `batch_size` that the networks restore together.
+ *
+ * Threads: all functions may be called from any thread, but push, pull, drain, configure, reset and
+ * destroy from one at a time ("the caller").  svr_upscaler_cancel() and the queries may be called at
+ * any time by any thread until destroy.
+ *
+ * Errors: a failed call fills `err`.  A failure of the worker is kept, finished frames can still be
+ * pulled, then pull and push return it until svr_upscaler_reset().  Level 5. */
+#ifndef SVR_PIPELINE_UPSCALER_H
+#define SVR_PIPELINE_UPSCALER_H
+
+#include "base/dtype.h"
+#include "base/frame.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "pipeline/stats.h"
+#include "video/colour.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct svr_networks;
+typedef struct svr_upscaler svr_upscaler;
+
+typedef enum svr_backend_kind {
+    SVR_BACKEND_AUTO = 0, /* CUDA where its module and a device are found, else the CPU */
+    SVR_BACKEND_CPU,
+    SVR_BACKEND_CUDA
+} svr_backend_kind;
+
+typedef enum svr_event_kind {
+    SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are on the device */
+    SVR_EVENT_LOADED,      /* weights and constants are ready */
+    SVR_EVENT_PLANNED,     /* a new stream is configured: stats hold the plan */
+    SVR_EVENT_FRAME,       /* a frame can be pulled */
+    SVR_EVENT_BATCH,       /* a batch was computed: stats hold its times */
+    SVR_EVENT_FAILED       /* the worker failed: pull returns why */
+} svr_event_kind;
+
+/* Something happened on the worker. */
+typedef struct svr_event {
+    svr_event_kind kind;
+    uint64_t bytes_done, bytes_total; /* LOADING */
+    uint64_t batch;                   /* BATCH: its number since configure */
+    uint64_t first_frame, frames;     /* BATCH: absolute number of its first frame, true frames */
+    uint64_t computed_frames;         /* BATCH: with padding */
+    svr_upscaler_stats stats;         /* as of now */
+} svr_event;
+
+typedef struct svr_upscaler_options {
+    svr_backend_kind backend;
+    const char *model_path; /* transformer, safetensors */
+    const char *vae_path;   /* VAE, safetensors */
+    const char *text_path;  /* prompt embeddings `pos`, `neg`; NULL: those in the model file */
+    svr_dtype storage;      /* of activations; F32 (0) */
+    int threads;            /* CPU backend: 0 = all cores */
+    svr_log log;
+    /* optional: called on the worker without any lock held; must return soon and may not call the
+     * upscaler except for svr_upscaler_get_stats() and svr_upscaler_cancel() */
+    void (*event)(void *user, const svr_event *event);
+    void *event_user;
+    /* tests: used instead of model files; borrowed.  Needs SVR_BACKEND_CPU. */
+    const struct svr_networks *networks;
+} svr_upscaler_options;
+
+/* Defaults of both structs: zeroed, then what the comments say. */
+typedef struct svr_stream_config {
+    svr_video_info in, out;
+    int batch_size;       /* >= 1; frames per batch, any number; 4n+1 wastes nothing.  default 5 */
+    int temporal_overlap; /* frames shared by neighbouring batches and cross-faded; default 0 */
+    int prepend_frames;   /* mirrored frames computed in front of the first one and dropped; 0 */
+    bool uniform_batch;   /* mirror a short last batch up to batch_size */
+    uint64_t seed;        /* of the noise; default 42 */
+    uint64_t first_frame; /* absolute number of the stream's first frame: chunks of a film get the noise
+                             of the whole */
+    int steps;            /* 1..1000; default 1 */
+    double cfg_scale;     /* default 1: no negative pass */
+    double cfg_rescale;   /* default 0 */
+    svr_colour_method color_correction; /* default lab */
+    /* The reference's habits, for verification; leave zeroed. */
+    struct {
+        bool active;
+        int short_side, max_edge; /* sizes by its rule, with its second resampling */
+        bool blend_weights, exact_colour, truncate;
+    } reference;
+} svr_stream_config;
+
+/* Fills in the defaults named above. */
+void svr_upscaler_options_init(svr_upscaler_options *options);
+void svr_stream_config_init(svr_stream_config *config);
+
+/* Opens backend and model files and starts the worker, which loads the weights meanwhile.
+ * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM. */
+SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
+                                           svr_error *err);
+
+/* Cancels, waits for the worker, frees everything.  Accepts NULL. */
+void svr_upscaler_destroy(svr_upscaler *upscaler);
+
+/* Sets the stream, plans its memory and takes it, before any frame flows.  Only while nothing is held
+ * (at first, after everything was pulled behind a drain, or after a reset).  Waits for the weights.
+ * Errors: INVALID (names the option; guidance without a negative text), SHAPE (sizes below 16),
+ * NO_MEM / NO_VRAM (with the bytes needed), CANCELLED, and what loading brought up. */
+SVR_CHECKED svr_status svr_upscaler_configure(svr_upscaler *upscaler,
+                                              const svr_stream_config *config, svr_error *err);
+
+/* False while another whole batch waits behind a busy worker: pull first. */
+bool svr_upscaler_can_push(const svr_upscaler *upscaler);
+
+/* Copies a frame of the configured input.  Waits while svr_upscaler_can_push() is false.
+ * Errors: CANCELLED, a failure of the worker. */
+SVR_CHECKED svr_status svr_upscaler_push(svr_upscaler *upscaler, const svr_frame *frame,
+                                         svr_error *err);
+
+/* Copies the next finished frame to `out` (of the configured output).  *got says whether there was
+ * one.  wait: blocks until there is one, or until none can come without another push or drain.
+ * Errors: CANCELLED, a failure of the worker (after the finished frames). */
+SVR_CHECKED svr_status svr_upscaler_pull(svr_upscaler *upscaler, const svr_frame *out, bool wait,
+                                         bool *got, svr_error *err);
+
+/* Ends the sequence: what was pushed is computed and can be pulled, padded to whole batches inside.
+ * The next push begins a new sequence with frame number first_frame + frames pushed so far. */
+SVR_CHECKED svr_status svr_upscaler_drain(svr_upscaler *upscaler, svr_error *err);
+
+/* Frames pushed and not yet pulled. */
+uint64_t svr_upscaler_held(const svr_upscaler *upscaler);
+
+/* Any thread: makes every waiting and following call return CANCELLED and stops the computation within
+ * 100 ms of work, until svr_upscaler_reset(). */
+void svr_upscaler_cancel(svr_upscaler *upscaler);
+
+/* Waits until the worker is idle, drops all frames, forgets a failure and a cancel; the configured
+ * stream stays and starts over at first_frame. */
+void svr_upscaler_reset(svr_upscaler *upscaler);
+
+void svr_upscaler_get_stats(const svr_upscaler *upscaler, svr_upscaler_stats *out);
+
+/* "cpu" or "cuda". */
+const char *svr_upscaler_backend_name(const svr_upscaler *upscaler);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* Colour correction: gives decoded frames the tone of their source.  Source: spec pipeline §11.
+ * Level 2.  Thread: the one that computes. */
+#ifndef SVR_VIDEO_COLOUR_H
+#define SVR_VIDEO_COLOUR_H
+
+#include "backend/exec.h"
+#include "backend/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum svr_colour_method {
+    SVR_COLOUR_LAB = 0, /* wavelet, then Lab distributions; the default */
+    SVR_COLOUR_WAVELET,
+    SVR_COLOUR_WAVELET_ADAPTIVE,
+    SVR_COLOUR_HSV,
+    SVR_COLOUR_ADAIN,
+    SVR_COLOUR_NONE,
+    SVR_COLOUR_COUNT
+} svr_colour_method;
+
+/* "lab", "wavelet", "wavelet-adaptive", "hsv", "adain", "none". */
+const char *svr_colour_method_name(svr_colour_method method);
+
+/* Supplies reference frame `frame` of the slice: style [1,H,W,3] F32 model values. */
+typedef struct svr_colour_style {
+    void *user;
+    svr_status (*frame)(void *user, svr_exec *exec, int frame, const svr_tensor *style,
+                        svr_error *err);
+} svr_colour_style;
+
+/* Corrects a slice in place: content [T,H,W,3] F32 model values.  `exact` (verification) matches
+ * ranks by sorting; else lab goes through histograms of 1024 bins, frame by frame, so the references
+ * are never held together.  Statistics of lab, hsv and wavelet-adaptive span the slice. */
+SVR_CHECKED svr_status svr_colour_correct(svr_exec *exec, svr_colour_method method, bool exact,
+                                          const svr_colour_style *style,
+                                          const svr_tensor *content, svr_error *err);
+
+/* The low band of the wavelet method: five dilated binomial passes.   x, y [T,H,W,3] F32. */
+SVR_CHECKED svr_status svr_colour_low_band(svr_exec *exec, const svr_tensor *x,
+                                           const svr_tensor *y, svr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
