@@ -1,7 +1,7 @@
 /* A device as the engine sees it: memory, copies, and one table of ops.
  *
- * Implemented by src/cpu, by cuda/ and by the counting backend of the planner.  A backend belongs to
- * one thread at a time.  Level 1. */
+ * Implemented by src/cpu, by cuda/ and by the counting backend of the planner.  A backend belongs
+ * to one thread at a time, but any thread may call svr_backend_memory() meanwhile.  Level 1. */
 #ifndef SVR_BACKEND_BACKEND_H
 #define SVR_BACKEND_BACKEND_H
 
@@ -31,7 +31,7 @@ typedef enum svr_memory_tag {
 typedef struct svr_memory_use {
     uint64_t live[SVR_MEM_TAG_COUNT];
     uint64_t live_total, peak_total;
-    uint64_t allocations; /* successful calls of svr_backend_alloc() so far */
+    uint64_t allocations;               /* successful calls of svr_backend_alloc() so far */
     uint64_t device_total, device_free; /* of the whole device, 0 when unknown */
 } svr_memory_use;
 
@@ -39,7 +39,7 @@ typedef struct svr_memory_use {
  * dereferenced by the host. */
 typedef struct svr_backend_vtable {
     void (*destroy)(svr_backend *backend);
-    /* 64-byte aligned; NO_MEM or NO_VRAM */
+    /* 256-byte aligned; NO_MEM or NO_VRAM */
     svr_status (*alloc)(svr_backend *backend, size_t bytes, void **out, svr_error *err);
     void (*free)(svr_backend *backend, void *address);
     /* Host to device and back; return when the host memory may be reused. */
@@ -59,7 +59,7 @@ typedef struct svr_backend_vtable {
 struct svr_backend {
     const svr_backend_vtable *vtable;
     const struct svr_ops *ops;
-    const char *name; /* "cpu", "cuda", "counting" */
+    const char *name;   /* "cpu", "cuda", "counting" */
     svr_memory_use use; /* kept by svr_backend_alloc() and svr_backend_free() */
 };
 
@@ -83,8 +83,8 @@ SVR_CHECKED svr_status svr_backend_synchronize(svr_backend *backend, svr_error *
 svr_memory_use svr_backend_memory(svr_backend *backend);
 
 /* The planner's device: hands out addresses that nobody may touch, runs no op, and asks `inner` for
- * workspace sizes and types, so that what is counted is what `inner` will need.  `inner` is borrowed
- * and must outlive it.  NULL when there is no memory. */
+ * workspace sizes and types, so that what is counted is what `inner` will need.  `inner` is
+ * borrowed and must outlive it.  NULL when there is no memory. */
 svr_backend *svr_counting_backend_create(svr_backend *inner);
 
 #ifdef __cplusplus

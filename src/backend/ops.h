@@ -108,9 +108,10 @@ typedef struct svr_rms_norm_args {
     float eps;
 } svr_rms_norm_args;
 
-/* Neighbouring latent pixels to tokens: token (ti*h + hi)*w + wi, feature (r*P + c)*(Ca+Cb) + channel
- * with a's channels first.   a [t,P*h,P*w,Ca], b [t,P*h,P*w,Cb] optional, storage;
- * y [t*h*w, P*P*(Ca+Cb)] storage.   Source: spec dit §2. */
+/* Neighbouring latent pixels to tokens: token (ti*h + hi)*w + wi, feature (r*P + c)*(Ca+Cb) + k
+ * for channel k, a's channels first.
+ *   a [t,P*h,P*w,Ca], b [t,P*h,P*w,Cb] optional, storage
+ *   y [t*h*w, P*P*(Ca+Cb)] storage.   Source: spec dit §2. */
 typedef struct svr_patchify_args {
     svr_tensor a, b, y;
     int patch; /* P */
@@ -133,9 +134,9 @@ typedef struct svr_qk_norm_rope_args {
 } svr_qk_norm_rope_args;
 
 /* Attention in windows that share the text.  Window i holds video tokens
- * order[offsets[i] .. offsets[i+1]); its sequence is those, then all text tokens; queries are all of
- * it; full softmax, scale 1/sqrt(hd).  Video results go to their token's row, text results are the
- * plain mean over windows, summed in window order.
+ * order[offsets[i] .. offsets[i+1]); its sequence is those, then all text tokens; queries are all
+ * of it; full softmax, scale 1/sqrt(hd).  Video results go to their token's row, text results are
+ * the plain mean over windows, summed in window order.
  *   vid [Nv,3,heads,hd], txt [L,3,heads,hd] storage
  *   order [Nv] I32   offsets [nW+1] I32 on the device, host_offsets the same on the host
  *   out_vid [Nv,heads*hd] storage   out_txt [L,heads*hd] storage, optional (not needed: skipped).
@@ -176,7 +177,8 @@ typedef struct svr_unpack_args {
 } svr_unpack_args;
 
 /* Model R'G'B' (and unit alpha) to the integers of one frame: clamp, (x+1)/2, matrix, chroma
- * averaged at its siting, round half to even.  Alpha absent: opaque.   rgb [H,W,3] F32, alpha [H,W] F32.
+ * averaged at its siting, round half to even.  Alpha absent: opaque.
+ *   rgb [H,W,3] F32   alpha [H,W] F32 optional
  * truncate: drop the fraction instead of rounding (the reference's habit, for verification). */
 typedef struct svr_pack_args {
     svr_video_info info;
@@ -227,8 +229,8 @@ typedef struct svr_lab_args {
     svr_tensor x, y;
 } svr_lab_args;
 
-/* Counts in counts[c][bin] the elements of channel c of x, bin = trunc((x - lo) / (hi - lo) * bins) with
- * x outside [lo, hi] left out and hi in the last bin.
+/* Counts in counts[c][bin] the elements of channel c of x, bin = trunc((x - lo) / (hi - lo) * bins)
+ * with x outside [lo, hi] left out and hi in the last bin.
  *   x [T,H,W,3] F32   counts [3, bins] I32; accumulate: adds to what is there, else starts at 0. */
 typedef struct svr_histogram_args {
     svr_tensor x, counts;
@@ -238,6 +240,7 @@ typedef struct svr_histogram_args {
 
 /* y = keep[c] * x + (1 - keep[c]) * matched(x): channel c of x goes through its own cumulative
  * histogram into the inverse of the reference's, linear inside the bins.
+ * A share that falls on a gap of the reference belongs to the values above the gap.
  *   x, y [T,H,W,3] F32, y may be x   counts, ref_counts [3, bins] I32 (each non-empty).
  * Source: oracle match_hist. */
 typedef struct svr_match_histogram_args {
@@ -245,8 +248,9 @@ typedef struct svr_match_histogram_args {
     float keep[3], lo[3], hi[3];
 } svr_match_histogram_args;
 
-/* The same with exact ranks: k-th smallest takes k-th smallest over all frames together, stable ties.
- * For verification.   x, ref, y [T,H,W,3] F32; y may be x.   Source: spec pipeline §11 rank match. */
+/* The same with exact ranks: k-th smallest takes k-th smallest over all frames together, stable
+ * ties.  For verification.
+ *   x, ref, y [T,H,W,3] F32; y may be x.   Source: spec pipeline §11 rank match. */
 typedef struct svr_match_ranks_args {
     svr_tensor x, ref, y;
     float keep[3];
@@ -266,9 +270,10 @@ typedef struct svr_saturation_mix_args {
 } svr_saturation_mix_args;
 
 /* Edge guidance of an upscaled alpha plane by the decoded picture; mask_like selects the sharp form
- * for alpha that is nearly all 0 or 1; negative_rgb says that the batch's rgb has values below 0, so
- * it is rescaled to unit first.   alpha [T,H,W], y [T,H,W] F32 unit; rgb [T,H,W,3] F32.
- * edges [T,H,W] F32 optional output of the edge map (mask_like only).  Source: spec pipeline §12. */
+ * for alpha that is nearly all 0 or 1; negative_rgb says that the batch's rgb has values below 0,
+ * so it is rescaled to unit first.   alpha [T,H,W], y [T,H,W] F32 unit; rgb [T,H,W,3] F32.
+ *   edges [T,H,W] F32 optional output: the edge map (mask_like only).
+ * Source: spec pipeline §12. */
 typedef struct svr_alpha_guide_args {
     svr_tensor alpha, rgb, y, edges;
     bool mask_like, negative_rgb;

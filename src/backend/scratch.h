@@ -19,8 +19,10 @@ typedef struct svr_scratch svr_scratch;
 
 enum { SVR_SCRATCH_ALIGN = 256 };
 
-/* Ranges of [base, base + capacity); `base` is borrowed.  For counting: any non-NULL `base` and
- * capacity SIZE_MAX/2.  NULL when there is no memory. */
+/* Ranges of [base, base + capacity); `base` is borrowed and SVR_SCRATCH_ALIGN-aligned, as
+ * svr_backend_alloc() gives it.  For counting: a small aligned `base` such as SVR_SCRATCH_ALIGN
+ * (the counting backend's own addresses are high) and capacity SIZE_MAX/2.  NULL when there is no
+ * memory. */
 svr_scratch *svr_scratch_create(void *base, size_t capacity);
 void svr_scratch_destroy(svr_scratch *scratch);
 

@@ -40,12 +40,9 @@ void svr_arena_destroy(svr_arena *arena)
 
 static chunk *add_chunk(svr_arena *arena, size_t bytes)
 {
-    size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES, total;
-    chunk *c;
+    size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+    chunk *c = calloc(1, size + header_bytes());
 
-    if (!svr_add_size(size, header_bytes(), &total))
-        return NULL;
-    c = calloc(1, total);
     if (!c)
         return NULL;
     c->size = size;
@@ -60,7 +57,7 @@ void *svr_arena_alloc(svr_arena *arena, size_t count, size_t size)
     chunk *c = arena->head;
     char *p;
 
-    if (!svr_mul_size(count, size, &bytes) || bytes > SIZE_MAX - ALIGN_BYTES)
+    if (!svr_mul_size(count, size, &bytes) || bytes > PTRDIFF_MAX - CHUNK_BYTES)
         return NULL;
     bytes = svr_align_up(bytes ? bytes : 1, ALIGN_BYTES);
     if (!c || c->size - c->used < bytes)

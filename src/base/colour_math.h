@@ -1,5 +1,6 @@
 /* Scalar colour maths shared by backends and tests: sRGB, Lab, HSV.  Source: spec pipeline §11.
- * Level 0.  Thread: any (pure functions).  SVR_HD marks functions that CUDA compiles for both sides. */
+ * SVR_HD marks functions that CUDA compiles for both sides.
+ * Level 0.  Thread: any (pure functions). */
 #ifndef SVR_BASE_COLOUR_MATH_H
 #define SVR_BASE_COLOUR_MATH_H
 
@@ -57,8 +58,8 @@ SVR_HD void svr_unit_from_lab(const float lab[3], float rgb[3])
     float xyz[3], linear[3];
 
     for (int i = 0; i < 3; i++)
-        xyz[i] = white[i] * (f[i] > 6.0f / 29.0f ? f[i] * f[i] * f[i]
-                                                 : (116.0f * f[i] - 16.0f) / kappa);
+        xyz[i] =
+            white[i] * (f[i] > 6.0f / 29.0f ? f[i] * f[i] * f[i] : (116.0f * f[i] - 16.0f) / kappa);
     linear[0] = 3.2404542f * xyz[0] - 1.5371385f * xyz[1] - 0.4985314f * xyz[2];
     linear[1] = -0.9692660f * xyz[0] + 1.8760108f * xyz[1] + 0.0415560f * xyz[2];
     linear[2] = 0.0556434f * xyz[0] - 0.2040259f * xyz[1] + 1.0572252f * xyz[2];

@@ -42,7 +42,8 @@ uint16_t svr_f32_to_bf16(float f);
 /* OCP e4m3 (fn: no infinities, 0x7f and 0xff are NaN) to binary32. */
 float svr_f8_e4m3_to_f32(uint8_t b);
 
-/* n elements of `dtype` (F32, F16, BF16, F8_E4M3, F64) at `src` to floats at `dst`; no overlap. */
+/* n elements of `dtype` (F32, F16, BF16, F8_E4M3, F64) at `src`, which may be unaligned, to
+ * floats at `dst`; no overlap. */
 void svr_to_f32(const void *src, svr_dtype dtype, float *dst, size_t n);
 
 /* n floats to `dtype` (F32, F16, BF16), rounded to nearest even; no overlap. */

@@ -35,8 +35,8 @@ enum { SVR_MAX_PLANES = 3 };
 /* How the integers of a YUV format mean R'G'B' in [0,1].  Ignored for RGB formats, which are full
  * range. */
 typedef struct svr_colorimetry {
-    double kr, kb;        /* luma weights of red and blue, e.g. .2126 and .0722 for BT.709 */
-    bool full_range;      /* false: 16..235 for luma and 16..240 for chroma */
+    double kr, kb;         /* luma weights of red and blue, e.g. .2126 and .0722 for BT.709 */
+    bool full_range;       /* false: 16..235 for luma and 16..240 for chroma */
     bool chroma_h_cosited; /* chroma sample lies on the left luma column of its pair ("mpeg2"),
                               else between both ("jpeg") */
     bool chroma_v_cosited; /* same for rows */

@@ -1,8 +1,9 @@
 /* Bounded JSON reader (RFC 8259) for safetensors headers and small configuration texts.
  *
- * Refuses: text over `max_bytes`, nesting over SVR_JSON_MAX_DEPTH, invalid UTF-8 escapes, trailing
- * text, numbers that overflow a double, duplicate keys in one object.  Never recurses deeper than
- * the limit.  Level 0.  Thread: one at a time. */
+ * Refuses: nesting over SVR_JSON_MAX_DEPTH, more than SVR_JSON_MAX_VALUES values, invalid UTF-8 and
+ * escapes (U+0000 too), trailing text, numbers that overflow a double, duplicate keys in one
+ * object.  Never recurses deeper than the limit.  How long a text may be is up to the caller.
+ * Level 0.  Thread: one at a time. */
 #ifndef SVR_BASE_JSON_H
 #define SVR_BASE_JSON_H
 
@@ -17,7 +18,7 @@
 extern "C" {
 #endif
 
-enum { SVR_JSON_MAX_DEPTH = 32 };
+enum { SVR_JSON_MAX_DEPTH = 32, SVR_JSON_MAX_VALUES = 1000000 };
 
 typedef enum svr_json_type {
     SVR_JSON_NULL,
@@ -28,7 +29,8 @@ typedef enum svr_json_type {
     SVR_JSON_OBJECT
 } svr_json_type;
 
-/* One value.  Children of arrays and objects form a list through `next`, in the order of the text. */
+/* One value.  Children of arrays and objects form a list through `next`, in the order of the
+ * text. */
 typedef struct svr_json {
     svr_json_type type;
     bool boolean;
@@ -37,9 +39,9 @@ typedef struct svr_json {
     int64_t integer;
     const char *string; /* NUL-terminated UTF-8, owned by the arena */
     size_t string_length;
-    const char *key;          /* inside an object */
-    struct svr_json *next;    /* next sibling */
-    struct svr_json *child;   /* first child */
+    const char *key;        /* inside an object */
+    struct svr_json *next;  /* next sibling */
+    struct svr_json *child; /* first child */
     size_t children;
 } svr_json;
 

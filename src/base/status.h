@@ -20,8 +20,8 @@ extern "C" {
 
 typedef enum svr_status {
     SVR_OK = 0,
-    SVR_ERR_INVALID,     /* the caller broke the contract of a function or an option is out of range */
-    SVR_ERR_SHAPE,       /* tensors or frames do not fit together */
+    SVR_ERR_INVALID, /* the caller broke the contract of a function or an option is out of range */
+    SVR_ERR_SHAPE,   /* tensors or frames do not fit together */
     SVR_ERR_UNSUPPORTED, /* correct input that this build or backend cannot serve */
     SVR_ERR_FORMAT,      /* a file is not what it should be */
     SVR_ERR_IO,          /* reading or writing a file failed */

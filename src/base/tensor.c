@@ -71,7 +71,8 @@ svr_tensor svr_tensor_as_2d(const svr_tensor *t, int64_t a, int64_t b)
 
 bool svr_tensor_same_shape(const svr_tensor *a, const svr_tensor *b)
 {
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t) a->rank * sizeof a->dims[0]) == 0;
+    return a->rank == b->rank &&
+           memcmp(a->dims, b->dims, (size_t) a->rank * sizeof a->dims[0]) == 0;
 }
 
 char *svr_tensor_describe(const svr_tensor *t, char *text, size_t size)

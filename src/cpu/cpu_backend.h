@@ -15,9 +15,11 @@ typedef struct svr_cpu_options {
     uint64_t memory_limit_bytes; /* allocations beyond it fail with NO_MEM */
     uint64_t fail_allocation;    /* the n-th allocation (from 1) fails with NO_MEM */
     int threads;                 /* 0: all cores */
+    const char *instructions;    /* "generic", "x86-64-v3", "x86-64-v4"; NULL: the best */
 } svr_cpu_options;
 
-/* `options` NULL: defaults.  The caller owns *out; end with svr_backend_destroy(). */
+/* `options` NULL: defaults.  The caller owns *out; end with svr_backend_destroy().
+ * Errors: NO_MEM, UNSUPPORTED (this machine or build does not have the instruction set). */
 SVR_CHECKED svr_status svr_cpu_backend_create(const svr_cpu_options *options, svr_backend **out,
                                               svr_error *err);
 

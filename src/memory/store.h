@@ -1,9 +1,10 @@
 /* The weights of one network on a device.
  *
- * A network declares its items, each in a group (a transformer block, an encoder, …), then loads them
- * once.  At run time it acquires a group, uses the views, and releases it; whether the group was
- * resident or came through a ring of slots is nobody's business above.  Today all groups are
- * resident.  Weights are read-only and never copied back.  Level 3.  Thread: the one that computes. */
+ * A network declares its items, each in a group (a transformer block, an encoder, …), then loads
+ * them once.  At run time it acquires a group, uses the views, and releases it; whether the group
+ * was resident or came through a ring of slots is nobody's business above.  Today all groups are
+ * resident.  Weights are read-only and never copied back.  Level 3.  Thread: the one that computes.
+ */
 #ifndef SVR_MEMORY_STORE_H
 #define SVR_MEMORY_STORE_H
 
@@ -37,8 +38,9 @@ typedef struct svr_store_item {
     int64_t dims[SVR_MAX_RANK];
 } svr_store_item;
 
-/* `backend` and `weights` are borrowed and must outlive the store.  Values are rounded to `storage`
- * before they are kept in the backend's type, so all backends compute with the same weights. */
+/* `backend` and `weights` are borrowed and must outlive the store.  Values of matrices and
+ * convolutions are rounded to `storage` before they are kept in the backend's type, so all backends
+ * compute with the same weights. */
 SVR_CHECKED svr_status svr_store_create(svr_backend *backend, const svr_weights *weights,
                                         svr_dtype storage, int groups, svr_store **out,
                                         svr_error *err);
@@ -46,15 +48,17 @@ SVR_CHECKED svr_status svr_store_create(svr_backend *backend, const svr_weights 
 /* Accepts NULL. */
 void svr_store_destroy(svr_store *store);
 
-/* Declares an item; its id goes to *id.  Errors: INVALID (no such tensor), NO_MEM. */
+/* Declares an item of a group that is not loaded yet; its id goes to *id.  Errors: INVALID (no such
+ * tensor), NO_MEM. */
 SVR_CHECKED svr_status svr_store_add(svr_store *store, const svr_store_item *item, int *id,
                                      svr_error *err);
 
 /* Bytes of a group on the device, known before loading. */
 uint64_t svr_store_group_bytes(const svr_store *store, int group);
 
-/* Brings groups [first, first + count) to the device; `progress` (optional) is called with bytes done
- * and to do.  Errors: NO_MEM, NO_VRAM, CANCELLED, those of the values. */
+/* Brings those of groups [first, first + count) to the device that are not there; `progress`
+ * (optional) is called with bytes done and to do.  Errors: NO_MEM, NO_VRAM, CANCELLED, those of the
+ * values. */
 typedef void (*svr_store_progress)(void *user, uint64_t done_bytes, uint64_t total_bytes);
 SVR_CHECKED svr_status svr_store_load(svr_store *store, int first, int count,
                                       const svr_cancel *cancel, svr_store_progress progress,

@@ -31,15 +31,17 @@ typedef struct svr_colour_style {
 } svr_colour_style;
 
 /* Corrects a slice in place: content [T,H,W,3] F32 model values.  `exact` (verification) matches
- * ranks by sorting; else lab goes through histograms of 1024 bins, frame by frame, so the references
- * are never held together.  Statistics of lab, hsv and wavelet-adaptive span the slice. */
+ * the ranks of lab by sorting; else lab goes through histograms of 1024 bins, frame by frame, so
+ * the references are never held together (hsv and wavelet-adaptive hold them).  Statistics of these
+ * three span the slice.  Each reference is asked for once, in order.  Errors: CANCELLED (looked at
+ * before each frame), what the ops and `style` bring up. */
 SVR_CHECKED svr_status svr_colour_correct(svr_exec *exec, svr_colour_method method, bool exact,
-                                          const svr_colour_style *style,
-                                          const svr_tensor *content, svr_error *err);
+                                          const svr_colour_style *style, const svr_tensor *content,
+                                          svr_error *err);
 
 /* The low band of the wavelet method: five dilated binomial passes.   x, y [T,H,W,3] F32. */
-SVR_CHECKED svr_status svr_colour_low_band(svr_exec *exec, const svr_tensor *x,
-                                           const svr_tensor *y, svr_error *err);
+SVR_CHECKED svr_status svr_colour_low_band(svr_exec *exec, const svr_tensor *x, const svr_tensor *y,
+                                           svr_error *err);
 
 #ifdef __cplusplus
 }

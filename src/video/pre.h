@@ -12,7 +12,9 @@ extern "C" {
 
 typedef struct svr_pre svr_pre;
 
-/* Frames of `in` through the sizes of `plan`. */
+/* Frames of `in` through the sizes of `plan`.  `backend` is borrowed and must outlive it.  The
+ * frames at `data` below are only uploaded: on a counting backend they are never looked at. Errors:
+ * INVALID (sizes that do not fit into each other), NO_MEM, NO_VRAM. */
 SVR_CHECKED svr_status svr_pre_create(svr_backend *backend, const svr_video_info *in,
                                       const svr_size_plan *plan, svr_pre **out, svr_error *err);
 void svr_pre_destroy(svr_pre *pre);
@@ -33,9 +35,9 @@ SVR_CHECKED svr_status svr_pre_style(svr_exec *exec, const svr_pre *pre, const u
 
 /* Alpha planes of `count` frames, upscaled under the guidance of decoded pictures.
  *   rgb [count,oh,ow,3] F32 model values   alpha [count,oh,ow] F32 unit.   Source: pipeline §12. */
-SVR_CHECKED svr_status svr_pre_alpha(svr_exec *exec, const svr_pre *pre,
-                                     const uint8_t *const *data, int count, const svr_tensor *rgb,
-                                     const svr_tensor *alpha, svr_error *err);
+SVR_CHECKED svr_status svr_pre_alpha(svr_exec *exec, const svr_pre *pre, const uint8_t *const *data,
+                                     int count, const svr_tensor *rgb, const svr_tensor *alpha,
+                                     svr_error *err);
 
 #ifdef __cplusplus
 }

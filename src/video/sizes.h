@@ -19,8 +19,8 @@ typedef struct svr_size_plan {
 } svr_size_plan;
 
 /* The short-side rule: long side truncated, `max_edge` > 0 caps the long side; output made even.
- * two_stage: resample twice where max_edge bites, as the reference does; else once to the last size.
- * `multiple` is the network's grid (16). */
+ * two_stage: resample twice where max_edge bites, as the reference does; else once to the last
+ * size. `multiple` is the network's grid (16). */
 svr_size_plan svr_size_plan_short_side(svr_size in, int short_side, int max_edge, int two_stage,
                                        int multiple);
 

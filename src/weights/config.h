@@ -1,9 +1,9 @@
 /* What network a file holds, read off its tensors.
  *
- * Kinds and sizes come from names and shapes; only what shapes cannot say (norm groups, eps, scaling,
- * windows, rotary width of odd sizes) is taken from the JSON text under `config` of the file's
- * metadata, else from the published models.  Nothing depends on the file's name.  Every number is
- * bounded before it is used.  Level 2.  Thread: any. */
+ * Kinds and sizes come from names and shapes; only what shapes cannot say (norm groups, eps,
+ * scaling, windows, rotary width of odd sizes) is taken from the JSON text under `config` of the
+ * file's metadata, else from the published models.  Nothing depends on the file's name.  Every
+ * number is bounded before it is used.  Level 2.  Thread: any. */
 #ifndef SVR_WEIGHTS_CONFIG_H
 #define SVR_WEIGHTS_CONFIG_H
 
@@ -18,7 +18,8 @@ enum { SVR_VAE_MAX_STAGES = 8, SVR_MAX_LAYERS = 256 };
 typedef enum svr_model_kind {
     SVR_MODEL_UNKNOWN = 0,
     SVR_MODEL_VAE,
-    SVR_MODEL_DIT_3B, /* SwiGLU, text rotated, head with norm and modulation, text-free last layer */
+    SVR_MODEL_DIT_3B, /* SwiGLU, text rotated, head with norm and modulation, text-free last layer
+                       */
     SVR_MODEL_DIT_7B, /* GELU, "pixel" rotary positions, plain head */
     SVR_MODEL_TEXT    /* prompt embeddings */
 } svr_model_kind;
@@ -38,21 +39,21 @@ typedef struct svr_vae_config {
 
 /* Diffusion transformer (spec dit.md); letters as there. */
 typedef struct svr_dit_config {
-    svr_model_kind kind;       /* DIT_3B or DIT_7B */
-    int dim;                   /* D */
-    int heads, head_dim;       /* E = heads * head_dim */
-    int layers;                /* blocks */
-    int split_layers;          /* blocks 0..split-1 have own text weights, the rest share "all" */
-    int mlp_hidden;            /* F */
-    int rope_pairs;            /* p: rotated pairs per axis */
-    int rope_axis_dim;         /* 3B: frequencies are 10000^(-2i/rope_axis_dim) */
-    int txt_in;                /* width of the prompt embedding */
-    int in_channels;           /* 33 = noise 16, condition 16, mask 1 */
-    int out_channels;          /* 16 */
-    int patch;                 /* 2 */
-    int time_freqs;            /* 256 */
-    int windows[3];            /* 4, 3, 3 */
-    float eps;                 /* 1e-5 */
+    svr_model_kind kind;        /* DIT_3B or DIT_7B */
+    int dim;                    /* D */
+    int heads, head_dim;        /* E = heads * head_dim */
+    int layers;                 /* blocks */
+    int split_layers;           /* blocks 0..split-1 have own text weights, the rest share "all" */
+    int mlp_hidden;             /* F */
+    int rope_pairs;             /* p: rotated pairs per axis */
+    int rope_axis_dim;          /* 3B: frequencies are 10000^(-2i/rope_axis_dim) */
+    int txt_in;                 /* width of the prompt embedding */
+    int in_channels;            /* 33 = noise 16, condition 16, mask 1 */
+    int out_channels;           /* 16 */
+    int patch;                  /* 2 */
+    int time_freqs;             /* 256 */
+    int windows[3];             /* 4, 3, 3 */
+    float eps;                  /* 1e-5 */
     bool last_layer_video_only; /* 3B: no text modulation, no text MLP in the last block */
 } svr_dit_config;
 

@@ -58,6 +58,12 @@ const svr_weight_spec *svr_weights_at(const svr_weights *weights, size_t index);
 SVR_CHECKED svr_status svr_weights_read(const svr_weights *weights, const char *name, float *dst,
                                         size_t count, svr_error *err);
 
+/* Elements [first, first + count) of tensor `name`, row-major; the range must lie inside.
+ * Errors: as above. */
+SVR_CHECKED svr_status svr_weights_read_range(const svr_weights *weights, const char *name,
+                                              size_t first, size_t count, float *dst,
+                                              svr_error *err);
+
 /* True when every element of the tensor is exactly 0; false also when it cannot be read. */
 bool svr_weights_is_zero(const svr_weights *weights, const char *name);
 

@@ -1,0 +1,113 @@
+#include "backend/ops_check.h"
+
+static svr_status check_same_count(const char *what, const svr_tensor *a, const svr_tensor *b,
+                                   svr_error *err)
+{
+    return svr_check_fit(svr_tensor_elems(a) == svr_tensor_elems(b), what, a, b, err);
+}
+
+svr_status svr_check_copy(const svr_copy_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(copy, src, NULL, ANY, 0),
+        SVR_OPERAND(copy, dst, NULL, ANY, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("copy", args, operands, err));
+    SVR_TRY(svr_check_fit(args->src.dtype == args->dst.dtype ||
+                              (svr_is_storage(args->src.dtype) && svr_is_storage(args->dst.dtype)),
+                          "copy: only f32, f16 and bf16 are converted into each other", &args->src,
+                          &args->dst, err));
+    return check_same_count("copy: src and dst must have the same number of elements", &args->src,
+                            &args->dst, err);
+}
+
+svr_status svr_check_lincomb(const svr_lincomb_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(lincomb, a, NULL, STORAGE, SVR_OPERAND_IN_PLACE),
+        SVR_OPERAND(lincomb, b, NULL, STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
+        SVR_OPERAND(lincomb, y, NULL, STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("lincomb", args, operands, err));
+    SVR_TRY(check_same_count("lincomb: a and y must have the same number of elements", &args->a,
+                             &args->y, err));
+    if (svr_tensor_present(&args->b))
+        SVR_TRY(check_same_count("lincomb: b and y must have the same number of elements", &args->b,
+                                 &args->y, err));
+    return svr_check_option("lincomb", !args->clamp || args->lo <= args->hi, "clamp needs lo <= hi",
+                            err);
+}
+
+svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(linear, x, "MK", STORAGE, 0),
+        SVR_OPERAND(linear, w, "NK", STORAGE, 0),
+        SVR_OPERAND(linear, b, "N", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(linear, gate, "N", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(linear, residual, "MN", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
+        SVR_OPERAND(linear, y, "MN", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("linear", args, operands, err));
+    return svr_check_activation("linear", args->activation, err);
+}
+
+svr_status svr_check_swiglu(const svr_swiglu_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(swiglu, x, "MK", STORAGE, 0),
+        SVR_OPERAND(swiglu, w_gate, "FK", STORAGE, 0),
+        SVR_OPERAND(swiglu, w_up, "FK", STORAGE, 0),
+        SVR_OPERAND(swiglu, y, "MF", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("swiglu", args, operands, err));
+    return svr_check_fit(args->w_gate.dtype == args->w_up.dtype,
+                         "swiglu: w_gate and w_up must have the same type", &args->w_gate,
+                         &args->w_up, err);
+}
+
+svr_status svr_check_rms_norm(const svr_rms_norm_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(rms_norm, x, "MD", STORAGE, 0),
+        SVR_OPERAND(rms_norm, weight, "D", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, scale, "D", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, shift, "D", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, y, "MD", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("rms_norm", args, operands, err));
+    SVR_TRY(svr_check_option("rms_norm",
+                             svr_tensor_present(&args->scale) == svr_tensor_present(&args->shift),
+                             "scale and shift go together; give both or none", err));
+    return svr_check_option("rms_norm", args->eps >= 0, "eps must not be negative", err);
+}
+
+svr_status svr_check_guidance(const svr_guidance_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(guidance, pos, "NC", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(guidance, neg, "NC", STORAGE, 0),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("guidance", args, operands, err));
+    return svr_check_option("guidance", args->rescale == 0 || args->pos.dims[1] >= 2,
+                            "rescale needs at least 2 channels for a deviation", err);
+}
+
+svr_status svr_check_noise(const svr_noise_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(noise, y, "THWC", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+    int64_t channels = args->y.dims[3];
+
+    SVR_TRY(SVR_CHECK_OPERANDS("noise", args, operands, err));
+    /* a counter holds 256 groups of four channels per stream */
+    return svr_check_option("noise", channels % 4 == 0 && channels <= 1024,
+                            "y must have a multiple of 4 channels, at most 1024", err);
+}

@@ -1,0 +1,116 @@
+#include "backend/ops_check.h"
+
+enum { MAX_PATCH = 64 };
+
+static svr_status check_patch(const char *op, int patch, svr_error *err)
+{
+    return svr_check_option(op, patch >= 1 && patch <= MAX_PATCH, "patch must be between 1 and 64",
+                            err);
+}
+
+svr_status svr_check_patchify(const svr_patchify_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(patchify, a, "THW.", STORAGE, 0),
+        SVR_OPERAND(patchify, b, "THW.", STORAGE, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(patchify, y, "..", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+    const int64_t *a = args->a.dims;
+    int64_t p = args->patch, channels = a[3];
+
+    SVR_TRY(SVR_CHECK_OPERANDS("patchify", args, operands, err));
+    SVR_TRY(check_patch("patchify", args->patch, err));
+    SVR_TRY(svr_check_fit(a[1] % p == 0 && a[2] % p == 0,
+                          "patchify: height and width of a must be multiples of the patch",
+                          &args->a, &args->y, err));
+    if (svr_tensor_present(&args->b))
+        channels += args->b.dims[3];
+    return svr_check_dims("patchify", "y", &args->y,
+                          (int64_t[]){a[0] * (a[1] / p) * (a[2] / p), p * p * channels}, &args->a,
+                          err);
+}
+
+svr_status svr_check_unpatchify(const svr_unpatchify_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(unpatchify, x, "..", STORAGE, 0),
+        SVR_OPERAND(unpatchify, y, "....", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+    const int64_t *y = args->y.dims;
+    int64_t p = args->patch;
+
+    SVR_TRY(SVR_CHECK_OPERANDS("unpatchify", args, operands, err));
+    SVR_TRY(check_patch("unpatchify", args->patch, err));
+    SVR_TRY(svr_check_fit(y[1] % p == 0 && y[2] % p == 0,
+                          "unpatchify: height and width of y must be multiples of the patch",
+                          &args->y, &args->x, err));
+    return svr_check_dims("unpatchify", "x", &args->x,
+                          (int64_t[]){y[0] * (y[1] / p) * (y[2] / p), p * p * y[3]}, &args->y, err);
+}
+
+svr_status svr_check_qk_norm_rope(const svr_qk_norm_rope_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(qk_norm_rope, qkv, "S3Hd", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(qk_norm_rope, norm_q, "d", F32, 0),
+        SVR_OPERAND(qk_norm_rope, norm_k, "d", F32, 0),
+        SVR_OPERAND(qk_norm_rope, rows, "S3", I32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(qk_norm_rope, cosines, "Rp", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(qk_norm_rope, sines, "Rp", F32, SVR_OPERAND_OPTIONAL),
+    };
+    bool rotate = svr_tensor_present(&args->rows);
+
+    SVR_TRY(SVR_CHECK_OPERANDS("qk_norm_rope", args, operands, err));
+    SVR_TRY(svr_check_option("qk_norm_rope", args->eps >= 0, "eps must not be negative", err));
+    if (!rotate)
+        return SVR_OK;
+    SVR_TRY(svr_check_option("qk_norm_rope",
+                             svr_tensor_present(&args->cosines) && svr_tensor_present(&args->sines),
+                             "rows need the tables cosines and sines", err));
+    return svr_check_fit(6 * args->cosines.dims[1] <= args->qkv.dims[3],
+                         "qk_norm_rope: three axes of cosines do not fit into a head of qkv",
+                         &args->cosines, &args->qkv, err);
+}
+
+/* Windows must cover all video tokens, in order. */
+static svr_status check_offsets(const svr_window_attention_args *args, svr_error *err)
+{
+    const int32_t *offsets = args->host_offsets;
+    bool rising = true;
+
+    SVR_TRY(svr_check_option("window_attention", args->window_count >= 1 && offsets != NULL,
+                             "at least one window and host_offsets are needed", err));
+    SVR_TRY(svr_check_dims("window_attention", "offsets", &args->offsets,
+                           (int64_t[]){(int64_t) args->window_count + 1}, &args->vid, err));
+    for (int i = 0; i < args->window_count; i++)
+        rising = rising && offsets[i] <= offsets[i + 1];
+    return svr_check_option("window_attention",
+                            offsets[0] == 0 && rising &&
+                                offsets[args->window_count] == args->vid.dims[0],
+                            "host_offsets must rise from 0 to the number of video tokens", err);
+}
+
+svr_status svr_check_window_attention(const svr_window_attention_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(window_attention, vid, "N3Hd", STORAGE, 0),
+        SVR_OPERAND(window_attention, txt, "L3Hd", FIRST, 0),
+        SVR_OPERAND(window_attention, order, "N", I32, 0),
+        SVR_OPERAND(window_attention, offsets, ".", I32, 0),
+        SVR_OPERAND(window_attention, out_vid, "N.", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(window_attention, out_txt, "L.", STORAGE,
+                    SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
+    };
+    const int64_t *vid = args->vid.dims;
+    int64_t width;
+
+    SVR_TRY(SVR_CHECK_OPERANDS("window_attention", args, operands, err));
+    SVR_TRY(check_offsets(args, err));
+    width = vid[2] * vid[3];
+    SVR_TRY(svr_check_dims("window_attention", "out_vid", &args->out_vid,
+                           (int64_t[]){vid[0], width}, &args->vid, err));
+    if (!svr_tensor_present(&args->out_txt))
+        return SVR_OK;
+    return svr_check_dims("window_attention", "out_txt", &args->out_txt,
+                          (int64_t[]){args->txt.dims[0], width}, &args->txt, err);
+}

@@ -1,0 +1,103 @@
+#include "backend/ops_check.h"
+
+/* Padded length minus kernel, over stride, plus one; 0 when the kernel does not fit. */
+static int64_t conv_length(int64_t padded, int64_t kernel, int stride)
+{
+    return padded < kernel ? 0 : (padded - kernel) / stride + 1;
+}
+
+static svr_status check_conv3d_options(const svr_conv3d_args *args, svr_error *err)
+{
+    SVR_TRY(svr_check_option("conv3d", args->stride_t >= 1 && args->stride_s >= 1,
+                             "strides must be at least 1", err));
+    return svr_check_option("conv3d",
+                            args->pad_top >= 0 && args->pad_bottom >= 0 && args->pad_left >= 0 &&
+                                args->pad_right >= 0,
+                            "paddings must not be negative", err);
+}
+
+svr_status svr_check_conv3d(const svr_conv3d_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(conv3d, x, "THWC", STORAGE, 0),
+        SVR_OPERAND(conv3d, w, "KthwC", STORAGE, 0),
+        SVR_OPERAND(conv3d, head, ".HWC", FIRST, SVR_OPERAND_OPTIONAL | SVR_OPERAND_EMPTY),
+        SVR_OPERAND(conv3d, b, "K", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(conv3d, y, "...K", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(conv3d, residual, "...K", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
+    };
+    const svr_tensor *x = &args->x, *w = &args->w, *y = &args->y, *residual = &args->residual;
+    int64_t before; /* frames in front of x */
+
+    SVR_TRY(SVR_CHECK_OPERANDS("conv3d", args, operands, err));
+    SVR_TRY(check_conv3d_options(args, err));
+    SVR_TRY(svr_check_fit(y->dtype == x->dtype || y->dtype == SVR_F32,
+                          "conv3d: y must have the type of x, or f32", y, x, err));
+    before = w->dims[1] - 1;
+    if (svr_tensor_present(&args->head)) {
+        SVR_TRY(svr_check_fit(args->head.dims[0] <= before,
+                              "conv3d: head may hold as many frames as the kernel w has, less one",
+                              &args->head, w, err));
+        before = args->head.dims[0];
+    }
+    SVR_TRY(svr_check_dims(
+        "conv3d", "y", y,
+        (int64_t[]){
+            conv_length(before + x->dims[0], w->dims[1], args->stride_t),
+            conv_length(x->dims[1] + args->pad_top + args->pad_bottom, w->dims[2], args->stride_s),
+            conv_length(x->dims[2] + args->pad_left + args->pad_right, w->dims[3], args->stride_s),
+            w->dims[0]},
+        x, err));
+    if (!svr_tensor_present(residual))
+        return SVR_OK;
+    return svr_check_fit(residual->dtype == y->dtype && svr_tensor_same_shape(residual, y),
+                         "conv3d: residual must be like y", residual, y, err);
+}
+
+svr_status svr_check_group_norm(const svr_group_norm_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(group_norm, x, "THWC", STORAGE, SVR_OPERAND_IN_PLACE),
+        SVR_OPERAND(group_norm, gamma, "C", F32, 0),
+        SVR_OPERAND(group_norm, beta, "C", F32, 0),
+        SVR_OPERAND(group_norm, y, "THWC", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("group_norm", args, operands, err));
+    SVR_TRY(svr_check_option("group_norm", args->groups >= 1 && args->x.dims[3] % args->groups == 0,
+                             "the groups must divide the channels of x evenly", err));
+    SVR_TRY(svr_check_option("group_norm", args->eps > 0, "eps must be positive", err));
+    return svr_check_activation("group_norm", args->activation, err);
+}
+
+svr_status svr_check_depth_to_space(const svr_depth_to_space_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(depth_to_space, x, "THW.", STORAGE, 0),
+        SVR_OPERAND(depth_to_space, y, "....", FIRST, SVR_OPERAND_WRITTEN),
+    };
+    const int64_t *x = args->x.dims;
+    int tz = args->tz, drop = args->drop_second ? 1 : 0;
+
+    SVR_TRY(SVR_CHECK_OPERANDS("depth_to_space", args, operands, err));
+    SVR_TRY(svr_check_option("depth_to_space", tz == 1 || tz == 2, "tz must be 1 or 2", err));
+    SVR_TRY(svr_check_option("depth_to_space", tz == 2 || drop == 0,
+                             "drop_second needs tz = 2, or there is no second frame", err));
+    SVR_TRY(svr_check_option("depth_to_space", x[3] % (4 * tz) == 0,
+                             "the channels of x must be a multiple of 4 * tz", err));
+    return svr_check_dims("depth_to_space", "y", &args->y,
+                          (int64_t[]){x[0] * tz - drop, 2 * x[1], 2 * x[2], x[3] / (4 * tz)},
+                          &args->x, err);
+}
+
+svr_status svr_check_frame_attention(const svr_frame_attention_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(frame_attention, q, "TLC", STORAGE, 0),
+        SVR_OPERAND(frame_attention, k, "TLC", FIRST, 0),
+        SVR_OPERAND(frame_attention, v, "TLC", FIRST, 0),
+        SVR_OPERAND(frame_attention, y, "TLC", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    return SVR_CHECK_OPERANDS("frame_attention", args, operands, err);
+}

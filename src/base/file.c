@@ -1,0 +1,68 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static svr_status io_error(const char *path, const char *what, int code, svr_error *err)
+{
+    char reason[128];
+
+    if (strerror_r(code, reason, sizeof reason) != 0)
+        reason[0] = '\0';
+    return SVR_FAIL(err, SVR_ERR_IO, "%s: cannot be %s: %s; check the path and the permissions",
+                    path, what, reason);
+}
+
+static svr_status map_descriptor(const char *path, int fd, svr_file *out, svr_error *err)
+{
+    struct stat info;
+    void *data;
+
+    if (fstat(fd, &info) != 0)
+        return io_error(path, "examined", errno, err);
+    if (!S_ISREG(info.st_mode))
+        return SVR_FAIL(err, SVR_ERR_IO, "%s: is %s; name a regular file", path,
+                        S_ISDIR(info.st_mode) ? "a directory" : "no file");
+    if ((uintmax_t) info.st_size > SIZE_MAX / 2)
+        return SVR_FAIL(err, SVR_ERR_IO, "%s: is too large to be mapped on this machine", path);
+    *out = (svr_file){NULL, (size_t) info.st_size};
+    if (out->size == 0)
+        return SVR_OK; /* mmap() refuses empty ranges */
+    data = mmap(NULL, out->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+        *out = (svr_file){NULL, 0};
+        return io_error(path, "mapped", errno, err);
+    }
+    out->data = data;
+    return SVR_OK;
+}
+
+svr_status svr_file_open(const char *path, svr_file *out, svr_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not stop us */
+    svr_status status;
+
+    *out = (svr_file){NULL, 0};
+    if (fd < 0)
+        return io_error(path, "opened", errno, err);
+    status = map_descriptor(path, fd, out, err);
+    close(fd);
+    return status;
+}
+
+void svr_file_close(svr_file *file)
+{
+    union {
+        const unsigned char *data;
+        void *address;
+    } mapping = {file->data}; /* munmap() takes a pointer to non-const */
+
+    if (file->data)
+        munmap(mapping.address, file->size);
+    *file = (svr_file){NULL, 0};
+}

@@ -1,0 +1,290 @@
+/* Causal convolution as a sum of register tiles: a tile is a piece of an output row times a block
+ * of outputs, and one run of it is a kernel row, kw * C values that lie side by side in memory.
+ *
+ * Frames in front of the clip are never stored.  An output frame that would read frame 0 m times
+ * reads it once with the sum of its m first temporal taps. */
+#include "base/checked.h"
+#include "cpu/cpu_internal.h"
+#include "cpu/cpu_ops.h"
+#include "cpu/cpu_pack.h"
+#include "cpu/cpu_rows.h"
+
+#include <string.h>
+
+enum {
+    MOST_RUNS = 64,
+    ROWS_PER_TASK = 4,
+    PIECE = 4 * SVR_CPU_TILE_ROWS, /* output columns */
+    SMALL_WEIGHTS = 1 << 17        /* floats */
+};
+
+typedef struct conv {
+    const svr_conv3d_args *args;
+    const svr_cpu_simd *simd;
+    int64_t T, H, W, C, K, H_out, W_out;
+    int64_t kt, kh, kw;
+    int64_t heads;      /* frames of P in front of x that exist */
+    int64_t replicated; /* frames of P in front of x that repeat x[0] */
+    int64_t tap;        /* floats of packed weights per temporal tap and lane: kh*kw*C */
+    int64_t taps;       /* temporal taps per block: kt, then sums of the first 2, 3, .. */
+    int64_t row_tasks;
+    float *packed;
+    size_t patch; /* floats per thread: the patch and two tiles */
+    float *patches;
+} conv;
+
+/* A frame that an output frame reads, and the temporal tap that it meets. */
+typedef struct source {
+    const svr_tensor *tensor;
+    int64_t frame, tap;
+} source;
+
+static size_t patch_floats(const conv *c)
+{
+    int64_t width = (SVR_CPU_TILE_ROWS - 1) * c->args->stride_s + c->kw;
+
+    return svr_cpu_floats(c->kt * c->kh * width * c->C) + 2 * (size_t) SVR_CPU_TILE_FLOATS;
+}
+
+static conv conv_make(svr_backend *backend, const svr_conv3d_args *args)
+{
+    conv c = {.args = args, .simd = svr_cpu_of(backend)->simd};
+    bool head = svr_tensor_present(&args->head);
+
+    c.T = args->x.dims[0], c.H = args->x.dims[1], c.W = args->x.dims[2], c.C = args->x.dims[3];
+    c.K = args->w.dims[0], c.kt = args->w.dims[1], c.kh = args->w.dims[2], c.kw = args->w.dims[3];
+    c.H_out = args->y.dims[1], c.W_out = args->y.dims[2];
+    c.heads = head ? args->head.dims[0] : 0;
+    c.replicated = head ? 0 : c.kt - 1;
+    c.tap = c.kh * c.kw * c.C;
+    c.taps = head ? c.kt : 2 * c.kt - 1;
+    c.row_tasks = svr_ceil_div(c.H_out, ROWS_PER_TASK);
+    c.patch = patch_floats(&c);
+    return c;
+}
+
+static size_t packed_floats(const conv *c)
+{
+    return svr_cpu_floats((int64_t) svr_cpu_packed_floats(c->K, c->taps * c->tap));
+}
+
+size_t svr_cpu_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *args)
+{
+    conv c = conv_make(backend, args);
+    size_t threads = (size_t) svr_cpu_of(backend)->threads;
+
+    return (packed_floats(&c) + threads * c.patch) * sizeof(float);
+}
+
+/* ---------------------------------------------------------------------------- weights */
+
+static void pack_task(void *context, int64_t block, int thread)
+{
+    const conv *c = context;
+    int lanes = svr_cpu_block_lanes(c->K, block);
+    int64_t inner = c->kt * c->tap, tap = c->tap * lanes;
+    float *packed = c->packed + svr_cpu_block_start(block, c->taps * c->tap);
+
+    (void) thread;
+    svr_cpu_pack_block(c->args->w.data, inner, c->K, block, inner, packed);
+    for (int64_t sum = c->kt; sum < c->taps; sum++) {
+        const float *before = sum == c->kt ? packed : packed + (sum - 1) * tap;
+        const float *added = packed + (sum - c->kt + 1) * tap;
+
+        for (int64_t i = 0; i < tap; i++)
+            packed[sum * tap + i] = before[i] + added[i];
+    }
+}
+
+/* ---------------------------------------------------------------------------- one tile */
+
+/* What is fixed while an output row is computed. */
+typedef struct row {
+    const conv *c;
+    source sources[MOST_RUNS];
+    int source_count;
+    int64_t j, oy;
+    float *patch, *out, *wide; /* of this thread */
+} row;
+
+static int find_sources(const conv *c, int64_t j, source *sources)
+{
+    int64_t first = j * c->args->stride_t - c->replicated;
+    int64_t copies = svr_min_i64(svr_max_i64(1 - first, 1), c->kt);
+    int count = 0;
+
+    if (c->replicated > 0 && copies > 1) {
+        sources[count++] = (source){&c->args->x, 0, c->kt + copies - 2};
+    } else {
+        copies = 0;
+    }
+    for (int64_t k = copies; k < c->kt; k++) {
+        int64_t frame = first + k - c->heads;
+
+        sources[count++] =
+            frame < 0 ? (source){&c->args->head, first + k, k} : (source){&c->args->x, frame, k};
+    }
+    return count;
+}
+
+/* The runs of a tile that starts at output column ox: kernel rows that lie inside the picture.
+ * Returns how many. */
+static int find_runs(const row *r, const float *block, int lanes, int64_t ox, int rows,
+                     const float **x, const float **w)
+{
+    const conv *c = r->c;
+    const svr_conv3d_args *a = c->args;
+    int64_t width = (int64_t) (rows - 1) * a->stride_s + c->kw;
+    int64_t x0 = ox * a->stride_s - a->pad_left;
+    bool direct = x0 >= 0 && x0 + width <= c->W && a->x.dtype == SVR_F32;
+    int64_t left = svr_min_i64(svr_max_i64(-x0, 0), width);
+    int64_t inside = svr_max_i64(svr_min_i64(c->W - x0, width) - left, 0);
+    float *patch = r->patch;
+    int runs = 0;
+
+    for (int s = 0; s < r->source_count; s++) {
+        const source *from = &r->sources[s];
+
+        for (int64_t ky = 0; ky < c->kh; ky++) {
+            int64_t y = r->oy * a->stride_s - a->pad_top + ky;
+            int64_t at = ((from->frame * c->H + y) * c->W + x0 + left) * c->C;
+
+            if (y < 0 || y >= c->H)
+                continue;
+            w[runs] = block + (from->tap * c->kh + ky) * c->kw * c->C * lanes;
+            if (direct) {
+                x[runs++] = (const float *) from->tensor->data + at;
+                continue;
+            }
+            memset(patch, 0, (size_t) (left * c->C) * sizeof(float));
+            c->simd->to_f32(svr_cpu_at(from->tensor, at), a->x.dtype, patch + left * c->C,
+                            (size_t) (inside * c->C));
+            memset(patch + (left + inside) * c->C, 0,
+                   (size_t) ((width - left - inside) * c->C) * sizeof(float));
+            x[runs++] = patch;
+            patch += width * c->C;
+        }
+    }
+    return runs;
+}
+
+/* Tile rows [skip, rows) to the output: plus residual, in the output's type. */
+static void store_tile(const row *r, int64_t k0, int lanes, int64_t ox, int skip, int rows)
+{
+    const conv *c = r->c;
+    const svr_tensor *y = &c->args->y, *residual = &c->args->residual;
+    int64_t count = svr_min_i64(lanes, c->K - k0);
+
+    for (int p = skip; p < rows && ox + p < c->W_out; p++) {
+        int64_t at = ((r->j * c->H_out + r->oy) * c->W_out + ox + p) * c->K + k0;
+        float *out = r->out + p * lanes;
+
+        if (svr_tensor_present(residual)) {
+            const float *add = svr_cpu_load(c->simd, residual, at, count, r->wide);
+
+            for (int64_t n = 0; n < count; n++)
+                out[n] += add[n];
+        }
+        svr_cpu_store(c->simd, y, at, count, out);
+    }
+}
+
+/* Lets the tile write to y itself where it fits, else to the buffer of the thread.  A tile that was
+ * moved back may not add its residual to what is finished already.  Returns whether it fits. */
+static bool place_tile(const row *r, int64_t k0, int64_t start, int64_t ox, svr_cpu_tile *tile)
+{
+    const conv *c = r->c;
+    const svr_conv3d_args *a = c->args;
+    bool add = svr_tensor_present(&a->residual);
+    int64_t at = ((r->j * c->H_out + r->oy) * c->W_out + start) * c->K + k0;
+    bool fits = a->y.dtype == SVR_F32 && k0 + tile->lanes <= c->K &&
+                start + tile->rows <= c->W_out && (!add || start == ox);
+
+    tile->out = fits ? (float *) a->y.data + at : r->out;
+    tile->add = fits && add ? (const float *) a->residual.data + at : NULL;
+    tile->out_step = fits ? c->K : tile->lanes;
+    return fits;
+}
+
+/* Output columns [from, to) of the row for one block of outputs. */
+static void compute_columns(const row *r, int64_t block, int64_t from, int64_t to)
+{
+    const conv *c = r->c;
+    const svr_conv3d_args *a = c->args;
+    int lanes = svr_cpu_block_lanes(c->K, block);
+    int64_t k0 = block * SVR_CPU_LANES;
+    int64_t outputs = svr_min_i64(lanes, c->K - k0);
+    const float *weights = c->packed + svr_cpu_block_start(block, c->taps * c->tap);
+    const float *x[MOST_RUNS], *w[MOST_RUNS];
+    float bias[SVR_CPU_LANES] = {0};
+    svr_cpu_tile tile = {.x = x,
+                         .w = w,
+                         .bias = bias,
+                         .length = (int) (c->kw * c->C),
+                         .x_step = a->stride_s * c->C,
+                         .w_step = lanes,
+                         .rows = c->simd->tile_rows(to - from, lanes),
+                         .lanes = lanes};
+
+    if (svr_tensor_present(&a->b))
+        memcpy(bias, (const float *) a->b.data + k0, (size_t) outputs * sizeof(float));
+    for (int64_t ox = from; ox < to; ox += tile.rows) {
+        /* the last tile of a row is moved back to stay inside; what it computes twice is stored
+         * once */
+        int64_t start = svr_max_i64(svr_min_i64(ox, c->W_out - tile.rows), 0);
+        bool placed;
+
+        tile.runs = find_runs(r, weights, lanes, start, tile.rows, x, w);
+        placed = place_tile(r, k0, start, ox, &tile);
+        c->simd->tile(&tile);
+        if (!placed)
+            store_tile(r, k0, lanes, start, (int) (ox - start), tile.rows);
+    }
+}
+
+/* One output row for a group of blocks, piece by piece. */
+static void compute_row(const row *r, int64_t block, int64_t end)
+{
+    int64_t W = r->c->W_out;
+
+    for (int64_t from = 0; from < W; from += PIECE)
+        for (int64_t b = block; b < end; b++)
+            compute_columns(r, b, from, svr_min_i64(from + PIECE, W));
+}
+
+static void conv_task(void *context, int64_t index, int thread)
+{
+    const conv *c = context;
+    float *scratch = c->patches + (size_t) thread * c->patch;
+    size_t tiles = c->patch - 2 * (size_t) SVR_CPU_TILE_FLOATS;
+    int64_t first = index % c->row_tasks * ROWS_PER_TASK, blocks = svr_cpu_blocks(c->K);
+    /* small weights stay in the cache, so a piece of x meets them all at once; of large ones a
+     * block at a time */
+    int64_t group = packed_floats(c) <= SMALL_WEIGHTS ? blocks : 1;
+    row r = {.c = c,
+             .j = index / c->row_tasks,
+             .patch = scratch,
+             .out = scratch + tiles,
+             .wide = scratch + tiles + SVR_CPU_TILE_FLOATS};
+
+    r.source_count = find_sources(c, r.j, r.sources);
+    for (int64_t block = 0; block < blocks; block += group)
+        for (r.oy = first; r.oy < svr_min_i64(first + ROWS_PER_TASK, c->H_out); r.oy++)
+            compute_row(&r, block, block + group);
+}
+
+svr_status svr_cpu_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                          svr_error *err)
+{
+    conv c = conv_make(exec->backend, args);
+
+    if (c.kt * c.kh > MOST_RUNS)
+        return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                        "conv3d: the CPU takes kernels of at most %d rows (frames x height)",
+                        MOST_RUNS);
+    SVR_TRY(svr_cpu_check_weights(&args->w, err));
+    c.packed = workspace;
+    c.patches = c.packed + packed_floats(&c);
+    SVR_TRY(svr_cpu_for(exec, svr_cpu_blocks(c.K), pack_task, &c, err));
+    return svr_cpu_for(exec, args->y.dims[0] * c.row_tasks, conv_task, &c, err);
+}

@@ -1,0 +1,169 @@
+/* Ops that move elements: copies, patches, channels to space. */
+#include "base/checked.h"
+#include "cpu/cpu_internal.h"
+#include "cpu/cpu_ops.h"
+#include "cpu/cpu_rows.h"
+
+#include <string.h>
+
+enum { STAGE_FLOATS = 1024, COPY_PIECE = 1 << 15 };
+
+/* n elements from one tensor to another, converted where the types differ. */
+static void move(const svr_cpu_simd *simd, const svr_tensor *src, int64_t from,
+                 const svr_tensor *dst, int64_t to, int64_t n)
+{
+    float stage[STAGE_FLOATS];
+
+    if (src->dtype == dst->dtype) {
+        memcpy(svr_cpu_at(dst, to), svr_cpu_at(src, from), (size_t) n * svr_dtype_size(src->dtype));
+        return;
+    }
+    for (int64_t i = 0; i < n; i += STAGE_FLOATS) {
+        int64_t count = svr_min_i64(STAGE_FLOATS, n - i);
+        const float *values = svr_cpu_load(simd, src, from + i, count, stage);
+
+        svr_cpu_store(simd, dst, to + i, count, values);
+    }
+}
+
+/* ---------------------------------------------------------------------------- copy */
+
+typedef struct copy {
+    const svr_copy_args *args;
+    const svr_cpu_simd *simd;
+    int64_t n;
+} copy;
+
+static void copy_task(void *context, int64_t index, int thread)
+{
+    const copy *c = context;
+    int64_t at = index * COPY_PIECE;
+
+    (void) thread;
+    move(c->simd, &c->args->src, at, &c->args->dst, at, svr_min_i64(COPY_PIECE, c->n - at));
+}
+
+svr_status svr_cpu_copy(svr_exec *exec, const svr_copy_args *args, void *workspace, svr_error *err)
+{
+    copy c = {args, svr_cpu_of(exec->backend)->simd, svr_tensor_elems(&args->src)};
+
+    (void) workspace;
+    return svr_cpu_for(exec, svr_ceil_div(c.n, COPY_PIECE), copy_task, &c, err);
+}
+
+/* ---------------------------------------------------------------------------- depth to space */
+
+typedef struct to_space {
+    const svr_depth_to_space_args *args;
+    size_t pixel; /* bytes of an output pixel */
+} to_space;
+
+/* One row of x: 2 * tz pieces of output rows. */
+static void to_space_task(void *context, int64_t index, int thread)
+{
+    const to_space *s = context;
+    const svr_tensor *x = &s->args->x, *y = &s->args->y;
+    int64_t H = x->dims[1], W = x->dims[2], tz = s->args->tz;
+    int64_t t = index / H, i = index % H;
+    const char *row = (const char *) x->data + (size_t) (index * W * 4 * tz) * s->pixel;
+
+    (void) thread;
+    for (int64_t dz = 0; dz < tz; dz++) {
+        int64_t frame = t * tz + dz;
+
+        if (s->args->drop_second && frame == 1)
+            continue;
+        if (s->args->drop_second && frame > 1)
+            frame--;
+        for (int64_t dy = 0; dy < 2; dy++) {
+            char *out =
+                (char *) y->data + (size_t) (((frame * 2 * H) + 2 * i + dy) * 2 * W) * s->pixel;
+
+            for (int64_t j = 0; j < 2 * W; j++) {
+                int64_t part = (dy * 2 + j % 2) * tz + dz;
+
+                memcpy(out + (size_t) j * s->pixel,
+                       row + (size_t) (j / 2 * 4 * tz + part) * s->pixel, s->pixel);
+            }
+        }
+    }
+}
+
+svr_status svr_cpu_depth_to_space(svr_exec *exec, const svr_depth_to_space_args *args,
+                                  void *workspace, svr_error *err)
+{
+    to_space s = {args, (size_t) args->y.dims[3] * svr_dtype_size(args->y.dtype)};
+
+    (void) workspace;
+    return svr_cpu_for(exec, args->x.dims[0] * args->x.dims[1], to_space_task, &s, err);
+}
+
+/* ---------------------------------------------------------------------------- patches */
+
+typedef struct patches {
+    const svr_cpu_simd *simd;
+    svr_tensor picture[2]; /* one or two pictures side by side in the channels */
+    svr_tensor tokens;
+    int pictures;
+    int64_t patch, h, w; /* patch size; tokens per frame */
+    bool to_tokens;
+} patches;
+
+/* One row of tokens. */
+static void patch_task(void *context, int64_t index, int thread)
+{
+    const patches *p = context;
+    int64_t P = p->patch, features = p->tokens.dims[1];
+
+    (void) thread;
+    for (int64_t token = index * p->w; token < (index + 1) * p->w; token++) {
+        int64_t to = token * features, column = token % p->w * P;
+
+        for (int64_t r = 0; r < P; r++) {
+            int64_t pixel = (index * P + r) * p->w * P + column;
+
+            for (int64_t c = 0; c < P; c++) {
+                for (int k = 0; k < p->pictures; k++) {
+                    int64_t n = p->picture[k].dims[3], at = (pixel + c) * n;
+
+                    if (p->to_tokens)
+                        move(p->simd, &p->picture[k], at, &p->tokens, to, n);
+                    else
+                        move(p->simd, &p->tokens, to, &p->picture[k], at, n);
+                    to += n;
+                }
+            }
+        }
+    }
+}
+
+static svr_status run_patches(svr_exec *exec, patches *p, svr_error *err)
+{
+    p->simd = svr_cpu_of(exec->backend)->simd;
+    p->h = p->picture[0].dims[1] / p->patch;
+    p->w = p->picture[0].dims[2] / p->patch;
+    return svr_cpu_for(exec, p->picture[0].dims[0] * p->h, patch_task, p, err);
+}
+
+svr_status svr_cpu_patchify(svr_exec *exec, const svr_patchify_args *args, void *workspace,
+                            svr_error *err)
+{
+    patches p = {.tokens = args->y,
+                 .pictures = svr_tensor_present(&args->b) ? 2 : 1,
+                 .patch = args->patch,
+                 .to_tokens = true};
+
+    (void) workspace;
+    p.picture[0] = args->a, p.picture[1] = args->b;
+    return run_patches(exec, &p, err);
+}
+
+svr_status svr_cpu_unpatchify(svr_exec *exec, const svr_unpatchify_args *args, void *workspace,
+                              svr_error *err)
+{
+    patches p = {.tokens = args->x, .pictures = 1, .patch = args->patch};
+
+    (void) workspace;
+    p.picture[0] = args->y;
+    return run_patches(exec, &p, err);
+}

@@ -1,0 +1,372 @@
+#include "memory/store.h"
+
+#include "base/arena.h"
+#include "base/checked.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHUNK_ELEMS = 1 << 20, /* converted at a time; bounds the host memory of a load */
+    ITEM_ALIGN = 256,      /* of an item inside its group */
+    FIRST_CAPACITY = 64,
+    CONV_RANK = 5
+};
+
+typedef struct store_item {
+    svr_store_item source; /* name owned by the arena; rank and dims always set, in file order */
+    svr_tensor view;       /* data NULL until the group is loaded */
+    size_t offset;         /* in the group */
+} store_item;
+
+typedef struct store_group {
+    uint64_t bytes;
+    void *address; /* NULL while not loaded or when empty */
+    bool loaded;
+    int users; /* acquired and not released */
+} store_group;
+
+struct svr_store {
+    svr_backend *backend;
+    const svr_weights *weights;
+    svr_dtype storage;
+    svr_dtype kept; /* type of matrices on the device */
+    svr_arena *arena;
+    store_group *groups; /* in the arena */
+    int group_count;
+    store_item *items; /* malloc'ed */
+    int item_count, item_capacity;
+};
+
+/* Host memory and bookkeeping of one svr_store_load(). */
+typedef struct loader {
+    svr_store *store;
+    const svr_cancel *cancel;
+    svr_store_progress progress;
+    void *progress_user;
+    uint64_t done, total;
+    size_t capacity;        /* elements of each buffer */
+    float *values, *sorted; /* as read; in the device's order */
+    void *packed;           /* in the device's type */
+} loader;
+
+svr_status svr_store_create(svr_backend *backend, const svr_weights *weights, svr_dtype storage,
+                            int groups, svr_store **out, svr_error *err)
+{
+    svr_store *store = calloc(1, sizeof *store);
+
+    assert(groups > 0);
+    *out = NULL;
+    if (store)
+        store->arena = svr_arena_create();
+    if (store && store->arena)
+        store->groups = svr_arena_alloc(store->arena, (size_t) groups, sizeof store->groups[0]);
+    if (!store || !store->groups) {
+        svr_store_destroy(store);
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the table of weights");
+    }
+    store->backend = backend;
+    store->weights = weights;
+    store->storage = storage;
+    store->kept = backend->vtable->weight_dtype(backend, storage);
+    store->group_count = groups;
+    *out = store;
+    return SVR_OK;
+}
+
+void svr_store_destroy(svr_store *store)
+{
+    if (!store)
+        return;
+    for (int i = 0; store->groups && i < store->group_count; i++)
+        svr_backend_free(store->backend, SVR_MEM_WEIGHTS, (size_t) store->groups[i].bytes,
+                         store->groups[i].address);
+    free(store->items);
+    svr_arena_destroy(store->arena);
+    free(store);
+}
+
+/* Completes rank and dims of an item that is read from a tensor. */
+static svr_status take_shape(const svr_store *store, svr_store_item *source, svr_error *err)
+{
+    const svr_weight_spec *spec;
+
+    if (!source->make) {
+        spec = svr_weights_find(store->weights, source->name);
+        if (!spec)
+            return SVR_FAIL(err, SVR_ERR_INVALID,
+                            "the model has no tensor '%s'; give a complete file", source->name);
+        source->rank = spec->rank;
+        memcpy(source->dims, spec->dims, sizeof source->dims);
+    }
+    if (source->form == SVR_FORM_CONV && source->rank != CONV_RANK)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "tensor '%s' has %d dimensions, a convolution has %d; give a proper file",
+                        source->name, source->rank, CONV_RANK);
+    return SVR_OK;
+}
+
+/* Shape and type on the device. */
+static svr_tensor device_view(const svr_store *store, const svr_store_item *source)
+{
+    svr_tensor view = {.rank = source->rank,
+                       .dtype = source->form == SVR_FORM_VECTOR ? SVR_F32 : store->kept};
+
+    memcpy(view.dims, source->dims, sizeof view.dims);
+    if (source->form == SVR_FORM_CONV) {
+        memmove(&view.dims[1], &source->dims[2], 3 * sizeof view.dims[0]);
+        view.dims[4] = source->dims[1];
+    }
+    return view;
+}
+
+static bool grow(svr_store *store)
+{
+    int capacity = store->item_capacity ? 2 * store->item_capacity : FIRST_CAPACITY;
+    store_item *items = realloc(store->items, (size_t) capacity * sizeof *items);
+
+    if (!items)
+        return false;
+    store->items = items;
+    store->item_capacity = capacity;
+    return true;
+}
+
+svr_status svr_store_add(svr_store *store, const svr_store_item *source, int *id, svr_error *err)
+{
+    store_group *g = &store->groups[source->group];
+    store_item added = {.source = *source};
+
+    assert(source->group >= 0 && source->group < store->group_count && !g->loaded);
+    SVR_TRY(take_shape(store, &added.source, err));
+    added.source.name = svr_arena_strndup(store->arena, source->name, strlen(source->name));
+    if (!added.source.name || (store->item_count == store->item_capacity && !grow(store)))
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the table of weights");
+    added.view = device_view(store, &added.source);
+    added.offset = (size_t) g->bytes;
+    g->bytes += svr_align_up(svr_tensor_bytes(&added.view), ITEM_ALIGN);
+    *id = store->item_count++;
+    store->items[*id] = added;
+    return SVR_OK;
+}
+
+uint64_t svr_store_group_bytes(const svr_store *store, int group)
+{
+    assert(group >= 0 && group < store->group_count);
+    return store->groups[group].bytes;
+}
+
+/* [rows, channels, taps] to [rows, taps, channels]. */
+static void sort_taps(const float *src, float *dst, size_t rows, size_t channels, size_t taps)
+{
+    for (size_t r = 0; r < rows; r++, src += channels * taps, dst += channels * taps)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t c = 0; c < channels; c++)
+                dst[t * channels + c] = src[c * taps + t];
+}
+
+/* Rounds n values to the storage type, then brings them to the type of the view. */
+static const void *pack(loader *l, const store_item *it, float *values, size_t n)
+{
+    const svr_store *store = l->store;
+
+    if (it->source.form == SVR_FORM_VECTOR)
+        return values;
+    if (store->storage != SVR_F32) {
+        svr_from_f32(values, store->storage, l->packed, n);
+        if (store->kept == store->storage)
+            return l->packed;
+        svr_to_f32(l->packed, store->storage, values, n);
+    }
+    if (store->kept == SVR_F32)
+        return values;
+    svr_from_f32(values, store->kept, l->packed, n);
+    return l->packed;
+}
+
+/* Elements that must stay together: an output channel of a convolution. */
+static size_t unit_elems(const store_item *it)
+{
+    const int64_t *d = it->source.dims;
+
+    return it->source.form == SVR_FORM_CONV ? (size_t) (d[1] * d[2] * d[3] * d[4]) : 1;
+}
+
+/* Converts and uploads elements [first, first + n), which are whole units, from l->values. */
+static svr_status upload_chunk(loader *l, const store_item *it, size_t first, size_t n,
+                               svr_error *err)
+{
+    const int64_t *d = it->source.dims;
+    size_t size = svr_dtype_size(it->view.dtype), unit = unit_elems(it);
+    float *values = l->values;
+    const void *packed;
+
+    if (it->source.form == SVR_FORM_CONV) {
+        sort_taps(l->values, l->sorted, n / unit, (size_t) d[1], unit / (size_t) d[1]);
+        values = l->sorted;
+    }
+    packed = pack(l, it, values, n);
+    SVR_TRY(svr_backend_upload(l->store->backend, (char *) it->view.data + first * size, packed,
+                               n * size, err));
+    l->done += n * size;
+    if (l->progress)
+        l->progress(l->progress_user, l->done, l->total);
+    return SVR_OK;
+}
+
+/* Brings one item over in chunks; `made` holds its values when it is computed. */
+static svr_status load_chunks(loader *l, const store_item *it, const float *made, svr_error *err)
+{
+    size_t total = (size_t) svr_tensor_elems(&it->view), unit = unit_elems(it);
+    size_t step = l->capacity / unit * unit;
+
+    for (size_t first = 0; first < total; first += step) {
+        size_t n = total - first < step ? total - first : step;
+
+        if (svr_cancel_raised(l->cancel))
+            return SVR_FAIL(err, SVR_ERR_CANCELLED, "loading the weights was cancelled");
+        if (made)
+            memcpy(l->values, made + first, n * sizeof made[0]);
+        else
+            SVR_TRY(svr_weights_read_range(l->store->weights, it->source.name, first, n, l->values,
+                                           err));
+        SVR_TRY(upload_chunk(l, it, first, n, err));
+    }
+    return SVR_OK;
+}
+
+static svr_status load_item(loader *l, const store_item *it, svr_error *err)
+{
+    const svr_store_item *source = &it->source;
+    svr_status status;
+    float *made;
+
+    if (!source->make)
+        return load_chunks(l, it, NULL, err);
+    made = malloc((size_t) svr_tensor_elems(&it->view) * sizeof *made);
+    if (!made)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to compute the weight '%s'",
+                        source->name);
+    status = source->make(source->make_user, l->store->weights, made, err);
+    if (status == SVR_OK)
+        status = load_chunks(l, it, made, err);
+    free(made);
+    return status;
+}
+
+/* Views of a group's items into its memory, or (NULL) nowhere. */
+static void place_items(svr_store *store, int index, void *address)
+{
+    for (int i = 0; i < store->item_count; i++)
+        if (store->items[i].source.group == index)
+            store->items[i].view.data = address ? (char *) address + store->items[i].offset : NULL;
+}
+
+static svr_status load_items(loader *l, int index, svr_error *err)
+{
+    for (int i = 0; i < l->store->item_count; i++)
+        if (l->store->items[i].source.group == index)
+            SVR_TRY(load_item(l, &l->store->items[i], err));
+    return SVR_OK;
+}
+
+static svr_status load_group(loader *l, int index, svr_error *err)
+{
+    svr_store *store = l->store;
+    store_group *g = &store->groups[index];
+    svr_status status;
+
+    if (g->bytes > 0)
+        SVR_TRY(svr_backend_alloc(store->backend, SVR_MEM_WEIGHTS, (size_t) g->bytes, &g->address,
+                                  err));
+    place_items(store, index, g->address);
+    status = load_items(l, index, err);
+    g->loaded = status == SVR_OK;
+    if (g->loaded)
+        return SVR_OK;
+    place_items(store, index, NULL);
+    svr_backend_free(store->backend, SVR_MEM_WEIGHTS, (size_t) g->bytes, g->address);
+    g->address = NULL;
+    return status;
+}
+
+/* Counts what groups [first, end) still need, and the elements that a buffer must hold. */
+static void measure(loader *l, int first, int end)
+{
+    const svr_store *store = l->store;
+
+    l->capacity = CHUNK_ELEMS;
+    for (int i = 0; i < store->item_count; i++) {
+        const store_item *it = &store->items[i];
+
+        if (it->source.group < first || it->source.group >= end ||
+            store->groups[it->source.group].loaded)
+            continue;
+        l->total += svr_tensor_bytes(&it->view);
+        if (unit_elems(it) > l->capacity)
+            l->capacity = unit_elems(it);
+    }
+}
+
+static bool take_buffers(loader *l)
+{
+    l->values = calloc(l->capacity, sizeof l->values[0]);
+    l->sorted = calloc(l->capacity, sizeof l->sorted[0]);
+    l->packed = calloc(l->capacity, sizeof(float));
+    return l->values && l->sorted && l->packed;
+}
+
+svr_status svr_store_load(svr_store *store, int first, int count, const svr_cancel *cancel,
+                          svr_store_progress progress, void *progress_user, svr_error *err)
+{
+    loader l = {
+        .store = store, .cancel = cancel, .progress = progress, .progress_user = progress_user};
+    svr_status status = SVR_OK;
+
+    assert(first >= 0 && count >= 0 && first + count <= store->group_count);
+    measure(&l, first, first + count);
+    if (!take_buffers(&l))
+        status = SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to load the weights");
+    for (int i = first; i < first + count && status == SVR_OK; i++)
+        if (!store->groups[i].loaded)
+            status = load_group(&l, i, err);
+    free(l.values);
+    free(l.sorted);
+    free(l.packed);
+    return status;
+}
+
+svr_status svr_store_acquire(svr_store *store, int group, svr_error *err)
+{
+    assert(group >= 0 && group < store->group_count);
+    if (!store->groups[group].loaded)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "weights of group %d are used before they were loaded; load them first",
+                        group);
+    store->groups[group].users++;
+    return SVR_OK;
+}
+
+void svr_store_release(svr_store *store, int group)
+{
+    assert(group >= 0 && group < store->group_count && store->groups[group].users > 0);
+    store->groups[group].users--;
+}
+
+svr_tensor svr_store_tensor(const svr_store *store, int id)
+{
+    assert(id >= 0 && id < store->item_count);
+    assert(store->groups[store->items[id].source.group].users > 0);
+    return store->items[id].view;
+}
+
+const svr_weights *svr_store_weights(const svr_store *store)
+{
+    return store->weights;
+}
+
+svr_dtype svr_store_storage(const svr_store *store)
+{
+    return store->storage;
+}

@@ -1,0 +1,235 @@
+/* Cases of the general ops.  Limits: as in cases_vae.c. */
+#include "harness.h"
+#include "reference.h"
+
+#include <math.h>
+
+enum { SUM_UNITS = 16 };
+
+/* ---------------------------------------------------------------------------- copy, lincomb */
+
+static void copy_case(ops_bench *bench, int64_t n, svr_dtype from, svr_dtype to)
+{
+    ops_array *src = ops_input(bench, from, SVR_DIMS(n)),
+              *dst = ops_output(bench, to, SVR_DIMS(1, n));
+    svr_copy_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_copy_args){ops_view(src, side), ops_view(dst, side)};
+    OPS_RUN(bench, copy, &args[OPS_DEVICE]);
+    reference_copy(&args[OPS_REFERENCE]);
+    ops_compare_exact(bench, dst);
+}
+
+/* All finite values of a 16-bit type, and numbers that round to them from both sides. */
+static void copy_rounding(ops_bench *bench, svr_dtype dtype)
+{
+    enum { N = 3 * 4096 };
+    ops_array *src = ops_input(bench, SVR_F32, SVR_DIMS(N)),
+              *dst = ops_output(bench, dtype, SVR_DIMS(N));
+    double *values = ops_doubles(bench, N);
+    svr_copy_args args[OPS_SIDES];
+
+    for (int i = 0; i < N; i++) {
+        double step = ldexp(1, i % 40 - 30), tie = 1 + (i / 40 % 64 + 0.5) / 128;
+
+        values[i] = (i % 2 ? -1 : 1) * step * (i % 3 == 0 ? tie : tie + (i % 3 - 1.5) * 0x1p-23);
+    }
+    ops_set_values(src, values);
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_copy_args){ops_view(src, side), ops_view(dst, side)};
+    OPS_RUN(bench, copy, &args[OPS_DEVICE]);
+    reference_copy(&args[OPS_REFERENCE]);
+    ops_compare_exact(bench, dst);
+}
+
+static void cases_copy(ops_bench *bench)
+{
+    static const int64_t sizes[] = {1, 7, 1025, 40000};
+
+    for (int i = 0; i < 4; i++)
+        for (int from = 0; from < 3; from++)
+            for (int to = 0; to < 3; to++) {
+                ops_case(bench, "copy n=%d %s to %s", (int) sizes[i],
+                         svr_dtype_name(ops_storage[from]), svr_dtype_name(ops_storage[to]));
+                copy_case(bench, sizes[i], ops_storage[from], ops_storage[to]);
+            }
+    for (int to = 1; to < 3; to++) {
+        ops_case(bench, "copy rounding to %s", svr_dtype_name(ops_storage[to]));
+        copy_rounding(bench, ops_storage[to]);
+    }
+}
+
+static void lincomb_case(ops_bench *bench, int64_t n, int kind, svr_dtype dtype)
+{
+    svr_dtype out = kind == 3 ? SVR_F32 : dtype;
+    ops_array *a =
+        kind == 1 ? ops_in_place(bench, out, SVR_DIMS(n)) : ops_input(bench, dtype, SVR_DIMS(n));
+    ops_array *b = kind == 0   ? NULL
+                   : kind == 2 ? ops_in_place(bench, out, SVR_DIMS(n))
+                               : ops_input(bench, dtype, SVR_DIMS(n));
+    ops_array *y = kind == 1 ? a : kind == 2 ? b : ops_output(bench, out, SVR_DIMS(n));
+    double *magnitude = ops_doubles(bench, n);
+    svr_lincomb_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_lincomb_args){.a = ops_view(a, side),
+                                        .b = ops_view(b, side),
+                                        .y = ops_view(y, side),
+                                        .alpha = 1.25f,
+                                        .beta = -0.7f,
+                                        .clamp = kind % 2 == 0,
+                                        .lo = -1,
+                                        .hi = 0.75f};
+    OPS_RUN(bench, lincomb, &args[OPS_DEVICE]);
+    reference_lincomb(&args[OPS_REFERENCE], magnitude);
+    ops_compare(bench, y, magnitude, 2 * OPS_F32_EPS);
+}
+
+static void cases_lincomb(ops_bench *bench)
+{
+    static const int64_t sizes[] = {1, 33, 1024, 70001};
+
+    for (int i = 0; i < 4; i++)
+        for (int kind = 0; kind < 4; kind++) /* one input; y is a; y is b; apart, F32 out */
+            for (int d = 0; d < 3; d++) {
+                ops_case(bench, "lincomb n=%d kind %d %s", (int) sizes[i], kind,
+                         svr_dtype_name(ops_storage[d]));
+                lincomb_case(bench, sizes[i], kind, ops_storage[d]);
+            }
+}
+
+/* ---------------------------------------------------------------------------- linear */
+
+typedef struct linear_case {
+    int M, K, N;
+    bool bias, gate;
+    enum { PLAIN, ADD_F32, ADD_IN_PLACE } residual;
+    svr_activation activation;
+    bool f32_in, f32_out;
+} linear_case;
+
+static const linear_case linear_cases[] = {
+    {.M = 61, .K = 192, .N = 576},
+    {.M = 100,
+     .K = 192,
+     .N = 192,
+     .bias = true,
+     .gate = true,
+     .residual = ADD_IN_PLACE,
+     .f32_out = true},
+    {.M = 4, .K = 192, .N = 33, .bias = true, .residual = ADD_F32},
+    {.M = 170, .K = 64, .N = 64, .bias = true},
+    {.M = 29, .K = 31, .N = 17, .bias = true, .activation = SVR_ACT_GELU_TANH},
+    {.M = 85, .K = 40, .N = 48, .activation = SVR_ACT_SILU, .gate = true, .f32_in = true},
+    {.M = 1, .K = 1, .N = 1, .bias = true},
+    {.M = 1, .K = 2560, .N = 20},
+    {.M = 84, .K = 5, .N = 100, .residual = ADD_IN_PLACE},
+};
+
+static void linear_op_case(ops_bench *bench, const linear_case *c, svr_dtype dtype)
+{
+    svr_dtype out = c->f32_out ? SVR_F32 : dtype;
+    ops_array *x = ops_input(bench, c->f32_in ? SVR_F32 : dtype, SVR_DIMS(c->M, c->K));
+    ops_array *w = ops_input(bench, ops_weight_dtype(bench, dtype), SVR_DIMS(c->N, c->K));
+    ops_array *b = c->bias ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
+    ops_array *gate = c->gate ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
+    ops_array *y = c->residual == ADD_IN_PLACE ? ops_in_place(bench, out, SVR_DIMS(c->M, c->N))
+                                               : ops_output(bench, out, SVR_DIMS(c->M, c->N));
+    ops_array *residual = c->residual == ADD_F32 ? ops_input(bench, SVR_F32, SVR_DIMS(c->M, c->N))
+                          : c->residual == ADD_IN_PLACE ? y
+                                                        : NULL;
+    double *magnitude = ops_doubles(bench, (int64_t) c->M * c->N);
+    svr_linear_args args[OPS_SIDES];
+
+    ops_scale_values(w, 1 / sqrt(c->K), 0);
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_linear_args){.x = ops_view(x, side),
+                                       .w = ops_view(w, side),
+                                       .b = ops_view(b, side),
+                                       .gate = ops_view(gate, side),
+                                       .residual = ops_view(residual, side),
+                                       .y = ops_view(y, side),
+                                       .activation = c->activation};
+    OPS_RUN(bench, linear, &args[OPS_DEVICE]);
+    reference_linear(&args[OPS_REFERENCE], magnitude);
+    ops_compare(bench, y, magnitude, SUM_UNITS * OPS_F32_EPS);
+}
+
+static void cases_linear(ops_bench *bench)
+{
+    for (size_t i = 0; i < sizeof linear_cases / sizeof linear_cases[0]; i++)
+        for (int d = 0; d < 3; d++) {
+            ops_case(bench, "linear[%zu] %s", i, svr_dtype_name(ops_storage[d]));
+            linear_op_case(bench, &linear_cases[i], ops_storage[d]);
+        }
+}
+
+/* ---------------------------------------------------------------------------- noise, guidance */
+
+static void cases_noise(ops_bench *bench)
+{
+    static const int shapes[][4] = {{2, 3, 5, 16}, {1, 1, 1, 4}, {3, 8, 8, 16}};
+
+    for (int i = 0; i < 3; i++)
+        for (int d = 0; d < 3; d++) {
+            svr_noise_args args[OPS_SIDES];
+            ops_array *y;
+
+            ops_case(bench, "noise[%d] %s", i, svr_dtype_name(ops_storage[d]));
+            y = ops_output(bench, ops_storage[d],
+                           SVR_DIMS(shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3]));
+            for (int side = 0; side < OPS_SIDES; side++)
+                args[side] = (svr_noise_args){.y = ops_view(y, side),
+                                              .seed = 0x123456789abcdefu + (uint64_t) i,
+                                              .stream = (uint32_t) i,
+                                              .frame0 = 7,
+                                              .y0 = 1000,
+                                              .x0 = (uint32_t) (3 * i)};
+            OPS_RUN(bench, noise, &args[OPS_DEVICE]);
+            reference_noise(&args[OPS_REFERENCE]);
+            /* logarithm and cosine of another maths library may differ in the last place */
+            ops_compare(bench, y, NULL, OPS_F32_EPS);
+        }
+}
+
+static void guidance_case(ops_bench *bench, int n, int channels, float rescale,
+                          const svr_dtype dtypes[2])
+{
+    ops_array *pos = ops_in_place(bench, dtypes[0], SVR_DIMS(n, channels));
+    ops_array *neg = ops_input(bench, dtypes[1], SVR_DIMS(n, channels));
+    svr_guidance_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_guidance_args){.pos = ops_view(pos, side),
+                                         .neg = ops_view(neg, side),
+                                         .scale = 6.5f,
+                                         .rescale = rescale};
+    OPS_RUN(bench, guidance, &args[OPS_DEVICE]);
+    reference_guidance(&args[OPS_REFERENCE]);
+    ops_compare(bench, pos, NULL, 8 * OPS_F32_EPS);
+}
+
+static void cases_guidance(ops_bench *bench)
+{
+    for (int d = 0; d < 3; d++)
+        for (int kind = 0; kind < 4; kind++) {
+            const svr_dtype dtypes[2] = {ops_storage[d], kind == 1 ? SVR_F32 : ops_storage[d]};
+
+            ops_case(bench, "guidance %s kind %d", svr_dtype_name(ops_storage[d]), kind);
+            guidance_case(bench, kind == 2 ? 1 : 300, kind == 2 ? 3 : 16,
+                          kind == 0   ? 0.0f
+                          : kind == 3 ? 1.0f
+                                      : 0.7f,
+                          dtypes);
+        }
+}
+
+void ops_cases_general(ops_bench *bench)
+{
+    cases_copy(bench);
+    cases_lincomb(bench);
+    cases_linear(bench);
+    cases_noise(bench);
+    cases_guidance(bench);
+}

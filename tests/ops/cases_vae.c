@@ -1,0 +1,337 @@
+/* Cases of the video VAE's ops.
+ *
+ * Limits.  A sum of n products in F32 is off by about sqrt(n) * 2^-24 of its partial sums; 16 units
+ * of the sum of absolute terms leaves room for every order of summation up to n = 2^14 and for the
+ * rounding of summed temporal taps.  Outputs of 16 bits add half a unit in their last place, which
+ * ops_compare() grants by itself. */
+#include "harness.h"
+#include "reference.h"
+
+#include <math.h>
+
+enum { SUM_UNITS = 16 };
+
+/* ---------------------------------------------------------------------------- conv3d */
+
+typedef enum head_kind { NO_HEAD, HEAD, HEAD_IN_FRONT } head_kind;
+
+typedef struct conv_case {
+    int x[4];      /* T, H, W, C */
+    int w[4];      /* K, kt, kh, kw */
+    int stride[2]; /* time, space */
+    int pad[4];    /* top, bottom, left, right */
+    head_kind head;
+    int head_frames;
+    enum { PLAIN, ADD, ADD_IN_PLACE } residual;
+    bool no_bias, f32_out;
+} conv_case;
+
+static const conv_case conv_cases[] = {
+    /* residual blocks and resolutions of the networks, clip start */
+    {.x = {5, 6, 37, 16}, .w = {16, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {3, 5, 30, 32}, .w = {64, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {1, 4, 9, 64}, .w = {32, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {2, 7, 58, 16}, .w = {32, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    /* conv_in and conv_out */
+    {.x = {5, 6, 31, 3}, .w = {16, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {3, 5, 61, 16}, .w = {3, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {3, 5, 29, 24},
+     .w = {4, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .f32_out = true},
+    {.x = {2, 3, 5, 16}, .w = {33, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    /* later slices */
+    {.x = {4, 6, 29, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 2},
+    {.x = {1, 5, 16, 32},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 2},
+    {.x = {4, 6, 29, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_IN_FRONT,
+     .head_frames = 2},
+    {.x = {3, 4, 8, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 0},
+    {.x = {4, 4, 8, 8},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 1},
+    /* downsamplers */
+    {.x = {5, 8, 12, 16}, .w = {16, 1, 3, 3}, .stride = {1, 2}, .pad = {0, 1, 0, 1}},
+    {.x = {5, 9, 61, 32}, .w = {32, 3, 3, 3}, .stride = {2, 2}, .pad = {0, 1, 0, 1}},
+    {.x = {4, 8, 10, 32},
+     .w = {32, 3, 3, 3},
+     .stride = {2, 2},
+     .pad = {0, 1, 0, 1},
+     .head = HEAD,
+     .head_frames = 1},
+    {.x = {4, 8, 10, 32},
+     .w = {48, 3, 3, 3},
+     .stride = {2, 2},
+     .pad = {0, 1, 0, 1},
+     .head = HEAD_IN_FRONT,
+     .head_frames = 1},
+    {.x = {1, 8, 8, 16}, .w = {16, 3, 3, 3}, .stride = {2, 2}, .pad = {0, 1, 0, 1}},
+    /* shortcuts and expansions */
+    {.x = {3, 5, 40, 32}, .w = {16, 1, 1, 1}, .stride = {1, 1}},
+    {.x = {2, 4, 14, 64}, .w = {512, 1, 1, 1}, .stride = {1, 1}},
+    /* residuals */
+    {.x = {3, 5, 33, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .residual = ADD},
+    {.x = {3, 5, 33, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .residual = ADD_IN_PLACE},
+    {.x = {2, 5, 31, 8},
+     .w = {40, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .residual = ADD_IN_PLACE},
+    {.x = {2, 3, 45, 32},
+     .w = {64, 1, 1, 1},
+     .stride = {1, 1},
+     .residual = ADD_IN_PLACE,
+     .no_bias = true},
+    /* odd ones */
+    {.x = {1, 1, 1, 1}, .w = {1, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {7, 1, 1, 5}, .w = {7, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .no_bias = true},
+    {.x = {2, 11, 13, 7}, .w = {17, 2, 3, 5}, .stride = {1, 1}, .pad = {0, 2, 3, 0}},
+    {.x = {6, 7, 5, 6}, .w = {5, 5, 2, 1}, .stride = {3, 3}, .pad = {1, 0, 0, 2}},
+    {.x = {2, 2, 2, 3}, .w = {2, 1, 3, 3}, .stride = {1, 1}, .pad = {3, 3, 3, 3}},
+    {.x = {2, 7, 131, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {0, 0, 0, 0},
+     .f32_out = true},
+};
+
+/* Makes x and, for a head that lies in front of it, both in one array. */
+static void conv_inputs(ops_bench *bench, const conv_case *c, svr_dtype dtype, svr_tensor x[],
+                        svr_tensor head[])
+{
+    int64_t H = c->x[1], W = c->x[2], C = c->x[3];
+    int64_t front = c->head == HEAD_IN_FRONT ? c->head_frames : 0;
+    ops_array *array = ops_input(bench, dtype, SVR_DIMS(front + c->x[0], H, W, C));
+    ops_array *apart = NULL;
+
+    if (c->head == HEAD)
+        apart = ops_input(bench, dtype, SVR_DIMS(c->head_frames, H, W, C));
+    for (int side = 0; side < OPS_SIDES; side++) {
+        svr_tensor all = ops_view(array, side);
+
+        x[side] = svr_tensor_slice(&all, front, c->x[0]);
+        head[side] = front > 0 ? svr_tensor_slice(&all, 0, front) : ops_view(apart, side);
+    }
+}
+
+static int64_t conv_size(int64_t size, int kernel, int stride)
+{
+    return (size - kernel) / stride + 1;
+}
+
+static ops_array *conv_output(ops_bench *bench, const conv_case *c, svr_dtype dtype)
+{
+    int64_t frames = c->x[0] + (c->head == NO_HEAD ? c->w[1] - 1 : c->head_frames);
+    int64_t dims[4] = {conv_size(frames, c->w[1], c->stride[0]),
+                       conv_size(c->x[1] + c->pad[0] + c->pad[1], c->w[2], c->stride[1]),
+                       conv_size(c->x[2] + c->pad[2] + c->pad[3], c->w[3], c->stride[1]), c->w[0]};
+
+    dtype = c->f32_out ? SVR_F32 : dtype;
+    return c->residual == ADD_IN_PLACE ? ops_in_place(bench, dtype, 4, dims)
+                                       : ops_output(bench, dtype, 4, dims);
+}
+
+static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
+{
+    int64_t inner = (int64_t) c->w[1] * c->w[2] * c->w[3] * c->x[3];
+    svr_tensor x[OPS_SIDES], head[OPS_SIDES];
+    svr_conv3d_args args[OPS_SIDES];
+    ops_array *w, *b, *y, *residual;
+    double *magnitude;
+
+    conv_inputs(bench, c, dtype, x, head);
+    w = ops_input(bench, ops_weight_dtype(bench, dtype),
+                  SVR_DIMS(c->w[0], c->w[1], c->w[2], c->w[3], c->x[3]));
+    ops_scale_values(w, 1 / sqrt((double) inner), 0);
+    b = c->no_bias ? NULL : ops_input(bench, SVR_F32, SVR_DIMS(c->w[0]));
+    y = conv_output(bench, c, dtype);
+    residual = c->residual == ADD_IN_PLACE ? y : NULL;
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_conv3d_args){.x = x[side],
+                                       .head = head[side],
+                                       .w = ops_view(w, side),
+                                       .b = ops_view(b, side),
+                                       .y = ops_view(y, side),
+                                       .stride_t = c->stride[0],
+                                       .stride_s = c->stride[1],
+                                       .pad_top = c->pad[0],
+                                       .pad_bottom = c->pad[1],
+                                       .pad_left = c->pad[2],
+                                       .pad_right = c->pad[3]};
+    if (c->residual == ADD)
+        residual = ops_input(bench, args[0].y.dtype, 4, args[0].y.dims);
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side].residual = ops_view(residual, side);
+    OPS_RUN(bench, conv3d, &args[OPS_DEVICE]);
+    magnitude = ops_doubles(bench, svr_tensor_elems(&args[0].y));
+    reference_conv3d(&args[OPS_REFERENCE], magnitude);
+    ops_compare(bench, y, magnitude, SUM_UNITS * OPS_F32_EPS);
+}
+
+static void cases_conv3d(ops_bench *bench)
+{
+    for (size_t i = 0; i < sizeof conv_cases / sizeof conv_cases[0]; i++)
+        for (int d = 0; d < 3; d++) {
+            ops_case(bench, "conv3d[%zu] %s", i, svr_dtype_name(ops_storage[d]));
+            conv3d_case(bench, &conv_cases[i], ops_storage[d]);
+        }
+}
+
+/* ---------------------------------------------------------------------------- group norm */
+
+typedef struct norm_case {
+    int x[4], groups;
+    double scale, offset; /* of the input */
+    svr_activation activation;
+    bool in_place;
+} norm_case;
+
+static const norm_case norm_cases[] = {
+    {{3, 5, 37, 16}, 8, 1, 0, SVR_ACT_SILU, false},
+    {{2, 12, 40, 64}, 32, 3, 0, SVR_ACT_SILU, true},
+    {{1, 9, 11, 32}, 32, 1, 0, SVR_ACT_NONE, false},
+    {{2, 70, 90, 16}, 16, 1, 32, SVR_ACT_SILU, true}, /* more than one band, on a constant */
+    {{1, 6, 7, 12}, 4, 1e-3, 5, SVR_ACT_NONE, false}, /* variance far below the square of the mean
+                                                       */
+    {{2, 1, 1, 512}, 32, 1, 0, SVR_ACT_SILU, false},
+    {{1, 3, 5, 6}, 3, 0, 7, SVR_ACT_SILU, false}, /* no variance at all */
+    {{1, 1, 1, 1}, 1, 1, 0, SVR_ACT_SILU, true},
+    {{1, 4, 4, 20}, 5, 1e3, 0, SVR_ACT_GELU_TANH, false},
+};
+
+static void group_norm_case(ops_bench *bench, const norm_case *c, svr_dtype dtype)
+{
+    int64_t dims[4] = {c->x[0], c->x[1], c->x[2], c->x[3]};
+    ops_array *x =
+        c->in_place ? ops_in_place(bench, dtype, 4, dims) : ops_input(bench, dtype, 4, dims);
+    ops_array *gamma = ops_input(bench, SVR_F32, SVR_DIMS(dims[3]));
+    ops_array *beta = ops_input(bench, SVR_F32, SVR_DIMS(dims[3]));
+    ops_array *y = c->in_place ? x : ops_output(bench, dtype, 4, dims);
+    svr_group_norm_args args[OPS_SIDES];
+
+    ops_scale_values(x, c->scale, c->offset);
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_group_norm_args){.x = ops_view(x, side),
+                                           .gamma = ops_view(gamma, side),
+                                           .beta = ops_view(beta, side),
+                                           .y = ops_view(y, side),
+                                           .groups = c->groups,
+                                           .eps = 1e-6f,
+                                           .activation = c->activation};
+    OPS_RUN(bench, group_norm, &args[OPS_DEVICE]);
+    reference_group_norm(&args[OPS_REFERENCE]);
+    /* few roundings per element, each relative to the largest normalised value */
+    ops_compare(bench, y, NULL, 4 * OPS_F32_EPS);
+}
+
+static void cases_group_norm(ops_bench *bench)
+{
+    for (size_t i = 0; i < sizeof norm_cases / sizeof norm_cases[0]; i++)
+        for (int d = 0; d < 3; d++) {
+            ops_case(bench, "group_norm[%zu] %s", i, svr_dtype_name(ops_storage[d]));
+            group_norm_case(bench, &norm_cases[i], ops_storage[d]);
+        }
+}
+
+/* ---------------------------------------------------------------------------- depth to space */
+
+static void depth_to_space_case(ops_bench *bench, const int shape[4], int tz, bool drop,
+                                svr_dtype dtype)
+{
+    int64_t T = shape[0], H = shape[1], W = shape[2], C = shape[3];
+    ops_array *x = ops_input(bench, dtype, SVR_DIMS(T, H, W, 4 * tz * C));
+    ops_array *y = ops_output(bench, dtype, SVR_DIMS(T * tz - (drop ? 1 : 0), 2 * H, 2 * W, C));
+    svr_depth_to_space_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_depth_to_space_args){
+            .x = ops_view(x, side), .y = ops_view(y, side), .tz = tz, .drop_second = drop};
+    OPS_RUN(bench, depth_to_space, &args[OPS_DEVICE]);
+    reference_depth_to_space(&args[OPS_REFERENCE]);
+    ops_compare_exact(bench, y);
+}
+
+static void cases_depth_to_space(ops_bench *bench)
+{
+    static const int shapes[][4] = {{3, 4, 5, 16}, {1, 1, 1, 1}, {2, 3, 7, 5}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int d = 0; d < 3; d++)
+            for (int kind = 0; kind < 3; kind++) { /* tz 1; tz 2; tz 2 at the clip's start */
+                ops_case(bench, "depth_to_space[%zu] %s kind %d", i, svr_dtype_name(ops_storage[d]),
+                         kind);
+                depth_to_space_case(bench, shapes[i], kind == 0 ? 1 : 2, kind == 2, ops_storage[d]);
+            }
+}
+
+/* ---------------------------------------------------------------------------- frame attention */
+
+static void frame_attention_case(ops_bench *bench, const int shape[3], svr_dtype dtype,
+                                 bool f32_out)
+{
+    int64_t T = shape[0], L = shape[1], C = shape[2];
+    ops_array *q = ops_input(bench, dtype, SVR_DIMS(T, L, C));
+    ops_array *k = ops_input(bench, dtype, SVR_DIMS(T, L, C));
+    ops_array *v = ops_input(bench, dtype, SVR_DIMS(T, L, C));
+    ops_array *y = ops_output(bench, f32_out ? SVR_F32 : dtype, SVR_DIMS(T, L, C));
+    svr_frame_attention_args args[OPS_SIDES];
+
+    ops_scale_values(q, 2, 0);
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_frame_attention_args){ops_view(q, side), ops_view(k, side),
+                                                ops_view(v, side), ops_view(y, side)};
+    OPS_RUN(bench, frame_attention, &args[OPS_DEVICE]);
+    reference_frame_attention(&args[OPS_REFERENCE]);
+    /* scores up to about 10 are off by 2^-24 of that, and so, relatively, are their exponentials */
+    ops_compare(bench, y, NULL, 32 * OPS_F32_EPS);
+}
+
+static void cases_frame_attention(ops_bench *bench)
+{
+    static const int shapes[][3] = {{2, 60, 64},  {1, 1, 16}, {3, 29, 32},
+                                    {1, 257, 48}, {2, 33, 7}, {1, 90, 512}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int d = 0; d < 3; d++) {
+            ops_case(bench, "frame_attention[%zu] %s", i, svr_dtype_name(ops_storage[d]));
+            frame_attention_case(bench, shapes[i], ops_storage[d], i % 2 == 1);
+        }
+}
+
+void ops_cases_vae(ops_bench *bench)
+{
+    cases_conv3d(bench);
+    cases_group_norm(bench);
+    cases_depth_to_space(bench);
+    cases_frame_attention(bench);
+}

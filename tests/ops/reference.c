@@ -1,0 +1,449 @@
+#include "reference.h"
+
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double *f64(const svr_tensor *t)
+{
+    return t->data;
+}
+
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
+
+static double activate(double x, svr_activation activation)
+{
+    if (activation == SVR_ACT_SILU)
+        return silu(x);
+    if (activation == SVR_ACT_GELU_TANH)
+        return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+    return x;
+}
+
+/* ---------------------------------------------------------------------------- video VAE */
+
+/* Value of the padded input P at (t, y, x, c); 0 outside the picture. */
+static double padded(const svr_conv3d_args *a, int64_t t, int64_t y, int64_t x, int64_t c)
+{
+    int64_t H = a->x.dims[1], W = a->x.dims[2], C = a->x.dims[3];
+    const svr_tensor *from = &a->x;
+
+    if (y < 0 || y >= H || x < 0 || x >= W)
+        return 0;
+    if (svr_tensor_present(&a->head)) {
+        if (t < a->head.dims[0])
+            from = &a->head;
+        else
+            t -= a->head.dims[0];
+    } else {
+        t -= a->w.dims[1] - 1;
+        t = t < 0 ? 0 : t;
+    }
+    return f64(from)[((t * H + y) * W + x) * C + c];
+}
+
+static void conv_element(const svr_conv3d_args *a, const int64_t at[4], double *sum, double *mass)
+{
+    const int64_t *w = a->w.dims;
+    int64_t C = w[4];
+
+    for (int64_t kt = 0; kt < w[1]; kt++)
+        for (int64_t ky = 0; ky < w[2]; ky++)
+            for (int64_t kx = 0; kx < w[3]; kx++)
+                for (int64_t c = 0; c < C; c++) {
+                    double term =
+                        f64(&a->w)[(((at[3] * w[1] + kt) * w[2] + ky) * w[3] + kx) * C + c] *
+                        padded(a, at[0] * a->stride_t + kt, at[1] * a->stride_s + ky - a->pad_top,
+                               at[2] * a->stride_s + kx - a->pad_left, c);
+
+                    *sum += term;
+                    *mass += fabs(term);
+                }
+}
+
+void reference_conv3d(const svr_conv3d_args *a, double *magnitude)
+{
+    const int64_t *d = a->y.dims;
+    int64_t i = 0;
+
+    for (int64_t t = 0; t < d[0]; t++)
+        for (int64_t y = 0; y < d[1]; y++)
+            for (int64_t x = 0; x < d[2]; x++)
+                for (int64_t k = 0; k < d[3]; k++, i++) {
+                    double sum = svr_tensor_present(&a->b) ? f64(&a->b)[k] : 0, mass = fabs(sum);
+
+                    conv_element(a, (int64_t[]){t, y, x, k}, &sum, &mass);
+                    if (svr_tensor_present(&a->residual)) {
+                        sum += f64(&a->residual)[i];
+                        mass += fabs(f64(&a->residual)[i]);
+                    }
+                    f64(&a->y)[i] = sum;
+                    magnitude[i] = mass;
+                }
+}
+
+static void norm_group(const svr_group_norm_args *a, int64_t t, int64_t group)
+{
+    int64_t pixels = a->x.dims[1] * a->x.dims[2], C = a->x.dims[3], size = C / a->groups;
+    const double *x = f64(&a->x) + t * pixels * C + group * size;
+    double *y = f64(&a->y) + t * pixels * C + group * size;
+    double n = (double) (pixels * size), mean = 0, variance = 0;
+
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t c = 0; c < size; c++)
+            mean += x[p * C + c] / n;
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t c = 0; c < size; c++)
+            variance += (x[p * C + c] - mean) * (x[p * C + c] - mean) / n;
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t c = 0; c < size; c++)
+            y[p * C + c] = activate((x[p * C + c] - mean) / sqrt(variance + (double) a->eps) *
+                                            f64(&a->gamma)[group * size + c] +
+                                        f64(&a->beta)[group * size + c],
+                                    a->activation);
+}
+
+void reference_group_norm(const svr_group_norm_args *a)
+{
+    for (int64_t t = 0; t < a->x.dims[0]; t++)
+        for (int64_t group = 0; group < a->groups; group++)
+            norm_group(a, t, group);
+}
+
+void reference_depth_to_space(const svr_depth_to_space_args *a)
+{
+    const int64_t *d = a->y.dims;
+    int64_t H = a->x.dims[1], W = a->x.dims[2], C = d[3], i = 0;
+
+    for (int64_t frame = 0; frame < d[0]; frame++)
+        for (int64_t y = 0; y < d[1]; y++)
+            for (int64_t x = 0; x < d[2]; x++)
+                for (int64_t c = 0; c < C; c++, i++) {
+                    int64_t full = a->drop_second && frame > 0 ? frame + 1 : frame;
+                    int64_t part = ((y % 2 * 2 + x % 2) * a->tz + full % a->tz) * C + c;
+
+                    f64(&a->y)[i] =
+                        f64(&a->x)[((full / a->tz * H + y / 2) * W + x / 2) * a->x.dims[3] + part];
+                }
+}
+
+/* Row pointers of one attention: softmax(q k^T scale) v. */
+typedef struct rows {
+    const double **q, **k, **v;
+    int64_t queries, keys, width;
+} rows;
+
+static void attend(const rows *r, int64_t query, double *out)
+{
+    double *p = calloc((size_t) r->keys, sizeof *p), most = -INFINITY, sum = 0;
+
+    if (!p)
+        abort();
+    for (int64_t j = 0; j < r->keys; j++) {
+        for (int64_t c = 0; c < r->width; c++)
+            p[j] += r->q[query][c] * r->k[j][c];
+        p[j] /= sqrt((double) r->width);
+        most = p[j] > most ? p[j] : most;
+    }
+    for (int64_t j = 0; j < r->keys; j++)
+        sum += p[j] = exp(p[j] - most);
+    for (int64_t c = 0; c < r->width; c++) {
+        out[c] = 0;
+        for (int64_t j = 0; j < r->keys; j++)
+            out[c] += p[j] / sum * r->v[j][c];
+    }
+    free(p);
+}
+
+static rows rows_make(int64_t count, int64_t width)
+{
+    rows r = {.queries = count, .keys = count, .width = width};
+
+    r.q = calloc((size_t) (3 * count), sizeof *r.q);
+    if (!r.q)
+        abort();
+    r.k = r.q + count;
+    r.v = r.k + count;
+    return r;
+}
+
+void reference_frame_attention(const svr_frame_attention_args *a)
+{
+    int64_t L = a->q.dims[1], C = a->q.dims[2];
+    rows r = rows_make(L, C);
+
+    for (int64_t t = 0; t < a->q.dims[0]; t++) {
+        for (int64_t i = 0; i < L; i++) {
+            r.q[i] = f64(&a->q) + (t * L + i) * C;
+            r.k[i] = f64(&a->k) + (t * L + i) * C;
+            r.v[i] = f64(&a->v) + (t * L + i) * C;
+        }
+        for (int64_t i = 0; i < L; i++)
+            attend(&r, i, f64(&a->y) + (t * L + i) * C);
+    }
+    free(r.q);
+}
+
+/* ---------------------------------------------------------------------------- general */
+
+void reference_copy(const svr_copy_args *a)
+{
+    memcpy(a->dst.data, a->src.data, svr_tensor_bytes(&a->src));
+}
+
+void reference_lincomb(const svr_lincomb_args *a, double *magnitude)
+{
+    int64_t n = svr_tensor_elems(&a->y);
+
+    for (int64_t i = 0; i < n; i++) {
+        double y = (double) a->alpha * f64(&a->a)[i];
+
+        magnitude[i] = fabs(y);
+        if (svr_tensor_present(&a->b)) {
+            magnitude[i] += fabs((double) a->beta * f64(&a->b)[i]);
+            y += (double) a->beta * f64(&a->b)[i];
+        }
+        if (a->clamp)
+            y = fmin(fmax(y, (double) a->lo), (double) a->hi);
+        f64(&a->y)[i] = y;
+    }
+}
+
+/* Dot product of row m of x and row n of w; adds the absolute terms to *mass. */
+static double dot(const svr_tensor *x, int64_t m, const svr_tensor *w, int64_t n, double *mass)
+{
+    int64_t K = x->dims[1];
+    double sum = 0;
+
+    for (int64_t k = 0; k < K; k++) {
+        double term = f64(x)[m * K + k] * f64(w)[n * K + k];
+
+        sum += term;
+        *mass += fabs(term);
+    }
+    return sum;
+}
+
+void reference_linear(const svr_linear_args *a, double *magnitude)
+{
+    int64_t M = a->y.dims[0], N = a->y.dims[1];
+
+    for (int64_t i = 0; i < M * N; i++) {
+        int64_t m = i / N, n = i % N;
+        double mass = 0, y = dot(&a->x, m, &a->w, n, &mass);
+        double gate = svr_tensor_present(&a->gate) ? f64(&a->gate)[n] : 1;
+
+        if (svr_tensor_present(&a->b)) {
+            y += f64(&a->b)[n];
+            mass += fabs(f64(&a->b)[n]);
+        }
+        y = gate * activate(y, a->activation);
+        mass *= fabs(gate);
+        if (svr_tensor_present(&a->residual)) {
+            y += f64(&a->residual)[i];
+            mass += fabs(f64(&a->residual)[i]);
+        }
+        f64(&a->y)[i] = y;
+        magnitude[i] = mass;
+    }
+}
+
+/* ---------------------------------------------------------------------------- transformer */
+
+void reference_swiglu(const svr_swiglu_args *a, double *magnitude)
+{
+    int64_t M = a->y.dims[0], F = a->y.dims[1];
+
+    for (int64_t i = 0; i < M * F; i++) {
+        double gate_mass = 0, up_mass = 0;
+        double gate = dot(&a->x, i / F, &a->w_gate, i % F, &gate_mass);
+        double up = dot(&a->x, i / F, &a->w_up, i % F, &up_mass);
+
+        f64(&a->y)[i] = silu(gate) * up;
+        /* first order: |d silu| <= 1.1 */
+        magnitude[i] = 1.1 * gate_mass * fabs(up) + fabs(silu(gate)) * up_mass;
+    }
+}
+
+static double rms(const double *x, int64_t n, double eps)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum / (double) n + eps);
+}
+
+void reference_rms_norm(const svr_rms_norm_args *a)
+{
+    int64_t M = a->x.dims[0], D = a->x.dims[1];
+
+    for (int64_t m = 0; m < M; m++) {
+        double length = rms(f64(&a->x) + m * D, D, (double) a->eps);
+
+        for (int64_t i = 0; i < D; i++) {
+            double y = f64(&a->x)[m * D + i] / length;
+
+            if (svr_tensor_present(&a->weight))
+                y *= f64(&a->weight)[i];
+            if (svr_tensor_present(&a->scale))
+                y = y * f64(&a->scale)[i] + f64(&a->shift)[i];
+            f64(&a->y)[m * D + i] = y;
+        }
+    }
+}
+
+/* Index of feature f of token n in picture [T,H,W,C], patch P. */
+static int64_t patch_pixel(const svr_tensor *picture, int64_t P, int64_t token, int64_t place)
+{
+    int64_t h = picture->dims[1] / P, w = picture->dims[2] / P;
+    int64_t t = token / (h * w), y = token / w % h * P + place / P, x = token % w * P + place % P;
+
+    return (t * picture->dims[1] + y) * picture->dims[2] + x;
+}
+
+void reference_patchify(const svr_patchify_args *a)
+{
+    int64_t tokens = a->y.dims[0], features = a->y.dims[1], Ca = a->a.dims[3];
+    int64_t P = a->patch, C = features / (P * P), Cb = C - Ca;
+
+    for (int64_t token = 0; token < tokens; token++)
+        for (int64_t f = 0; f < features; f++) {
+            int64_t pixel = patch_pixel(&a->a, P, token, f / C), c = f % C;
+
+            f64(&a->y)[token * features + f] =
+                c < Ca ? f64(&a->a)[pixel * Ca + c] : f64(&a->b)[pixel * Cb + c - Ca];
+        }
+}
+
+void reference_unpatchify(const svr_unpatchify_args *a)
+{
+    int64_t tokens = a->x.dims[0], features = a->x.dims[1], C = a->y.dims[3];
+
+    for (int64_t token = 0; token < tokens; token++)
+        for (int64_t f = 0; f < features; f++)
+            f64(&a->y)[patch_pixel(&a->y, a->patch, token, f / C) * C + f % C] =
+                f64(&a->x)[token * features + f];
+}
+
+static void norm_rope_head(const svr_qk_norm_rope_args *a, int64_t token, const double *weight,
+                           double *x)
+{
+    int64_t hd = a->qkv.dims[3], p = a->cosines.dims[1];
+    const int32_t *rows_of = a->rows.data;
+    double length = rms(x, hd, (double) a->eps);
+
+    for (int64_t i = 0; i < hd; i++)
+        x[i] = x[i] / length * weight[i];
+    for (int64_t j = 0; rows_of && j < 3 * p; j++) {
+        int64_t at = rows_of[3 * token + j / p] * p + j % p;
+        double even = x[2 * j], odd = x[2 * j + 1];
+
+        x[2 * j] = even * f64(&a->cosines)[at] - odd * f64(&a->sines)[at];
+        x[2 * j + 1] = odd * f64(&a->cosines)[at] + even * f64(&a->sines)[at];
+    }
+}
+
+void reference_qk_norm_rope(const svr_qk_norm_rope_args *a)
+{
+    int64_t heads = a->qkv.dims[2], hd = a->qkv.dims[3];
+
+    for (int64_t token = 0; token < a->qkv.dims[0]; token++)
+        for (int64_t part = 0; part < 2; part++)
+            for (int64_t head = 0; head < heads; head++)
+                norm_rope_head(a, token, f64(part == 0 ? &a->norm_q : &a->norm_k),
+                               f64(&a->qkv) + ((token * 3 + part) * heads + head) * hd);
+}
+
+static void attend_window(const svr_window_attention_args *a, int window, int64_t head)
+{
+    int64_t heads = a->vid.dims[2], hd = a->vid.dims[3], L = a->txt.dims[0];
+    int64_t first = a->host_offsets[window], count = a->host_offsets[window + 1] - first;
+    const int32_t *tokens = (const int32_t *) a->order.data + first;
+    double *out = calloc((size_t) hd, sizeof *out);
+    rows r = rows_make(count + L, hd);
+
+    if (!out)
+        abort();
+    for (int64_t i = 0; i < count + L; i++) {
+        const double *base = i < count ? f64(&a->vid) + tokens[i] * 3 * heads * hd
+                                       : f64(&a->txt) + (i - count) * 3 * heads * hd;
+
+        r.q[i] = base + head * hd;
+        r.k[i] = base + (heads + head) * hd;
+        r.v[i] = base + (2 * heads + head) * hd;
+    }
+    for (int64_t i = 0; i < count + L; i++) {
+        attend(&r, i, out);
+        for (int64_t c = 0; c < hd; c++) {
+            if (i < count)
+                f64(&a->out_vid)[(tokens[i] * heads + head) * hd + c] = out[c];
+            else if (svr_tensor_present(&a->out_txt))
+                f64(&a->out_txt)[((i - count) * heads + head) * hd + c] += out[c] / a->window_count;
+        }
+    }
+    free(r.q);
+    free(out);
+}
+
+void reference_window_attention(const svr_window_attention_args *a)
+{
+    if (svr_tensor_present(&a->out_txt))
+        memset(a->out_txt.data, 0, svr_tensor_bytes(&a->out_txt));
+    for (int window = 0; window < a->window_count; window++)
+        for (int64_t head = 0; head < a->vid.dims[2]; head++)
+            attend_window(a, window, head);
+}
+
+static double deviation(const double *x, int64_t n)
+{
+    double mean = 0, sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        mean += x[i] / (double) n;
+    for (int64_t i = 0; i < n; i++)
+        sum += (x[i] - mean) * (x[i] - mean);
+    return sqrt(sum / (double) (n - 1));
+}
+
+void reference_guidance(const svr_guidance_args *a)
+{
+    int64_t C = a->pos.dims[1];
+
+    for (int64_t row = 0; row < a->pos.dims[0]; row++) {
+        double *pos = f64(&a->pos) + row * C;
+        const double *neg = f64(&a->neg) + row * C;
+        double before = a->rescale != 0 ? deviation(pos, C) : 0, factor = 1;
+
+        for (int64_t i = 0; i < C; i++)
+            pos[i] = neg[i] + (double) a->scale * (pos[i] - neg[i]);
+        if (a->rescale != 0)
+            factor = (double) a->rescale * before / deviation(pos, C) + 1 - (double) a->rescale;
+        for (int64_t i = 0; i < C; i++)
+            pos[i] *= factor;
+    }
+}
+
+void reference_noise(const svr_noise_args *a)
+{
+    const int64_t *d = a->y.dims;
+    int64_t i = 0;
+
+    for (uint32_t f = 0; f < d[0]; f++)
+        for (uint32_t y = 0; y < d[1]; y++)
+            for (uint32_t x = 0; x < d[2]; x++)
+                for (uint32_t group = 0; group < d[3] / 4; group++, i += 4) {
+                    float values[4];
+
+                    svr_position_noise(a->seed, a->stream,
+                                       (uint32_t[]){a->x0 + x, a->y0 + y, a->frame0 + f, group},
+                                       values);
+                    for (int k = 0; k < 4; k++)
+                        f64(&a->y)[i + k] = (double) values[k];
+                }
+}

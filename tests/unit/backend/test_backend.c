@@ -1,0 +1,178 @@
+/* backend/backend and backend/exec: the ledger, also read from another thread, and scratch tensors.
+ */
+#include "backend/backend.h"
+
+#include "backend/exec.h"
+#include "fake_backend.h"
+
+#include "check.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static void test_ledger(void)
+{
+    fake_backend fake;
+    svr_backend *backend = &fake.base;
+    svr_memory_use use;
+    svr_error err = {0};
+    void *a, *b, *c;
+
+    fake_backend_init(&fake);
+    CHECK_OK(svr_backend_alloc(backend, SVR_MEM_WEIGHTS, 100, &a, &err), err);
+    CHECK_OK(svr_backend_alloc(backend, SVR_MEM_SCRATCH, 1000, &b, &err), err);
+    CHECK_OK(svr_backend_alloc(backend, SVR_MEM_WEIGHTS, 10, &c, &err), err);
+    svr_backend_free(backend, SVR_MEM_SCRATCH, 1000, b);
+    svr_backend_free(backend, SVR_MEM_STATE, 77, NULL);
+    use = svr_backend_memory(backend);
+    CHECK(use.live[SVR_MEM_WEIGHTS] == 110 && use.live[SVR_MEM_SCRATCH] == 0);
+    CHECK(use.live[SVR_MEM_STATE] == 0 && use.live_total == 110 && use.peak_total == 1110);
+    CHECK(use.allocations == 3 && use.device_total == 1000 && use.device_free == 600);
+    svr_backend_free(backend, SVR_MEM_WEIGHTS, 100, a);
+    svr_backend_free(backend, SVR_MEM_WEIGHTS, 10, c);
+    CHECK(svr_backend_memory(backend).live_total == 0 && fake.alive == 0);
+    svr_backend_destroy(backend);
+    CHECK(strcmp(fake.base.name, "destroyed") == 0);
+    svr_backend_destroy(NULL);
+}
+
+static void test_failed_allocation(void)
+{
+    fake_backend fake;
+    svr_error err = {0};
+    void *a;
+
+    fake_backend_init(&fake);
+    fake.alloc_result = SVR_ERR_NO_VRAM;
+    CHECK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 4321, &a, &err) == SVR_ERR_NO_VRAM);
+    CHECK_TEXT(err.text, "4321 bytes for state");
+    CHECK_TEXT(err.text, "the fake is full");
+    CHECK(svr_backend_memory(&fake.base).allocations == 0);
+    CHECK(svr_backend_memory(&fake.base).live_total == 0);
+}
+
+static void test_copies(void)
+{
+    fake_backend fake;
+    svr_error err = {0};
+    char src[4] = "abc", dst[4] = "";
+
+    fake_backend_init(&fake);
+    CHECK_OK(svr_backend_upload(&fake.base, dst, src, 4, &err), err);
+    CHECK(strcmp(dst, "abc") == 0);
+    CHECK_OK(svr_backend_download(&fake.base, src, dst, 4, &err), err);
+    CHECK_OK(svr_backend_upload(&fake.base, NULL, NULL, 0, &err), err);
+    CHECK_OK(svr_backend_download(&fake.base, NULL, NULL, 0, &err), err);
+    CHECK(fake.uploads == 1 && fake.downloads == 1); /* nothing to do for no bytes */
+    CHECK_OK(svr_backend_synchronize(&fake.base, &err), err);
+    CHECK(fake.synchronized == 1);
+}
+
+typedef struct watch {
+    svr_backend *backend;
+    atomic_int stop;
+    int reads;
+} watch;
+
+/* Blocks of 64 bytes, at most four at a time, are all that may ever be seen. */
+static void *watch_ledger(void *user)
+{
+    watch *w = user;
+
+    while (!atomic_load(&w->stop) || w->reads == 0) {
+        svr_memory_use use = svr_backend_memory(w->backend);
+
+        CHECK(use.live_total <= 256 && use.live_total % 64 == 0);
+        CHECK(use.live[SVR_MEM_WEIGHTS] == use.live_total);
+        CHECK(use.peak_total >= use.live_total && use.peak_total <= 256);
+        w->reads++;
+    }
+    return NULL;
+}
+
+static void test_ledger_between_threads(void)
+{
+    fake_backend fake;
+    watch w = {.backend = &fake.base};
+    svr_error err = {0};
+    pthread_t thread;
+    void *a[4];
+
+    fake_backend_init(&fake);
+    CHECK(pthread_create(&thread, NULL, watch_ledger, &w) == 0);
+    for (int n = 0; n < 20000; n++) {
+        int count = n % 4 + 1;
+
+        for (int i = 0; i < count; i++)
+            CHECK_OK(svr_backend_alloc(&fake.base, SVR_MEM_WEIGHTS, 64, &a[i], &err), err);
+        for (int i = 0; i < count; i++)
+            svr_backend_free(&fake.base, SVR_MEM_WEIGHTS, 64, a[i]);
+    }
+    atomic_store(&w.stop, 1);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(svr_backend_memory(&fake.base).peak_total == 256);
+    CHECK(svr_backend_memory(&fake.base).allocations == 50000);
+}
+
+static void test_exec_tensors(void)
+{
+    svr_scratch *scratch = svr_scratch_create((void *) 0x100000, 1 << 20);
+    svr_exec exec = {.scratch = scratch};
+    svr_tensor t = {0}, untouched = {0};
+    svr_error err = {0};
+
+    CHECK_OK(svr_exec_alloc(&exec, SVR_F16, SVR_DIMS(2, 3, 4, 50), &t, &err), err);
+    CHECK(t.rank == 4 && t.dims[3] == 50 && t.dtype == SVR_F16 && svr_tensor_present(&t));
+    CHECK(svr_scratch_live(scratch) == 2560); /* 2400 rounded up */
+    svr_exec_free(&exec, &t);
+    CHECK(!svr_tensor_present(&t) && t.rank == 0 && svr_scratch_live(scratch) == 0);
+    svr_exec_free(&exec, &t);
+    CHECK_FAILS(svr_exec_alloc(&exec, SVR_F32, SVR_DIMS(-1), &untouched, &err), SVR_ERR_SHAPE, err);
+    CHECK_FAILS(
+        svr_exec_alloc(&exec, SVR_F32, SVR_DIMS(1 << 30, 1 << 30, 1 << 30), &untouched, &err),
+        SVR_ERR_SHAPE, err);
+    CHECK_FAILS(svr_exec_alloc(&exec, SVR_F32, SVR_DIMS(1 << 20), &untouched, &err),
+                SVR_ERR_NO_VRAM, err);
+    CHECK(!svr_tensor_present(&untouched));
+    svr_scratch_destroy(scratch);
+}
+
+static svr_status note_tap(void *user, const char *name, const svr_tensor *value, svr_error *err)
+{
+    *(const svr_tensor **) user = value;
+    return strcmp(name, "bad") == 0 ? SVR_FAIL(err, SVR_ERR_IO, "tap") : SVR_OK;
+}
+
+static void test_exec_tap_and_poll(void)
+{
+    const svr_tensor *seen = NULL;
+    svr_exec exec = {0};
+    svr_cancel *cancel = svr_cancel_create();
+    svr_tensor t = {0};
+    svr_error err = {0};
+
+    CHECK_OK(svr_exec_tap(&exec, "bad", &t, &err), err); /* no tap */
+    CHECK_OK(svr_exec_poll(&exec, &err), err);           /* no flag */
+    exec.tap = note_tap;
+    exec.tap_user = &seen;
+    exec.cancel = cancel;
+    CHECK_OK(svr_exec_tap(&exec, "good", &t, &err), err);
+    CHECK(seen == &t);
+    CHECK_FAILS(svr_exec_tap(&exec, "bad", &t, &err), SVR_ERR_IO, err);
+    CHECK_OK(svr_exec_poll(&exec, &err), err);
+    svr_cancel_set(cancel, true);
+    CHECK_FAILS(svr_exec_poll(&exec, &err), SVR_ERR_CANCELLED, err);
+    svr_cancel_destroy(cancel);
+}
+
+int main(void)
+{
+    RUN(test_ledger);
+    RUN(test_failed_allocation);
+    RUN(test_copies);
+    RUN(test_ledger_between_threads);
+    RUN(test_exec_tensors);
+    RUN(test_exec_tap_and_poll);
+    return check_done();
+}

@@ -1,0 +1,335 @@
+/* The store: layouts and types on the device, groups, loading in chunks, failures. */
+#include "cpu/cpu_backend.h"
+#include "memory/store.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A transformer whose feed-forward matrices (1100 x 1100) take more than one chunk of a load. */
+static const svr_dit_config config = {
+    .kind = SVR_MODEL_DIT_7B,
+    .dim = 1100,
+    .heads = 1,
+    .head_dim = 32,
+    .layers = 1,
+    .split_layers = 1,
+    .mlp_hidden = 1100,
+    .rope_pairs = 2,
+    .rope_axis_dim = 5,
+    .txt_in = 8,
+    .in_channels = 9,
+    .out_channels = 4,
+    .patch = 2,
+    .time_freqs = 4,
+};
+static const svr_vae_config vae_config = {.stages = 2,
+                                          .channels = {8, 12},
+                                          .layers_per_block = 1,
+                                          .latent_channels = 4,
+                                          .norm_groups = 4,
+                                          .temporal_stages = 1};
+
+enum { BIG = 1100 * 1100 };
+
+/* Needs more bits than half precision has. */
+static float value_at(size_t i)
+{
+    return (float) (i % 99991) / 1024.0f + 1.0f / 8192.0f;
+}
+
+static svr_status values(void *user, const svr_weight_spec *spec, size_t first, size_t count,
+                         float *dst, svr_error *err)
+{
+    if (user && strcmp(user, spec->name) == 0)
+        return SVR_FAIL(err, SVR_ERR_IO, "no values for %s", spec->name);
+    for (size_t i = 0; i < count; i++)
+        dst[i] = value_at(first + i);
+    return SVR_OK;
+}
+
+typedef struct rig {
+    svr_backend *backend;
+    svr_weights *weights;
+    svr_store *store;
+    svr_error err;
+} rig;
+
+/* The CPU backend that keeps weights as `kept`. */
+static svr_backend_vtable vtable;
+static svr_dtype kept;
+
+static svr_dtype kept_dtype(const svr_backend *backend, svr_dtype storage)
+{
+    (void) backend;
+    (void) storage;
+    return kept;
+}
+
+static rig open_rig(const svr_cpu_options *options, svr_dtype storage, svr_dtype weight_type,
+                    char *failing)
+{
+    rig r = {0};
+
+    CHECK_OK(svr_cpu_backend_create(options, &r.backend, &r.err), r.err);
+    vtable = *r.backend->vtable;
+    vtable.weight_dtype = kept_dtype;
+    kept = weight_type;
+    r.backend->vtable = &vtable;
+    CHECK_OK(svr_weights_generate_dit(&config, values, failing, &r.weights, &r.err), r.err);
+    CHECK_OK(svr_store_create(r.backend, r.weights, storage, 3, &r.store, &r.err), r.err);
+    CHECK(svr_store_weights(r.store) == r.weights && svr_store_storage(r.store) == storage);
+    return r;
+}
+
+static void close_rig(rig *r)
+{
+    svr_store_destroy(r->store);
+    CHECK(svr_backend_memory(r->backend).live_total == 0);
+    svr_weights_destroy(r->weights);
+    svr_backend_destroy(r->backend);
+}
+
+static int add(rig *r, const char *name, svr_store_form form, int group)
+{
+    svr_store_item item = {.name = name, .form = form, .group = group};
+    int id = -1;
+
+    CHECK_OK(svr_store_add(r->store, &item, &id, &r->err), r->err);
+    return id;
+}
+
+static svr_tensor acquire(rig *r, int group, int id)
+{
+    CHECK_OK(svr_store_acquire(r->store, group, &r->err), r->err);
+    return svr_store_tensor(r->store, id);
+}
+
+static void load(rig *r, int first, int count)
+{
+    CHECK_OK(svr_store_load(r->store, first, count, NULL, NULL, NULL, &r->err), r->err);
+}
+
+static const char big_name[] = "blocks.0.mlp.vid.proj_in.weight";
+
+/* Storage and kept type against what element i must have become. */
+static void check_matrix(svr_dtype storage, svr_dtype weight_type)
+{
+    rig r = open_rig(NULL, storage, weight_type, NULL);
+    int id = add(&r, big_name, SVR_FORM_MATRIX, 0);
+    svr_tensor t;
+    float *got = malloc(BIG * sizeof *got);
+
+    load(&r, 0, 1);
+    t = acquire(&r, 0, id);
+    CHECK(t.dtype == weight_type && t.rank == 2 && t.dims[0] == 1100 && t.dims[1] == 1100);
+    CHECK(got != NULL);
+    svr_to_f32(t.data, t.dtype, got, BIG);
+    for (size_t i = 0; i < BIG; i++) {
+        float want = value_at(i);
+
+        if (storage == SVR_F16)
+            want = svr_f16_to_f32(svr_f32_to_f16(want));
+        if (storage == SVR_BF16 || weight_type == SVR_BF16)
+            want = svr_bf16_to_f32(svr_f32_to_bf16(want));
+        CHECK(got[i] == want);
+    }
+    free(got);
+    svr_store_release(r.store, 0);
+    close_rig(&r);
+}
+
+static void test_matrices_are_rounded_to_storage(void)
+{
+    check_matrix(SVR_F32, SVR_F32);
+    check_matrix(SVR_F16, SVR_F32);
+    check_matrix(SVR_BF16, SVR_F32);
+    check_matrix(SVR_F16, SVR_F16);
+    check_matrix(SVR_BF16, SVR_BF16);
+    check_matrix(SVR_F16, SVR_BF16);
+}
+
+static void test_vectors_stay_exact(void)
+{
+    rig r = open_rig(NULL, SVR_F16, SVR_F16, NULL);
+    int id = add(&r, "vid_in.proj.bias", SVR_FORM_VECTOR, 0);
+    svr_tensor t;
+
+    load(&r, 0, 1);
+    t = acquire(&r, 0, id);
+    CHECK(t.dtype == SVR_F32 && t.rank == 1 && t.dims[0] == 1100);
+    for (size_t i = 0; i < 1100; i++)
+        CHECK(((float *) t.data)[i] == value_at(i));
+    svr_store_release(r.store, 0);
+    close_rig(&r);
+}
+
+/* [K,C,kt,kh,kw] of the file becomes [K,kt,kh,kw,C]. */
+static void test_convolutions_have_channels_last(void)
+{
+    svr_backend *backend = NULL;
+    svr_weights *weights = NULL;
+    svr_store *store = NULL;
+    svr_error err = {0};
+    svr_store_item item = {.name = "encoder.down_blocks.1.resnets.0.conv1.weight",
+                           .form = SVR_FORM_CONV};
+    svr_tensor t;
+    int id;
+
+    CHECK_OK(svr_cpu_backend_create(NULL, &backend, &err), err);
+    CHECK_OK(svr_weights_generate_vae(&vae_config, values, NULL, &weights, &err), err);
+    CHECK_OK(svr_store_create(backend, weights, SVR_F32, 1, &store, &err), err);
+    CHECK_OK(svr_store_add(store, &item, &id, &err), err);
+    item.name = "encoder.conv_in.bias";
+    CHECK_FAILS(svr_store_add(store, &item, &id, &err), SVR_ERR_INVALID, err);
+    CHECK_OK(svr_store_load(store, 0, 1, NULL, NULL, NULL, &err), err);
+    CHECK_OK(svr_store_acquire(store, 0, &err), err);
+    t = svr_store_tensor(store, id);
+    CHECK(t.rank == 5 && t.dims[0] == 12 && t.dims[1] == 3 && t.dims[3] == 3 && t.dims[4] == 8);
+    for (size_t k = 0; k < 12; k++)
+        for (size_t tap = 0; tap < 27; tap++)
+            for (size_t c = 0; c < 8; c++)
+                CHECK(((float *) t.data)[(k * 27 + tap) * 8 + c] ==
+                      value_at((k * 8 + c) * 27 + tap));
+    svr_store_release(store, 0);
+    svr_store_destroy(store);
+    svr_weights_destroy(weights);
+    svr_backend_destroy(backend);
+}
+
+/* Sum of two tensors of the model: values that are folded on the host. */
+static svr_status folded(void *user, const svr_weights *weights, float *dst, svr_error *err)
+{
+    SVR_TRY(svr_weights_read_range(weights, "vid_in.proj.bias", 0, 6, dst, err));
+    for (int i = 0; i < 6; i++)
+        dst[i] += *(float *) user;
+    return SVR_OK;
+}
+
+static void test_computed_items(void)
+{
+    rig r = open_rig(NULL, SVR_F32, SVR_F32, NULL);
+    float offset = 10;
+    svr_store_item item = {.name = "folded",
+                           .form = SVR_FORM_MATRIX,
+                           .group = 1,
+                           .make = folded,
+                           .make_user = &offset,
+                           .rank = 2,
+                           .dims = {2, 3}};
+    int id = -1;
+    svr_tensor t;
+
+    CHECK_OK(svr_store_add(r.store, &item, &id, &r.err), r.err);
+    load(&r, 0, 3);
+    t = acquire(&r, 1, id);
+    CHECK(t.rank == 2 && t.dims[0] == 2 && t.dims[1] == 3);
+    for (size_t i = 0; i < 6; i++)
+        CHECK(((float *) t.data)[i] == value_at(i) + 10);
+    svr_store_release(r.store, 1);
+    close_rig(&r);
+}
+
+static void test_groups_are_one_allocation_each(void)
+{
+    rig r = open_rig(NULL, SVR_F16, SVR_F16, NULL);
+    int bias = add(&r, "vid_in.proj.bias", SVR_FORM_VECTOR, 0);
+    int matrix = add(&r, "vid_in.proj.weight", SVR_FORM_MATRIX, 0);
+    int other = add(&r, "txt_in.bias", SVR_FORM_VECTOR, 2);
+    uint64_t before = svr_backend_memory(r.backend).allocations;
+    svr_tensor a, b;
+
+    CHECK(svr_store_group_bytes(r.store, 0) == 4608 + 79360); /* 1100*4, 1100*36*2, each to 256 */
+    CHECK(svr_store_group_bytes(r.store, 1) == 0);
+    CHECK_FAILS(svr_store_acquire(r.store, 0, &r.err), SVR_ERR_INVALID, r.err);
+    load(&r, 0, 2);
+    CHECK(svr_backend_memory(r.backend).allocations == before + 1);
+    CHECK(svr_backend_memory(r.backend).live[SVR_MEM_WEIGHTS] == 4608 + 79360);
+    CHECK_FAILS(svr_store_acquire(r.store, 2, &r.err), SVR_ERR_INVALID, r.err);
+    load(&r, 0, 3);
+    CHECK(svr_backend_memory(r.backend).allocations == before + 2);
+    a = acquire(&r, 0, bias);
+    CHECK_OK(svr_store_acquire(r.store, 0, &r.err), r.err);
+    b = svr_store_tensor(r.store, matrix);
+    CHECK((char *) b.data == (char *) a.data + 4608);
+    svr_store_release(r.store, 0);
+    CHECK(svr_store_tensor(r.store, bias).data == a.data);
+    svr_store_release(r.store, 0);
+    CHECK(svr_tensor_present(&a) && acquire(&r, 2, other).data != NULL);
+    svr_store_release(r.store, 2);
+    close_rig(&r);
+}
+
+typedef struct progress {
+    uint64_t last, total;
+    int calls;
+    svr_cancel *cancel; /* raised at the second call */
+} progress;
+
+static void on_progress(void *user, uint64_t done, uint64_t total)
+{
+    progress *p = user;
+
+    CHECK(done > p->last && done <= total && (p->calls == 0 || total == p->total));
+    p->last = done;
+    p->total = total;
+    if (++p->calls == 2 && p->cancel)
+        svr_cancel_set(p->cancel, true);
+}
+
+static void test_progress_and_cancelling(void)
+{
+    rig r = open_rig(NULL, SVR_F16, SVR_F16, NULL);
+    progress p = {0};
+    svr_cancel *cancel = svr_cancel_create();
+
+    add(&r, big_name, SVR_FORM_MATRIX, 0);
+    add(&r, "vid_in.proj.bias", SVR_FORM_VECTOR, 0);
+    p.cancel = cancel;
+    CHECK_FAILS(svr_store_load(r.store, 0, 3, cancel, on_progress, &p, &r.err), SVR_ERR_CANCELLED,
+                r.err);
+    CHECK(p.calls == 2 && svr_backend_memory(r.backend).live_total == 0);
+    CHECK_FAILS(svr_store_acquire(r.store, 0, &r.err), SVR_ERR_INVALID, r.err);
+    p = (progress){0};
+    CHECK_OK(svr_store_load(r.store, 0, 3, NULL, on_progress, &p, &r.err), r.err);
+    CHECK(p.calls == 3 && p.last == p.total && p.total == (uint64_t) BIG * 2 + 1100 * 4);
+    svr_cancel_destroy(cancel);
+    close_rig(&r);
+}
+
+static void test_failures_leave_nothing_behind(void)
+{
+    char failing[] = "txt_in.bias";
+    svr_cpu_options no_memory = {.fail_allocation = 2};
+    rig r = open_rig(&no_memory, SVR_F32, SVR_F32, NULL);
+
+    add(&r, "vid_in.proj.bias", SVR_FORM_VECTOR, 0);
+    add(&r, "txt_in.bias", SVR_FORM_VECTOR, 1);
+    CHECK_FAILS(svr_store_load(r.store, 0, 2, NULL, NULL, NULL, &r.err), SVR_ERR_NO_MEM, r.err);
+    CHECK_OK(svr_store_acquire(r.store, 0, &r.err), r.err);
+    svr_store_release(r.store, 0);
+    CHECK_FAILS(svr_store_acquire(r.store, 1, &r.err), SVR_ERR_INVALID, r.err);
+    load(&r, 0, 2);
+    CHECK_OK(svr_store_acquire(r.store, 1, &r.err), r.err);
+    svr_store_release(r.store, 1);
+    close_rig(&r);
+
+    r = open_rig(NULL, SVR_F32, SVR_F32, failing);
+    add(&r, failing, SVR_FORM_VECTOR, 0);
+    CHECK_FAILS(svr_store_load(r.store, 0, 1, NULL, NULL, NULL, &r.err), SVR_ERR_IO, r.err);
+    CHECK(svr_backend_memory(r.backend).live_total == 0);
+    close_rig(&r);
+}
+
+int main(void)
+{
+    RUN(test_matrices_are_rounded_to_storage);
+    RUN(test_vectors_stay_exact);
+    RUN(test_convolutions_have_channels_last);
+    RUN(test_computed_items);
+    RUN(test_groups_are_one_allocation_each);
+    RUN(test_progress_and_cancelling);
+    RUN(test_failures_leave_nothing_behind);
+    return check_done();
+}
