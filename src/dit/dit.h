@@ -2,9 +2,9 @@
  *
  * Written once against backend/ops.h.  What depends on timestep and text but not on the video (time
  * embedding, modulation, projected text) is a svr_dit_condition, computed on the host once; what
- * depends on the grid only (windows, rotary tables) is a svr_dit_geometry.  So emb_in and txt_in never
- * reach the device.  The residual stream is F32 whatever the storage type.
- * Source: spec dit.md.  Level 4.  Thread: the one that computes. */
+ * depends on the grid only (windows, rotary tables) is a svr_dit_geometry.  So emb_in and txt_in
+ * never reach the device.  The residual stream is F32 whatever the storage type. Source: spec
+ * dit.md.  Level 4.  Thread: the one that computes. */
 #ifndef SVR_DIT_DIT_H
 #define SVR_DIT_DIT_H
 
@@ -24,14 +24,16 @@ typedef struct svr_dit_geometry svr_dit_geometry;
 int svr_dit_groups(const svr_dit_config *config);
 
 /* Declares the network's items in `store` (created with svr_dit_groups() groups; borrowed, must
- * outlive *out), which the caller then loads, whole or some groups. */
-SVR_CHECKED svr_status svr_dit_create(const svr_dit_config *config, svr_store *store,
-                                      svr_dit **out, svr_error *err);
+ * outlive *out), which the caller then loads, whole or some groups, while *out exists.
+ * Errors: INVALID, UNSUPPORTED (channels), NO_MEM. */
+SVR_CHECKED svr_status svr_dit_create(const svr_dit_config *config, svr_store *store, svr_dit **out,
+                                      svr_error *err);
 void svr_dit_destroy(svr_dit *dit);
 
 const svr_dit_config *svr_dit_get_config(const svr_dit *dit);
 
-/* Tokens of an activation that the MLP takes at a time; 0 (default): all.  Never changes results. */
+/* Tokens that norms, the qkv projection and the MLP take at a time; 0 (default): all.  Bounds their
+ * intermediate tensors; never changes results. */
 void svr_dit_set_token_chunk(svr_dit *dit, int64_t tokens);
 
 /* Time embedding [6D] of spec dit §4, layout emb[c*6 + part*3 + kind], from emb_in's tensors. */
@@ -65,16 +67,18 @@ typedef struct svr_dit_io {
     svr_tensor v;    /* [t,H,W,16] storage or F32: velocity x_T - x_0 */
 } svr_dit_io;
 
-/* Taps: "patch_in", "txt_in", "block<i>.vid", "block<i>.txt", "block<i>.attn_out.vid/.txt",
- * "block<i>.qkv.vid/.txt" after norm and rotation, "block<i>.attn.vid/.txt" before proj_out, and
- * "out_mod".  Errors: SHAPE, CANCELLED, NO_VRAM, DEVICE. */
+/* Text behind the last block is read by nobody: it is computed only for a tap.  Scratch memory is
+ * given back.  Taps: "patch_in", "txt_in", "block<i>.vid", "block<i>.txt",
+ * "block<i>.attn_out.vid/.txt", "block<i>.qkv.vid/.txt" after norm and rotation,
+ * "block<i>.attn.vid/.txt" before proj_out, and "out_mod".  Errors: SHAPE, CANCELLED, NO_VRAM,
+ * DEVICE. */
 SVR_CHECKED svr_status svr_dit_forward(svr_exec *exec, svr_dit *dit, const svr_dit_io *io,
                                        svr_error *err);
 
-/* One block in place: vid [Nv,D] F32, txt [L,D] F32. */
-SVR_CHECKED svr_status svr_dit_block(svr_exec *exec, svr_dit *dit, int layer,
-                                     const svr_dit_io *io, const svr_tensor *vid,
-                                     const svr_tensor *txt, svr_error *err);
+/* One block in place: vid [Nv,D] F32, txt [L,D] F32; where the text ends (3B, last block) txt
+ * stays. Of `io` only condition and geometry are read.  Errors: as above. */
+SVR_CHECKED svr_status svr_dit_block(svr_exec *exec, svr_dit *dit, int layer, const svr_dit_io *io,
+                                     const svr_tensor *vid, const svr_tensor *txt, svr_error *err);
 
 #ifdef __cplusplus
 }

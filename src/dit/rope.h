@@ -18,13 +18,13 @@ void svr_rope_frequencies(const svr_dit_config *config, float *out);
  * the 3B's time axis. */
 float svr_rope_position(const svr_dit_config *config, int axis, int index, int size, int text_len);
 
-/* Distinct positions of a partition and, per token in raster order, the row of each axis: the tables
- * that svr_qk_norm_rope takes. */
+/* Distinct positions of a partition and, per token in raster order, the row of each axis: the
+ * tables that svr_qk_norm_rope takes. */
 typedef struct svr_rope_table {
-    int rows;           /* R */
-    float *angles;      /* [R, p] = position * frequency */
+    int rows;            /* R */
+    float *angles;       /* [R, p] = position * frequency */
     int32_t *video_rows; /* [t*h*w, 3] */
-    int32_t *text_rows; /* [L, 3]; NULL when text is not rotated */
+    int32_t *text_rows;  /* [L, 3]; NULL when text is not rotated */
 } svr_rope_table;
 
 /* Memory from `arena`.  Errors: NO_MEM. */

@@ -19,7 +19,7 @@ typedef struct svr_sampler_config {
 } svr_sampler_config;
 
 /* v = predictor(x_t, t); `negative` selects the negative text.
- *   x_t, v [.., 16] like the sampler's x. */
+ *   x_t the sampler's x   v F32, same shape, uninitialised: the predictor fills it. */
 typedef struct svr_predictor {
     void *user;
     svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
@@ -32,8 +32,9 @@ void svr_sampler_timesteps(int steps, float *out);
 /* Resolution-dependent shift of a timestep, used for condition noise only; latent = t, h, w. */
 double svr_timestep_transform(double t, const int latent[3]);
 
-/* Runs all steps in place: x [.., 16] F32 or storage holds noise, then x_0.
- * Errors: INVALID (steps out of range), the predictor's. */
+/* Runs all steps in place: x [.., 16] storage holds noise, then x_0.  Velocities are F32, so x is
+ * rounded once a step.  Tap: "v_comb", the velocity after guidance, once a step.
+ * Errors: INVALID (steps or guidance out of range), the predictor's. */
 SVR_CHECKED svr_status svr_sampler_run(svr_exec *exec, const svr_sampler_config *config,
                                        const svr_predictor *predictor, const svr_tensor *x,
                                        svr_error *err);

@@ -35,8 +35,8 @@ typedef struct svr_windows {
 /* Extent of a window in tokens on the three axes for a t x h x w grid and parameters (4,3,3). */
 void svr_window_size(const int grid[3], const int windows[3], int out[3]);
 
-/* Cuts an axis of length n into segments of `size`; shifted by half a window when the axis holds more
- * than one.  Memory from `arena`.  Errors: NO_MEM. */
+/* Cuts an axis of length n into segments of `size`; shifted by half a window when the axis holds
+ * more than one.  Memory from `arena`.  Errors: NO_MEM. */
 SVR_CHECKED svr_status svr_window_cut_axis(svr_arena *arena, int n, int size, bool shifted,
                                            svr_axis_cut *out, svr_error *err);
 

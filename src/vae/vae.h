@@ -1,9 +1,9 @@
 /* The causal video VAE: frames to latents and back.
  *
  * Written once against backend/ops.h.  Time is causal: a clip cut into slices [1+f*i, f*j, f*k, …]
- * (f = temporal factor), with the last input frames of every temporal convolution carried from slice
- * to slice, gives the same numbers as the whole clip.  Norms and attention look at one frame only.
- * Source: spec vae.md.  Level 4.  Thread: the one that computes. */
+ * (f = temporal factor), with the last input frames of every temporal convolution carried from
+ * slice to slice, gives the same numbers as the whole clip.  Norms and attention look at one frame
+ * only. Source: spec vae.md.  Level 4.  Thread: the one that computes. */
 #ifndef SVR_VAE_VAE_H
 #define SVR_VAE_VAE_H
 
@@ -21,18 +21,19 @@ enum { SVR_VAE_GROUP_ENCODER = 0, SVR_VAE_GROUP_DECODER, SVR_VAE_GROUPS };
 
 /* How a clip is cut.  Zeroed: whole. */
 typedef struct svr_vae_cut {
-    /* video frames per slice, a multiple of the temporal factor; 0: the clip in one piece.  The first
-     * slice has one frame more.  Never changes the result beyond rounding. */
+    /* video frames per slice, a multiple of the temporal factor; 0: the clip in one piece.  The
+     * first slice has one frame more.  Never changes the result beyond rounding. */
     int slice_frames;
-    /* spatial tiles in pixels (another function: norms see only the tile), 0: none.  spec vae.md §7 */
+    /* spatial tiles in pixels (another function: norms see only the tile), 0: none.  spec vae.md §7
+     */
     int tile_h, tile_w, overlap_h, overlap_w;
 } svr_vae_cut;
 
-/* Declares the network's items in `store` (created with SVR_VAE_GROUPS groups; borrowed, must outlive
- * *out), which the caller then loads.  A mid attention whose output projection is exactly 0 is left
- * out. */
-SVR_CHECKED svr_status svr_vae_create(const svr_vae_config *config, svr_store *store,
-                                      svr_vae **out, svr_error *err);
+/* Declares the network's items in `store` (created with SVR_VAE_GROUPS groups; borrowed, must
+ * outlive *out), which the caller then loads.  A mid attention whose output projection is exactly 0
+ * is left out. */
+SVR_CHECKED svr_status svr_vae_create(const svr_vae_config *config, svr_store *store, svr_vae **out,
+                                      svr_error *err);
 void svr_vae_destroy(svr_vae *vae);
 
 const svr_vae_config *svr_vae_get_config(const svr_vae *vae);

@@ -1,0 +1,271 @@
+#include "vae/vae.h"
+
+#include "base/checked.h"
+#include "vae/vae_internal.h"
+
+#include <stdlib.h>
+
+svr_status svr_vae_create(const svr_vae_config *config, svr_store *store, svr_vae **out,
+                          svr_error *err)
+{
+    svr_vae *vae = calloc(1, sizeof *vae);
+    svr_status status;
+
+    *out = NULL;
+    if (vae)
+        vae->arena = svr_arena_create();
+    if (!vae || !vae->arena) {
+        svr_vae_destroy(vae);
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the VAE's layers");
+    }
+    vae->config = *config;
+    vae->store = store;
+    status = svr_vae_declare(vae, err);
+    if (status == SVR_OK)
+        *out = vae;
+    else
+        svr_vae_destroy(vae);
+    return status;
+}
+
+void svr_vae_destroy(svr_vae *vae)
+{
+    if (!vae)
+        return;
+    svr_arena_destroy(vae->arena);
+    free(vae);
+}
+
+const svr_vae_config *svr_vae_get_config(const svr_vae *vae)
+{
+    return &vae->config;
+}
+
+/* First layer: h = conv_in(input); the input stays the caller's. */
+static svr_status enter(vae_run *run, const vae_half *half, const vae_padded *input, svr_tensor *h,
+                        svr_error *err)
+{
+    const vae_state *state = &run->vae->state;
+    const vae_conv *conv = &half->conv_in;
+    const int64_t *d = input->x.dims;
+    int64_t carried = conv->kt - 1;
+    svr_tensor tail;
+
+    SVR_TRY(svr_exec_poll(run->exec, err));
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage, SVR_DIMS(d[0], d[1], d[2], conv->out), h, err));
+    SVR_TRY(svr_vae_conv(run, conv, input, NULL, h, err));
+    if (state->sliced && state->first) {
+        tail = svr_tensor_slice(&input->x, d[0] - carried, carried);
+        SVR_TRY(svr_exec_tap(run->exec, conv->tap, &tail, err));
+    }
+    return svr_vae_tap(run, half->tap_conv_in, h, err);
+}
+
+/* Last layers: y = conv_out(silu(norm(h))); h is used up. */
+static svr_status leave(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
+                        svr_error *err)
+{
+    vae_padded input;
+
+    SVR_TRY(svr_exec_poll(run->exec, err));
+    SVR_TRY(svr_vae_norm_consume(run, &half->norm_out, &half->conv_out, h, &input, err));
+    SVR_TRY(svr_vae_conv(run, &half->conv_out, &input, NULL, y, err));
+    SVR_TRY(svr_vae_state_keep(run, &half->conv_out, &input, err));
+    svr_exec_free(run->exec, &input.whole);
+    return SVR_OK;
+}
+
+static svr_status encode_slice(vae_run *run, const vae_padded *input, const svr_tensor *moments,
+                               svr_error *err)
+{
+    const vae_half *half = &run->vae->encoder;
+    svr_tensor h;
+
+    SVR_TRY(enter(run, half, input, &h, err));
+    for (int i = 0; i < run->vae->config.stages; i++)
+        SVR_TRY(svr_vae_down_block(run, &half->blocks[i], &h, err));
+    SVR_TRY(svr_vae_mid(run, &half->mid, &h, err));
+    return leave(run, half, &h, moments, err);
+}
+
+static svr_status decode_slice(vae_run *run, const vae_padded *input, const svr_tensor *y,
+                               svr_error *err)
+{
+    const vae_half *half = &run->vae->decoder;
+    svr_tensor h;
+
+    SVR_TRY(enter(run, half, input, &h, err));
+    SVR_TRY(svr_vae_mid(run, &half->mid, &h, err));
+    for (int i = 0; i < run->vae->config.stages; i++)
+        SVR_TRY(svr_vae_up_block(run, &half->blocks[i], &h, err));
+    return leave(run, half, &h, y, err);
+}
+
+/* Frames [first, end) of a clip; the frames in front of them are what the first layer carries. */
+static vae_padded clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
+                              int64_t end)
+{
+    vae_padded part = {.x = svr_tensor_slice(clip, first, end - first)};
+
+    if (first > 0)
+        part.head = svr_tensor_slice(clip, first - (conv_in->kt - 1), conv_in->kt - 1);
+    return part;
+}
+
+/* One slice further: [0, 1 + step), then `step` frames each; step 0: all. */
+static int64_t slice_end(vae_state *state, int64_t first, int64_t step, int64_t frames)
+{
+    int64_t end = state->sliced ? svr_min_i64(frames, first + step + (first == 0)) : frames;
+
+    state->first = first == 0;
+    state->last = end == frames;
+    return end;
+}
+
+svr_status svr_vae_encode_clip(vae_run *run, int slice_frames, const svr_tensor *x,
+                               const svr_tensor *moments, svr_error *err)
+{
+    const vae_half *half = &run->vae->encoder;
+    int64_t frames = x->dims[0], factor = svr_vae_temporal_factor(&run->vae->config), done = 0;
+    bool sliced = slice_frames > 0 && frames - 1 > slice_frames;
+
+    SVR_TRY(svr_vae_state_begin(run, half, sliced, x->dims[1], x->dims[2], err));
+    for (int64_t a = 0, b; a < frames; a = b) {
+        vae_padded input;
+        svr_tensor out;
+
+        b = slice_end(&run->vae->state, a, slice_frames, frames);
+        input = clip_frames(x, &half->conv_in, a, b);
+        out = svr_tensor_slice(moments, done, (b - 1) / factor + 1 - done);
+        SVR_TRY(encode_slice(run, &input, &out, err));
+        done += out.dims[0];
+    }
+    svr_vae_state_end(run);
+    return SVR_OK;
+}
+
+svr_status svr_vae_decode_clip(vae_run *run, int slice_frames, const svr_tensor *z,
+                               const svr_tensor *y, svr_error *err)
+{
+    const vae_half *half = &run->vae->decoder;
+    int64_t frames = z->dims[0], factor = svr_vae_temporal_factor(&run->vae->config), done = 0;
+    int64_t step = slice_frames / factor;
+    bool sliced = step > 0 && frames - 1 > step;
+
+    SVR_TRY(svr_vae_state_begin(run, half, sliced, z->dims[1], z->dims[2], err));
+    for (int64_t a = 0, b; a < frames; a = b) {
+        vae_padded input;
+        svr_tensor out;
+
+        b = slice_end(&run->vae->state, a, step, frames);
+        input = clip_frames(z, &half->conv_in, a, b);
+        out = svr_tensor_slice(y, done, factor * (b - 1) + 1 - done);
+        SVR_TRY(decode_slice(run, &input, &out, err));
+        done += out.dims[0];
+    }
+    svr_vae_state_end(run);
+    return SVR_OK;
+}
+
+static svr_status check_cut(const svr_vae *vae, const svr_vae_cut *cut, svr_error *err)
+{
+    int factor = svr_vae_temporal_factor(&vae->config);
+
+    if (cut->slice_frames < 0 || cut->slice_frames % factor != 0)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "slices of %d frames; they must be 0 or a multiple of %d frames",
+                        cut->slice_frames, factor);
+    if (cut->tile_h < 0 || cut->tile_w < 0 || (cut->tile_h == 0) != (cut->tile_w == 0) ||
+        cut->overlap_h < 0 || cut->overlap_w < 0)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "tiles of %dx%d pixels that overlap by %dx%d; give both sizes > 0 or none, "
+                        "and overlaps >= 0",
+                        cut->tile_w, cut->tile_h, cut->overlap_w, cut->overlap_h);
+    return SVR_OK;
+}
+
+/* Compares with the shape that is wanted; several widths may be (0 ends their list). */
+static bool fits(const svr_tensor *t, const int64_t thw[3], const int64_t *channels)
+{
+    if (t->rank != 4 || t->dims[0] != thw[0] || t->dims[1] != thw[1] || t->dims[2] != thw[2])
+        return false;
+    for (int i = 0; channels[i] != 0; i++)
+        if (t->dims[3] == channels[i])
+            return true;
+    return false;
+}
+
+static svr_status refuse(const char *what, const svr_tensor *in, const svr_tensor *out,
+                         const char *wanted, svr_error *err)
+{
+    char a[96], b[96];
+
+    return SVR_FAIL(err, SVR_ERR_SHAPE, "vae %s: %s to %s; it takes %s", what,
+                    svr_tensor_describe(in, a, sizeof a), svr_tensor_describe(out, b, sizeof b),
+                    wanted);
+}
+
+static svr_status check_encode(const svr_vae *vae, const svr_tensor *x, const svr_tensor *moments,
+                               svr_error *err)
+{
+    int64_t s = svr_vae_spatial_factor(&vae->config), f = svr_vae_temporal_factor(&vae->config);
+    int64_t latent = vae->config.latent_channels;
+    svr_dtype storage = svr_store_storage(vae->store);
+    const int64_t thw[3] = {(x->dims[0] - 1) / f + 1, x->dims[1] / s, x->dims[2] / s};
+    const int64_t channels[3] = {latent, 2 * latent, 0};
+
+    if (x->rank == 4 && x->dims[3] == 3 && x->dims[0] >= 1 && (x->dims[0] - 1) % f == 0 &&
+        thw[1] >= 1 && thw[2] >= 1 && x->dtype == storage && fits(moments, thw, channels) &&
+        (moments->dtype == storage || moments->dtype == SVR_F32))
+        return SVR_OK;
+    return refuse("encode", x, moments,
+                  "[f*n+1,H,W,3] of the storage type to [n+1,H/s,W/s,L or 2L] of it or f32", err);
+}
+
+static svr_status check_decode(const svr_vae *vae, const svr_tensor *z, const svr_tensor *y,
+                               svr_error *err)
+{
+    int64_t s = svr_vae_spatial_factor(&vae->config), f = svr_vae_temporal_factor(&vae->config);
+    svr_dtype storage = svr_store_storage(vae->store);
+    const int64_t thw[3] = {f * (z->dims[0] - 1) + 1, s * z->dims[1], s * z->dims[2]};
+    const int64_t channels[2] = {3, 0};
+
+    if (z->rank == 4 && z->dims[3] == vae->config.latent_channels && z->dims[0] >= 1 &&
+        z->dims[1] >= 1 && z->dims[2] >= 1 && z->dtype == storage && fits(y, thw, channels) &&
+        (y->dtype == storage || y->dtype == SVR_F32))
+        return SVR_OK;
+    return refuse("decode", z, y,
+                  "[t,h,w,L] of the storage type to [f*(t-1)+1,s*h,s*w,3] of it or f32", err);
+}
+
+svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x,
+                          const svr_tensor *moments, svr_error *err)
+{
+    vae_run run = {.exec = exec, .vae = vae, .storage = svr_store_storage(vae->store)};
+    svr_status status;
+
+    SVR_TRY(check_cut(vae, cut, err));
+    SVR_TRY(check_encode(vae, x, moments, err));
+    SVR_TRY(svr_store_acquire(vae->store, SVR_VAE_GROUP_ENCODER, err));
+    status = svr_vae_encode_needs_tiles(vae, cut, x)
+                 ? svr_vae_encode_tiled(&run, cut, x, moments, err)
+                 : svr_vae_encode_clip(&run, cut->slice_frames, x, moments, err);
+    svr_store_release(vae->store, SVR_VAE_GROUP_ENCODER);
+    return status;
+}
+
+svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *z,
+                          const svr_tensor *y, svr_error *err)
+{
+    vae_run run = {.exec = exec, .vae = vae, .storage = svr_store_storage(vae->store)};
+    svr_status status;
+
+    SVR_TRY(check_cut(vae, cut, err));
+    SVR_TRY(check_decode(vae, z, y, err));
+    SVR_TRY(svr_store_acquire(vae->store, SVR_VAE_GROUP_DECODER, err));
+    status = svr_vae_decode_needs_tiles(vae, cut, z)
+                 ? svr_vae_decode_tiled(&run, cut, z, y, err)
+                 : svr_vae_decode_clip(&run, cut->slice_frames, z, y, err);
+    svr_store_release(vae->store, SVR_VAE_GROUP_DECODER);
+    return status;
+}

@@ -1,0 +1,167 @@
+/* Inside of the VAE: its layers as ids of weights, the state of a clip cut into slices, and the
+ * steps that the passes are made of.  Level 4.  Thread: the one that computes.
+ *
+ * Ownership of activations: a function that takes `svr_tensor *x` from scratch memory either
+ * replaces it by its result (and frees the old one) or says otherwise. */
+#ifndef SVR_VAE_VAE_INTERNAL_H
+#define SVR_VAE_VAE_INTERNAL_H
+
+#include "backend/ops.h"
+#include "base/arena.h"
+#include "vae/vae.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { VAE_KERNEL = 3 };
+
+typedef struct vae_norm {
+    int gamma, beta; /* store ids */
+} vae_norm;
+
+typedef struct vae_conv {
+    int weight, bias; /* store ids */
+    int64_t in, out;  /* channels */
+    int kt, ks;       /* kernel in time and space: 1 or 3 */
+    int stride_t, stride_s;
+    int state;       /* index into vae_state.carried, -1: nothing to remember */
+    const char *tap; /* name under which the memory is shown; NULL without one */
+} vae_conv;
+
+typedef struct vae_resnet {
+    vae_norm norm1, norm2;
+    vae_conv conv1, conv2;
+    vae_conv shortcut; /* where the number of channels changes */
+    bool has_shortcut;
+} vae_resnet;
+
+typedef struct vae_linear {
+    int weight, bias;
+} vae_linear;
+
+typedef struct vae_attention {
+    bool active; /* false: adds exactly nothing, left out */
+    vae_norm norm;
+    vae_linear q, k, v, out;
+} vae_attention;
+
+typedef struct vae_mid {
+    vae_resnet first, second;
+    vae_attention attention;
+    const char *tap;
+} vae_mid;
+
+/* A down block (resnets, then down) or an up block (resnets, then upscale, shuffle, conv). */
+typedef struct vae_block {
+    int resnet_count;
+    vae_resnet *resnets;
+    bool rescales, temporal; /* space by 2; time too */
+    vae_conv upscale;        /* decoder only */
+    vae_conv rescale;        /* the strided convolution, or the one behind the shuffle */
+    const char *tap;
+} vae_block;
+
+/* Encoder or decoder. */
+typedef struct vae_half {
+    int group; /* of the store */
+    vae_conv conv_in, conv_out;
+    const char *tap_conv_in;
+    vae_norm norm_out;
+    vae_mid mid;
+    vae_block blocks[SVR_VAE_MAX_STAGES];
+} vae_half;
+
+/* Memory of the temporal convolutions while a clip runs in slices. */
+typedef struct vae_state {
+    svr_tensor *carried; /* [count] last input frames, scratch memory */
+    int count;
+    bool sliced;      /* false: one piece, nothing is remembered */
+    bool first, last; /* slice of the clip */
+} vae_state;
+
+struct svr_vae {
+    svr_vae_config config;
+    svr_store *store;
+    svr_arena *arena; /* names and resnets */
+    vae_half encoder, decoder;
+    vae_state state;
+};
+
+/* One evaluation. */
+typedef struct vae_run {
+    svr_exec *exec;
+    svr_vae *vae;
+    svr_dtype storage;
+} vae_run;
+
+/* A convolution's input: `head` (empty without carried frames) directly in front of `x`. */
+typedef struct vae_padded {
+    svr_tensor whole, head, x;
+} vae_padded;
+
+/* ---- vae_layers.c: declares all items of the store */
+svr_status svr_vae_declare(svr_vae *vae, svr_error *err);
+
+/* ---- vae_state.c */
+
+/* Starts a clip.  With `sliced`, memory for the frames that `half` carries from slice to slice is
+ * taken for frames of h x w pixels (encoder: of the video, decoder: of the latent). */
+svr_status svr_vae_state_begin(vae_run *run, const vae_half *half, bool sliced, int64_t h,
+                               int64_t w, svr_error *err);
+/* Gives that memory back. */
+void svr_vae_state_end(vae_run *run);
+
+/* Room for `frames` frames of h x w in front of which lie the carried ones, already filled in. */
+svr_status svr_vae_padded_alloc(vae_run *run, const vae_conv *conv, const int64_t thw[3],
+                                vae_padded *out, svr_error *err);
+
+/* Remembers the last frames of a finished input for the next slice. */
+svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const vae_padded *input,
+                              svr_error *err);
+
+/* ---- vae_steps.c: single layers */
+
+/* y = conv(input) (+ residual); y is given.  Weights may have more rows than y has channels. */
+svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_padded *input,
+                        const svr_tensor *residual, const svr_tensor *y, svr_error *err);
+
+/* The same with y made here and the input freed; remembers what the next slice needs. */
+svr_status svr_vae_conv_padded(vae_run *run, const vae_conv *conv, vae_padded *input, svr_tensor *y,
+                               svr_error *err);
+
+/* input = silu(norm(x)) where `conv` wants it; x stays. */
+svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv,
+                        const svr_tensor *x, vae_padded *input, svr_error *err);
+
+/* The same, but x is used up: normalised in place where no carried frames have to lie before it. */
+svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_conv *conv,
+                                svr_tensor *x, vae_padded *input, svr_error *err);
+
+/* ---- vae_blocks.c: x becomes the result */
+svr_status svr_vae_resnet(vae_run *run, const vae_resnet *resnet, svr_tensor *x, svr_error *err);
+svr_status svr_vae_mid(vae_run *run, const vae_mid *mid, svr_tensor *x, svr_error *err);
+svr_status svr_vae_down_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err);
+svr_status svr_vae_up_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err);
+
+/* Shows x to the tap when the clip runs whole. */
+svr_status svr_vae_tap(vae_run *run, const char *name, const svr_tensor *x, svr_error *err);
+
+/* ---- vae.c: a whole clip or tile, in slices of `slice_frames` video frames (0: in one piece) */
+svr_status svr_vae_encode_clip(vae_run *run, int slice_frames, const svr_tensor *x,
+                               const svr_tensor *moments, svr_error *err);
+svr_status svr_vae_decode_clip(vae_run *run, int slice_frames, const svr_tensor *z,
+                               const svr_tensor *y, svr_error *err);
+
+/* ---- vae_tiled.c */
+bool svr_vae_encode_needs_tiles(const svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x);
+bool svr_vae_decode_needs_tiles(const svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *z);
+svr_status svr_vae_encode_tiled(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
+                                const svr_tensor *moments, svr_error *err);
+svr_status svr_vae_decode_tiled(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
+                                const svr_tensor *y, svr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

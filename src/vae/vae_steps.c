@@ -1,0 +1,88 @@
+#include "vae/vae_internal.h"
+
+static svr_tensor weight(const vae_run *run, int id)
+{
+    return svr_store_tensor(run->vae->store, id);
+}
+
+svr_status svr_vae_tap(vae_run *run, const char *name, const svr_tensor *x, svr_error *err)
+{
+    return run->vae->state.sliced ? SVR_OK : svr_exec_tap(run->exec, name, x, err);
+}
+
+/* Space is padded by one zero all round; strided convolutions by one below and right only. */
+svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_padded *input,
+                        const svr_tensor *residual, const svr_tensor *y, svr_error *err)
+{
+    svr_tensor w = weight(run, conv->weight), b = weight(run, conv->bias);
+    int behind = conv->ks == VAE_KERNEL, before = behind && conv->stride_s == 1;
+    svr_conv3d_args args = {
+        .x = input->x,
+        .head = input->head,
+        .w = svr_tensor_slice(&w, 0, y->dims[3]),
+        .b = svr_tensor_slice(&b, 0, y->dims[3]),
+        .y = *y,
+        .stride_t = conv->stride_t,
+        .stride_s = conv->stride_s,
+        .pad_top = before,
+        .pad_left = before,
+        .pad_bottom = behind,
+        .pad_right = behind,
+    };
+
+    if (residual)
+        args.residual = *residual;
+    return svr_op_conv3d(run->exec, &args, err);
+}
+
+svr_status svr_vae_conv_padded(vae_run *run, const vae_conv *conv, vae_padded *input, svr_tensor *y,
+                               svr_error *err)
+{
+    const int64_t *d = input->x.dims;
+    int64_t before = input->head.data ? input->head.dims[0] : conv->kt - 1;
+
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
+                           SVR_DIMS((before + d[0] - conv->kt) / conv->stride_t + 1,
+                                    d[1] / conv->stride_s, d[2] / conv->stride_s, conv->out),
+                           y, err));
+    SVR_TRY(svr_vae_conv(run, conv, input, NULL, y, err));
+    SVR_TRY(svr_vae_state_keep(run, conv, input, err));
+    svr_exec_free(run->exec, &input->whole);
+    return SVR_OK;
+}
+
+static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor *x,
+                            const svr_tensor *y, svr_error *err)
+{
+    svr_group_norm_args args = {
+        .x = *x,
+        .gamma = weight(run, norm->gamma),
+        .beta = weight(run, norm->beta),
+        .y = *y,
+        .groups = run->vae->config.norm_groups,
+        .eps = run->vae->config.eps,
+        .activation = SVR_ACT_SILU,
+    };
+
+    return svr_op_group_norm(run->exec, &args, err);
+}
+
+svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv,
+                        const svr_tensor *x, vae_padded *input, svr_error *err)
+{
+    SVR_TRY(svr_vae_padded_alloc(run, conv, x->dims, input, err));
+    return norm_silu(run, norm, x, &input->x, err);
+}
+
+svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_conv *conv,
+                                svr_tensor *x, vae_padded *input, svr_error *err)
+{
+    if (run->vae->state.first) {
+        *input = (vae_padded){.whole = *x, .x = *x};
+        *x = (svr_tensor){0};
+        return norm_silu(run, norm, &input->x, &input->x, err);
+    }
+    SVR_TRY(svr_vae_norm(run, norm, conv, x, input, err));
+    svr_exec_free(run->exec, x);
+    return SVR_OK;
+}

@@ -1,0 +1,350 @@
+/* Single blocks, chunks, and what happens when something is wrong.
+ *   test_dit_block DATA_DIR */
+#include "fixture.h"
+
+#include "base/cancel.h"
+#include "check.h"
+#include "cpu/cpu_backend.h"
+#include "random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *data_dir;
+
+/* ---------------------------------------------------------------------------- one block */
+
+/* What a block gets or leaves: golden tensor of `layer` (-1: in front of the first). */
+static svr_tensor golden_stream(device *d, const golden_case *c, int layer, const char *stream,
+                                int64_t dim)
+{
+    char name[64];
+    size_t count;
+
+    snprintf(name, sizeof(name), "block%d.%s", layer, stream);
+    if (layer < 0)
+        snprintf(name, sizeof(name), "%s", stream[0] == 'v' ? "patch_in" : "txt_in");
+    float *values = golden_floats(c->file, name, &count);
+    svr_tensor tensor = device_tensor(d, SVR_F32, SVR_DIMS((int64_t) count / dim, dim), values);
+    free(values);
+    return tensor;
+}
+
+static void check_stream(device *d, const golden_case *c, int layer, const char *stream,
+                         const svr_tensor *value)
+{
+    char name[64];
+    size_t count;
+
+    snprintf(name, sizeof(name), "block%d.%s", layer, stream);
+    float *got = device_floats(d, value), *want = golden_floats(c->file, name, &count);
+    golden_error error = golden_compare(got, want, count);
+    CHECK(error.max <= 5e-5 && error.rel_l2 <= 5e-6);
+    free(want);
+    free(got);
+}
+
+/* Some blocks, with nothing else in the store, from the golden result of the one before. */
+static void check_blocks(const char *variant, int first, int count)
+{
+    device d;
+    network n;
+    golden_case c;
+    svr_dit_config config;
+    svr_safetensors *file;
+    svr_error err = {0};
+    svr_dit_io io = {0};
+    svr_dit_condition *condition;
+    svr_dit_geometry *geometry;
+    char name[64];
+    int last = first + count - 1;
+
+    snprintf(name, sizeof(name), "dit_%s_tiny_a.c2", variant);
+    case_open(&c, data_dir, name);
+    device_open(&d);
+    svr_weights *weights = weights_open(data_dir, variant, c.windows, &file, &config);
+    network_open(&n, &d, &config, weights, SVR_F32);
+    network_load(&n, first, count);
+    float *emb = golden_floats(c.file, "emb", NULL),
+          *txt_in = golden_floats(c.file, "txt_in", NULL);
+    CHECK_OK(svr_dit_condition_from(d.backend, n.dit, emb, txt_in, c.text_len, &condition, &err),
+             err);
+    CHECK_OK(svr_dit_geometry_create(d.backend, n.dit, c.latent, c.text_len, &geometry, &err), err);
+    io.condition = condition;
+    io.geometry = geometry;
+    svr_tensor vid = golden_stream(&d, &c, first - 1, "vid", config.dim);
+    svr_tensor txt = golden_stream(&d, &c, first - 1, "txt", config.dim);
+    for (int layer = first; layer <= last; layer++)
+        CHECK_OK(svr_dit_block(&d.exec, n.dit, layer, &io, &vid, &txt, &err), err);
+    check_stream(&d, &c, last, "vid", &vid);
+    if (!svr_dit_is_text_tail(&config, last))
+        check_stream(&d, &c, last, "txt", &txt);
+    /* the next one was not loaded */
+    CHECK_FAILS(svr_dit_block(&d.exec, n.dit, (last + 1) % config.layers, &io, &vid, &txt, &err),
+                SVR_ERR_INVALID, err);
+    free(emb);
+    free(txt_in);
+    svr_dit_geometry_destroy(geometry);
+    svr_dit_condition_destroy(condition);
+    network_close(&n);
+    device_close(&d);
+    case_close(&c);
+    svr_safetensors_close(file);
+}
+
+static void test_3b_blocks_alone(void)
+{
+    check_blocks("3b", 0, 1);
+    check_blocks("3b", 1, 1);
+    check_blocks("3b", 2, 2); /* the golden file does not hold what is between them */
+}
+
+static void test_7b_blocks_alone(void)
+{
+    for (int layer = 0; layer < 3; layer++)
+        check_blocks("7b", layer, 1);
+}
+
+/* ---------------------------------------------------------------------------- generated models */
+
+static const int latent[3] = {3, 12, 18};
+enum { TEXT_LEN = 11, PIXELS = 3 * 12 * 18 };
+
+/* Small enough for a thousand runs; `split` layers have text weights of their own. */
+static svr_dit_config small_config(svr_model_kind kind, int split)
+{
+    svr_dit_config config = svr_dit_config_published(kind);
+
+    config.dim = 32;
+    config.heads = 2;
+    config.head_dim = 128;
+    config.layers = 3;
+    config.split_layers = split;
+    config.mlp_hidden = 64;
+    config.txt_in = 24;
+    config.windows[1] = 9;
+    config.windows[2] = 9;
+    return config;
+}
+
+static svr_status generate(void *user, const svr_weight_spec *spec, size_t first, size_t count,
+                           float *dst, svr_error *err)
+{
+    (void) user;
+    (void) err;
+    for (size_t i = 0; i < count; i++) {
+        test_random random = test_random_seed(first + i + 7919 * strlen(spec->name));
+        dst[i] = 0.2f * test_random_normal(&random);
+    }
+    return SVR_OK;
+}
+
+/* A generated network with input for one evaluation. */
+typedef struct model {
+    device device;
+    network network;
+    svr_dit_condition *condition;
+    svr_dit_geometry *geometry;
+    svr_dit_io io;
+} model;
+
+static void model_open(model *m, const svr_dit_config *config, svr_dtype storage)
+{
+    svr_error err = {0};
+    svr_weights *weights;
+    test_random random = test_random_seed(3);
+    float text[TEXT_LEN * 24], values[PIXELS * 16];
+    const int64_t dims[] = {latent[0], latent[1], latent[2], 16};
+
+    *m = (model){0};
+    device_open(&m->device);
+    CHECK_OK(svr_weights_generate_dit(config, generate, NULL, &weights, &err), err);
+    network_open(&m->network, &m->device, config, weights, storage);
+    network_load(&m->network, 0, svr_dit_groups(config));
+    test_random_fill(&random, text, TEXT_LEN * 24, 1.0f);
+    CHECK_OK(svr_dit_condition_create(m->device.backend, m->network.dit, 1000.0f, text, TEXT_LEN,
+                                      &m->condition, &err),
+             err);
+    CHECK_OK(svr_dit_geometry_create(m->device.backend, m->network.dit, latent, TEXT_LEN,
+                                     &m->geometry, &err),
+             err);
+    m->io = (svr_dit_io){.condition = m->condition, .geometry = m->geometry};
+    test_random_fill(&random, values, PIXELS * 16, 1.0f);
+    m->io.x_t = device_tensor(&m->device, storage, 4, dims, values);
+    test_random_fill(&random, values, PIXELS * 16, 1.0f);
+    m->io.cond = device_tensor(&m->device, storage, 4, dims, values);
+    CHECK_OK(svr_exec_alloc(&m->device.exec, SVR_F32, 4, dims, &m->io.v, &err), err);
+}
+
+static void model_close(model *m)
+{
+    svr_dit_geometry_destroy(m->geometry);
+    svr_dit_condition_destroy(m->condition);
+    network_close(&m->network);
+    device_close(&m->device);
+}
+
+static float *model_run(model *m)
+{
+    svr_error err = {0};
+
+    CHECK_OK(svr_dit_forward(&m->device.exec, m->network.dit, &m->io, &err), err);
+    return device_floats(&m->device, &m->io.v);
+}
+
+static void check_chunks(const svr_dit_config *config, svr_dtype storage)
+{
+    static const int64_t chunks[] = {1, 2, 7, 50, 161, 162, 1000};
+    model m;
+
+    model_open(&m, config, storage);
+    float *want = model_run(&m);
+    for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
+        svr_dit_set_token_chunk(m.network.dit, chunks[i]);
+        float *got = model_run(&m);
+        CHECK(memcmp(got, want, PIXELS * 16 * sizeof(float)) == 0);
+        free(got);
+    }
+    free(want);
+    model_close(&m);
+}
+
+static void test_chunks_change_nothing(void)
+{
+    svr_dit_config small = small_config(SVR_MODEL_DIT_3B, 1);
+    svr_dit_config big = small_config(SVR_MODEL_DIT_7B, 3);
+
+    check_chunks(&small, SVR_F32);
+    check_chunks(&small, SVR_F16);
+    check_chunks(&big, SVR_F32);
+    check_chunks(&big, SVR_BF16);
+}
+
+static size_t peak_of_chunk(int64_t chunk)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_7B, 3);
+    model m;
+
+    config.mlp_hidden = 2048;
+    model_open(&m, &config, SVR_F16);
+    svr_dit_set_token_chunk(m.network.dit, chunk);
+    free(model_run(&m));
+    size_t peak = svr_scratch_peak(m.device.scratch);
+    model_close(&m);
+    return peak;
+}
+
+static void test_chunks_save_memory(void)
+{
+    /* 162 tokens hold hidden activations of 2048 halves, a chunk of 16 a tenth of that */
+    CHECK(peak_of_chunk(16) + 100 * 2048 * 2 < peak_of_chunk(0));
+}
+
+/* A 3B whose blocks all have text weights: the last one has keys and values of the text only. */
+static void test_split_tail(void)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_3B, 3);
+    model m;
+
+    model_open(&m, &config, SVR_F32);
+    CHECK(svr_weights_find(m.network.weights, "blocks.2.mlp.txt.proj_in.weight") == NULL);
+    free(model_run(&m));
+    model_close(&m);
+}
+
+/* ---------------------------------------------------------------------------- errors */
+
+static void test_wrong_shapes(void)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_7B, 3);
+    svr_error err = {0};
+    model m;
+    svr_dit_geometry *other;
+
+    model_open(&m, &config, SVR_F32);
+    svr_dit_io io = m.io;
+    io.cond.dims[1]--;
+    CHECK_FAILS(svr_dit_forward(&m.device.exec, m.network.dit, &io, &err), SVR_ERR_SHAPE, err);
+    CHECK_OK(svr_dit_geometry_create(m.device.backend, m.network.dit, latent, TEXT_LEN + 1, &other,
+                                     &err),
+             err);
+    io = m.io;
+    io.geometry = other;
+    CHECK_FAILS(svr_dit_forward(&m.device.exec, m.network.dit, &io, &err), SVR_ERR_SHAPE, err);
+    svr_tensor vid = m.io.x_t, txt = m.io.x_t;
+    CHECK_FAILS(svr_dit_block(&m.device.exec, m.network.dit, 0, &m.io, &vid, &txt, &err),
+                SVR_ERR_SHAPE, err);
+    svr_dit_geometry_destroy(other);
+    CHECK_FAILS(svr_dit_geometry_create(m.device.backend, m.network.dit, (const int[]){1, 7, 8},
+                                        TEXT_LEN, &other, &err),
+                SVR_ERR_SHAPE, err);
+    model_close(&m);
+}
+
+static void test_cancel(void)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_3B, 1);
+    svr_error err = {0};
+    model m;
+    svr_cancel *cancel = svr_cancel_create();
+
+    CHECK(cancel != NULL);
+    model_open(&m, &config, SVR_F32);
+    m.device.exec.cancel = cancel;
+    svr_cancel_set(cancel, true);
+    CHECK_FAILS(svr_dit_forward(&m.device.exec, m.network.dit, &m.io, &err), SVR_ERR_CANCELLED,
+                err);
+    svr_cancel_set(cancel, false);
+    free(model_run(&m));
+    svr_cancel_destroy(cancel);
+    model_close(&m);
+}
+
+/* A config that this code cannot run is refused, and a device without memory fails cleanly. */
+static void test_refusals(void)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_3B, 1);
+    svr_error err = {0};
+    svr_weights *weights;
+    svr_store *store;
+    svr_dit *dit;
+    svr_dit_geometry *geometry;
+    svr_dit_condition *condition;
+    svr_backend *backend;
+    float text[TEXT_LEN * 24] = {0};
+    svr_cpu_options options = {.memory_limit_bytes = 1000};
+
+    CHECK_OK(svr_cpu_backend_create(&options, &backend, &err), err);
+    CHECK_OK(svr_weights_generate_dit(&config, generate, NULL, &weights, &err), err);
+    CHECK_OK(svr_store_create(backend, weights, SVR_F32, svr_dit_groups(&config), &store, &err),
+             err);
+    config.in_channels = 32;
+    CHECK_FAILS(svr_dit_create(&config, store, &dit, &err), SVR_ERR_UNSUPPORTED, err);
+    config.in_channels = 33;
+    CHECK_OK(svr_dit_create(&config, store, &dit, &err), err);
+    CHECK_FAILS(svr_dit_geometry_create(backend, dit, latent, TEXT_LEN, &geometry, &err),
+                SVR_ERR_NO_MEM, err);
+    CHECK_FAILS(svr_dit_condition_create(backend, dit, 1000.0f, text, TEXT_LEN, &condition, &err),
+                SVR_ERR_NO_MEM, err);
+    CHECK(svr_backend_memory(backend).live_total == 0);
+    svr_dit_destroy(dit);
+    svr_store_destroy(store);
+    svr_weights_destroy(weights);
+    svr_backend_destroy(backend);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    data_dir = argv[1];
+    RUN(test_3b_blocks_alone);
+    RUN(test_7b_blocks_alone);
+    RUN(test_chunks_change_nothing);
+    RUN(test_chunks_save_memory);
+    RUN(test_split_tail);
+    RUN(test_wrong_shapes);
+    RUN(test_cancel);
+    RUN(test_refusals);
+    return check_done();
+}

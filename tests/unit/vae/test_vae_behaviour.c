@@ -1,0 +1,227 @@
+/* Memory, errors and special weights of the VAE, on a small network with random weights. */
+#include "fixture.h"
+
+#include "golden.h"
+
+#include "random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const svr_vae_config small = {
+    .stages = 3,
+    .channels = {8, 16, 32},
+    .layers_per_block = 1,
+    .latent_channels = 4,
+    .norm_groups = 4,
+    .temporal_stages = 2,
+    .eps = 1e-6f,
+    .scaling_factor = 0.9152f,
+};
+
+enum { SIZE = 16, FACTOR = 4 };
+
+static float *random_clip(int64_t frames, int64_t size, int64_t channels, int64_t dims[4])
+{
+    size_t n = (size_t) (frames * size * size * channels);
+    float *x = malloc(n * sizeof *x);
+    test_random random = test_random_seed(7);
+
+    CHECK(x != NULL);
+    test_random_fill(&random, x, n, 0.5f);
+    memcpy(dims, (int64_t[4]){frames, size, size, channels}, 4 * sizeof dims[0]);
+    return x;
+}
+
+/* Scratch peaks of both halves for a clip of 4n+1 frames. */
+static void peaks(vae_rig *rig, int slice_frames, int64_t n, size_t out[2])
+{
+    svr_vae_cut cut = {.slice_frames = slice_frames};
+    int64_t in[4], zin[4];
+    float *x = random_clip(4 * n + 1, SIZE, 3, in);
+    float *z = random_clip(n + 1, SIZE / FACTOR, small.latent_channels, zin);
+
+    free(rig_encode(rig, &cut, x, in, zin));
+    out[0] = svr_scratch_peak(rig->exec.scratch);
+    free(rig_decode(rig, &cut, z, zin, in));
+    out[1] = svr_scratch_peak(rig->exec.scratch);
+    free(x), free(z);
+}
+
+static void test_memory_does_not_grow_with_the_clip(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    size_t three[2], eight[2], whole[2];
+
+    peaks(&rig, 4, 3, three);
+    peaks(&rig, 4, 8, eight);
+    peaks(&rig, 0, 8, whole);
+    for (int half = 0; half < 2; half++) {
+        CHECK(three[half] == eight[half]);
+        CHECK(eight[half] * 2 < whole[half]);
+    }
+    rig_close(&rig);
+}
+
+/* What the planner counts is what a run takes. */
+static void test_counting_backend_predicts_the_peak(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F16);
+    svr_backend *counting = svr_counting_backend_create(rig.backend);
+    const svr_vae_cut cuts[] = {{0}, {.slice_frames = 4}, {4, 8, 8, 4, 4}};
+    svr_error err = {0};
+
+    CHECK(counting != NULL);
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        int64_t in[4], zin[4];
+        float *x = random_clip(13, SIZE, 3, in);
+        float *z = random_clip(4, SIZE / FACTOR, small.latent_channels, zin);
+        svr_exec dry = {.backend = counting,
+                        .scratch = svr_scratch_create((void *) 4096, SIZE_MAX / 2)};
+        /* beyond any scratch address, as memory of another allocation is */
+        svr_tensor fake_x =
+            svr_tensor_4d((void *) 0xC000000000000000u, SVR_F16, in[0], in[1], in[2], in[3]);
+        svr_tensor fake_z =
+            svr_tensor_4d((void *) 0xD000000000000000u, SVR_F32, zin[0], zin[1], zin[2], zin[3]);
+
+        CHECK_OK(svr_vae_encode(&dry, rig.vae, &cuts[i], &fake_x, &fake_z, &err), err);
+        free(rig_encode(&rig, &cuts[i], x, in, zin));
+        CHECK(svr_scratch_peak(dry.scratch) == svr_scratch_peak(rig.exec.scratch));
+        svr_scratch_destroy(dry.scratch);
+        free(x), free(z);
+    }
+    svr_backend_destroy(counting);
+    rig_close(&rig);
+}
+
+/* Clips of every length and odd sizes, in slices that do not divide them. */
+static void test_slices_of_any_length(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+
+    for (int64_t n = 1; n <= 5; n++) {
+        int64_t zin[4], out[4] = {4 * n + 1, 12, 12, 3};
+        float *z = random_clip(n + 1, 3, small.latent_channels, zin);
+        float *whole = rig_decode(&rig, &(svr_vae_cut){0}, z, zin, out);
+        float *encoded = rig_encode(&rig, &(svr_vae_cut){0}, whole, out, zin);
+
+        for (int slice = 4; slice <= 12; slice += 4) {
+            svr_vae_cut cut = {.slice_frames = slice};
+            float *y = rig_decode(&rig, &cut, z, zin, out);
+            float *m = rig_encode(&rig, &cut, whole, out, zin);
+
+            CHECK_NEAR(golden_compare(y, whole, (size_t) (out[0] * 12 * 12 * 3)).max, 0, 2e-5);
+            CHECK_NEAR(golden_compare(m, encoded, (size_t) (zin[0] * 3 * 3 * 4)).max, 0, 2e-5);
+            free(y), free(m);
+        }
+        free(z), free(whole), free(encoded);
+    }
+    rig_close(&rig);
+}
+
+/* Values 0 for every output projection of an attention, 0.01 elsewhere. */
+static svr_status zero_attention(void *user, const svr_weight_spec *spec, size_t first,
+                                 size_t count, float *dst, svr_error *err)
+{
+    (void) user;
+    (void) first;
+    (void) err;
+    for (size_t i = 0; i < count; i++)
+        dst[i] = strstr(spec->name, ".to_out.0.") ? 0.0f : 0.01f;
+    return SVR_OK;
+}
+
+/* Two mid blocks, each without its norm, four matrices and four biases. */
+static void test_zero_attention_is_left_out(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    const size_t top = 32, vector = 256, matrix = top * top * sizeof(float);
+    svr_weights *weights = NULL;
+    svr_store *store = NULL;
+    svr_vae *vae = NULL;
+    svr_error err = {0};
+
+    CHECK_OK(svr_weights_generate_vae(&small, zero_attention, NULL, &weights, &err), err);
+    CHECK_OK(svr_store_create(rig.backend, weights, SVR_F32, SVR_VAE_GROUPS, &store, &err), err);
+    CHECK_OK(svr_vae_create(&small, store, &vae, &err), err);
+    for (int half = 0; half < SVR_VAE_GROUPS; half++)
+        CHECK(svr_store_group_bytes(store, half) + 6 * vector + 4 * matrix ==
+              svr_store_group_bytes(rig.store, half));
+    svr_vae_destroy(vae);
+    svr_store_destroy(store);
+    svr_weights_destroy(weights);
+    rig_close(&rig);
+}
+
+static void test_refusals(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    float values[5 * 16 * 16 * 3] = {0}, moments[2 * 4 * 4 * 8] = {0};
+    svr_tensor x = svr_tensor_4d(values, SVR_F32, 5, 16, 16, 3);
+    svr_tensor m = svr_tensor_4d(moments, SVR_F32, 2, 4, 4, 4), bad;
+    svr_vae_cut cut = {0};
+    svr_error err = {0};
+
+    bad = svr_tensor_slice(&x, 0, 4);
+    CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &bad, &m, &err), SVR_ERR_SHAPE, err);
+    bad = svr_tensor_slice(&m, 0, 1);
+    CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &x, &bad, &err), SVR_ERR_SHAPE, err);
+    bad = m;
+    bad.dims[3] = 5;
+    CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &x, &bad, &err), SVR_ERR_SHAPE, err);
+    bad = x;
+    bad.dtype = SVR_F16;
+    CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &bad, &m, &err), SVR_ERR_SHAPE, err);
+    bad = x;
+    bad.dims[1] = 12;
+    CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &m, &bad, &err), SVR_ERR_SHAPE, err);
+    CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &x, &x, &err), SVR_ERR_SHAPE, err);
+    cut.slice_frames = 3;
+    CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &x, &m, &err), SVR_ERR_INVALID, err);
+    cut = (svr_vae_cut){.tile_h = 8};
+    CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &m, &x, &err), SVR_ERR_INVALID, err);
+    rig_close(&rig);
+}
+
+/* After a run that stopped half way the next one is as good as ever. */
+static void test_recovers_after_failures(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    svr_vae_cut cut = {.slice_frames = 4};
+    int64_t zin[4], out[4] = {13, SIZE, SIZE, 3};
+    float *z = random_clip(4, SIZE / FACTOR, small.latent_channels, zin);
+    float *want = rig_decode(&rig, &cut, z, zin, out), *got;
+    size_t peak = svr_scratch_peak(rig.exec.scratch), n = (size_t) (13 * SIZE * SIZE * 3);
+    float *y = malloc(n * sizeof *y);
+    svr_tensor zt = svr_tensor_4d(z, SVR_F32, zin[0], zin[1], zin[2], zin[3]);
+    svr_tensor yt = svr_tensor_4d(y, SVR_F32, out[0], out[1], out[2], out[3]);
+    svr_cancel *cancel = svr_cancel_create();
+    svr_error err = {0};
+
+    for (size_t bytes = peak / 7; bytes < peak; bytes += peak / 7) {
+        svr_scratch_destroy(rig.exec.scratch);
+        rig.exec.scratch = svr_scratch_create(rig.block, bytes);
+        CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &zt, &yt, &err), SVR_ERR_NO_VRAM, err);
+    }
+    rig_reset_scratch(&rig);
+    svr_cancel_set(cancel, true);
+    rig.exec.cancel = cancel;
+    CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &zt, &yt, &err), SVR_ERR_CANCELLED, err);
+    rig.exec.cancel = NULL;
+    got = rig_decode(&rig, &cut, z, zin, out);
+    CHECK(memcmp(got, want, n * sizeof *got) == 0);
+    free(z), free(want), free(got), free(y);
+    svr_cancel_destroy(cancel);
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    RUN(test_memory_does_not_grow_with_the_clip);
+    RUN(test_counting_backend_predicts_the_peak);
+    RUN(test_slices_of_any_length);
+    RUN(test_zero_attention_is_left_out);
+    RUN(test_refusals);
+    RUN(test_recovers_after_failures);
+    return check_done();
+}
