@@ -1,5 +1,5 @@
-/* Opens a backend by kind.  The CUDA backend is a module that is looked for at run time; nothing here
- * links to it.  Level 5.  Thread: any. */
+/* Opens a backend by kind.  The CUDA backend is a module that is looked for at run time; nothing
+ * here links to it.  Level 5.  Thread: any. */
 #ifndef SVR_PIPELINE_BACKENDS_H
 #define SVR_PIPELINE_BACKENDS_H
 

@@ -21,8 +21,8 @@ typedef struct svr_model_options {
     const char *text_path;
     svr_dtype storage; /* F32, F16 or BF16 */
     int slice_frames;  /* VAE slices, see svr_vae_cut; 4 */
-    int steps;         /* sampling steps: conditions are made for their timesteps */
-    bool negative;     /* make the negative condition too (guidance) */
+    int steps;         /* sampling steps: conditions for their timesteps are made at load */
+    bool negative; /* guidance is wanted: a negative text must be there, conditions for it too */
     const svr_log *log; /* may be NULL */
 } svr_model_options;
 
@@ -33,7 +33,9 @@ SVR_CHECKED svr_status svr_model_open(svr_backend *backend, const svr_model_opti
                                       svr_model **out, svr_error *err);
 void svr_model_close(svr_model *model);
 
-/* Brings the weights to the device and folds the constants.  Errors: NO_MEM, NO_VRAM, CANCELLED. */
+/* Brings the weights to the device and folds the constants of the first options' timesteps; those
+ * of other timesteps are folded when they are first asked for, which is while a stream is planned.
+ * May be called again after a failure.  Errors: NO_MEM, NO_VRAM, CANCELLED. */
 SVR_CHECKED svr_status svr_model_load(svr_model *model, const svr_cancel *cancel,
                                       svr_store_progress progress, void *progress_user,
                                       svr_error *err);

@@ -19,16 +19,15 @@ typedef struct svr_networks {
     int latent_channels; /* 16 */
     bool has_negative;   /* a negative text is there: guidance is possible */
 
-    /* optional: called before the first evaluation for a latent grid t,H,W and again when it changes,
-     * outside the dry run too; makes tables */
+    /* optional: called before every batch, in dry runs too, with its latent grid t,H,W; makes the
+     * tables that the grid needs and keeps them for the next time */
     svr_status (*prepare)(void *user, const int latent[3], svr_error *err);
     /* x [T,H,W,3] storage -> latent [t,h,w,C] F32, scaled for the transformer */
     svr_status (*encode)(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
                          svr_error *err);
     /* x_t, cond [t,h,w,C] F32 -> v [t,h,w,C] F32 */
-    svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *x_t,
-                          const svr_tensor *cond, float timestep, bool negative,
-                          const svr_tensor *v, svr_error *err);
+    svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *x_t, const svr_tensor *cond,
+                          float timestep, bool negative, const svr_tensor *v, svr_error *err);
     /* latent [t,h,w,C] F32, scaled -> y [T,H,W,3] F32, model values, not clamped */
     svr_status (*decode)(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
                          svr_error *err);

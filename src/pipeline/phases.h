@@ -1,6 +1,6 @@
 /* One batch through the networks, phase by phase, and its frames out again:
  *
- *   integers -> pre -> encode -> sample -> decode -> [cross-fade] -> colour -> alpha -> integers
+ *   integers -> pre -> encode -> sample -> decode -> [cross-fade] -> alpha -> colour -> integers
  *
  * The same code runs on the counting backend, which is how the scratch size is planned.
  * Level 5.  Thread: the one that computes. */
@@ -25,48 +25,58 @@ typedef struct svr_phases_config {
     uint64_t seed;
     svr_sampler_config sampler;
     svr_colour_method colour;
-    bool exact_colour;            /* rank matching by sorting (verification) */
-    bool reference_blend;         /* overlap weights of the reference (verification) */
-    bool truncate;                /* the reference's quantiser (verification) */
+    bool exact_colour;    /* rank matching by sorting (verification) */
+    bool reference_blend; /* overlap weights of the reference (verification) */
+    bool truncate;        /* the reference's quantiser (verification) */
 } svr_phases_config;
 
-/* `backend` and `networks` are borrowed. */
+/* `backend` and `networks` are borrowed.  Errors: NO_MEM, NO_VRAM, those of svr_pre_create(). */
 SVR_CHECKED svr_status svr_phases_create(svr_backend *backend, const svr_networks *networks,
                                          const svr_phases_config *config, svr_phases **out,
                                          svr_error *err);
 void svr_phases_destroy(svr_phases *phases);
 
+/* Shape of a decoded slice: [frames, oh, ow, 3] F32. */
+void svr_phases_slice_dims(const svr_phases *phases, int frames, int64_t dims[4]);
+
 /* A batch: `count` source frames, tightly packed in host memory. */
 typedef struct svr_phases_batch {
     const uint8_t *const *frames;
-    int count;               /* true frames, before they are mirrored up to 4n+1 */
-    int uniform;             /* > count: mirrored up to this first; 0: no */
-    int64_t first_frame;     /* absolute number of frame 0: keys the noise */
+    int count;   /* true frames, before they are mirrored up to 4n+1 */
+    int uniform; /* > count: mirrored up to this first; 0: no */
+    /* absolute number of frame 0, lead-in included: keys the noise, whose first latent frame is
+     * first_frame / temporal factor, rounded down */
+    int64_t first_frame;
 } svr_phases_batch;
 
 /* Encode, sample, decode.   y [count,oh,ow,3] F32: model values, cut to the output, not clamped.
- * `times` (optional) gets what each phase took.  Taps: "b.latent", "b.noise", "b.v". */
+ * What each phase took is added to `times` (optional).  Taps: "b.latent", "b.noise", "b.v".
+ * Errors: those of the networks, CANCELLED, NO_VRAM, DEVICE. */
 SVR_CHECKED svr_status svr_phases_compute(svr_phases *phases, svr_exec *exec,
                                           const svr_phases_batch *batch, const svr_tensor *y,
                                           svr_phase_times *times, svr_error *err);
 
 /* Cross-fades the last frames of a batch with the first of the next, into the former.
- *   prev, cur [n,oh,ow,3] F32 */
+ *   prev, cur [n,oh,ow,3] F32.   Source: spec pipeline §10. */
 SVR_CHECKED svr_status svr_phases_blend(svr_phases *phases, svr_exec *exec, const svr_tensor *prev,
                                         const svr_tensor *cur, svr_error *err);
 
 /* Colour-corrects a slice in place and writes its frames, tightly packed as `out`, to host memory.
  *   y [count,oh,ow,3] F32   frames: the source frames of the slice
- * Frames are handed to `sink` in order as they are ready. */
+ * Frames are handed to `sink` in order as they are ready; `data` is valid during the call.
+ * Tap: "b.out", the corrected slice. */
 typedef svr_status (*svr_frame_sink)(void *user, int index, const uint8_t *data, svr_error *err);
 SVR_CHECKED svr_status svr_phases_finish(svr_phases *phases, svr_exec *exec, const svr_tensor *y,
                                          const uint8_t *const *frames, svr_frame_sink sink,
                                          void *sink_user, svr_phase_times *times, svr_error *err);
 
-/* Peak scratch bytes of batches of up to `batch` frames with `overlap`, found by running the code above
- * on a counting backend. */
+/* Peak scratch bytes of batches of 1 to `batch` frames with `overlap`, found by running the code
+ * above on a counting backend.  Calls the networks' `prepare` for every latent grid that can occur,
+ * so their tables are made too.  Polls `cancel` (may be NULL).  Errors: NO_MEM, CANCELLED, those of
+ * the networks. */
 SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, int batch, int uniform, int overlap,
-                                       uint64_t *scratch_bytes, svr_error *err);
+                                       const svr_cancel *cancel, uint64_t *scratch_bytes,
+                                       svr_error *err);
 
 #ifdef __cplusplus
 }

@@ -18,17 +18,17 @@ typedef struct svr_phase_times {
 
 /* Memory in bytes. */
 typedef struct svr_memory_stats {
-    uint64_t weights, state, scratch; /* live on the device, by purpose */
-    uint64_t used, peak;              /* live and highest sum on the device */
-    uint64_t planned_scratch;         /* scratch of the current plan */
-    uint64_t scratch_peak;            /* highest use of the scratch so far */
+    uint64_t weights, state, scratch;   /* live on the device, by purpose */
+    uint64_t used, peak;                /* live and highest sum on the device */
+    uint64_t planned_scratch;           /* scratch of the current plan */
+    uint64_t scratch_peak;              /* highest use of the scratch so far */
     uint64_t device_total, device_free; /* of the whole device; 0 when unknown */
-    uint64_t host_frames;             /* integer frames held in host memory */
+    uint64_t host_frames;               /* integer frames held in host memory */
 } svr_memory_stats;
 
 typedef struct svr_upscaler_stats {
     uint64_t frames_in, frames_out, batches;
-    uint64_t frames_computed; /* with padding and overlap */
+    uint64_t frames_computed;    /* with padding and overlap */
     svr_phase_times total, last; /* over all batches; of the last one */
     svr_memory_stats memory;
 } svr_upscaler_stats;

@@ -3,12 +3,12 @@
  *     create -> configure -> push … pull … -> drain -> pull … -> destroy
  *
  * The upscaler computes on its own worker thread.  Frames go in and come out as integers, once each
- * and in order; the caller keeps timestamps and the like in a queue beside it.  Frames are collected
- * into batches of `batch_size` that the networks restore together.
+ * and in order; the caller keeps timestamps and the like in a queue beside it.  Frames are
+ * collected into batches of `batch_size` that the networks restore together.
  *
  * Threads: all functions may be called from any thread, but push, pull, drain, configure, reset and
- * destroy from one at a time ("the caller").  svr_upscaler_cancel() and the queries may be called at
- * any time by any thread until destroy.
+ * destroy from one at a time ("the caller").  svr_upscaler_cancel() and the queries may be called
+ * at any time by any thread until destroy.
  *
  * Errors: a failed call fills `err`.  A failure of the worker is kept, finished frames can still be
  * pulled, then pull and push return it until svr_upscaler_reset().  Level 5. */
@@ -78,11 +78,13 @@ typedef struct svr_stream_config {
     int prepend_frames;   /* mirrored frames computed in front of the first one and dropped; 0 */
     bool uniform_batch;   /* mirror a short last batch up to batch_size */
     uint64_t seed;        /* of the noise; default 42 */
-    uint64_t first_frame; /* absolute number of the stream's first frame: chunks of a film get the noise
-                             of the whole */
-    int steps;            /* 1..1000; default 1 */
-    double cfg_scale;     /* default 1: no negative pass */
-    double cfg_rescale;   /* default 0 */
+    /* absolute number of the stream's first frame: chunks of a film that begin where a batch of the
+     * whole would get the noise of the whole.  A batch has the noise of latent frame
+     * (first_frame + its start) / 4 and following; the start counts the lead-in */
+    uint64_t first_frame;
+    int steps;                          /* 1..1000; default 1 */
+    double cfg_scale;                   /* default 1: no negative pass */
+    double cfg_rescale;                 /* default 0 */
     svr_colour_method color_correction; /* default lab */
     /* The reference's habits, for verification; leave zeroed. */
     struct {
@@ -104,24 +106,28 @@ SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, 
 /* Cancels, waits for the worker, frees everything.  Accepts NULL. */
 void svr_upscaler_destroy(svr_upscaler *upscaler);
 
-/* Sets the stream, plans its memory and takes it, before any frame flows.  Only while nothing is held
- * (at first, after everything was pulled behind a drain, or after a reset).  Waits for the weights.
+/* Sets the stream, plans its memory and takes it, before any frame flows.  Only while nothing is
+ * held (at first, after everything was pulled behind a drain, or after a reset).  Waits for the
+ * weights.
  * Errors: INVALID (names the option; guidance without a negative text), SHAPE (sizes below 16),
  * NO_MEM / NO_VRAM (with the bytes needed), CANCELLED, and what loading brought up. */
 SVR_CHECKED svr_status svr_upscaler_configure(svr_upscaler *upscaler,
                                               const svr_stream_config *config, svr_error *err);
 
-/* False while another whole batch waits behind a busy worker: pull first. */
+/* False while another whole batch waits behind a busy worker, a drained sequence is not finished,
+ * or more finished frames than two batches wait to be pulled: pull first. */
 bool svr_upscaler_can_push(const svr_upscaler *upscaler);
 
-/* Copies a frame of the configured input.  Waits while svr_upscaler_can_push() is false.
- * Errors: CANCELLED, a failure of the worker. */
+/* Copies a frame of the configured input.  Waits for the worker while another whole batch waits
+ * behind it or a drained sequence is not finished; never waits for a pull, so frames that nobody
+ * pulls pile up unless svr_upscaler_can_push() is asked.
+ * Errors: INVALID (not configured), CANCELLED, NO_MEM, a failure of the worker. */
 SVR_CHECKED svr_status svr_upscaler_push(svr_upscaler *upscaler, const svr_frame *frame,
                                          svr_error *err);
 
 /* Copies the next finished frame to `out` (of the configured output).  *got says whether there was
  * one.  wait: blocks until there is one, or until none can come without another push or drain.
- * Errors: CANCELLED, a failure of the worker (after the finished frames). */
+ * Errors: INVALID (not configured), CANCELLED, a failure of the worker (behind the last frame). */
 SVR_CHECKED svr_status svr_upscaler_pull(svr_upscaler *upscaler, const svr_frame *out, bool wait,
                                          bool *got, svr_error *err);
 
@@ -132,12 +138,12 @@ SVR_CHECKED svr_status svr_upscaler_drain(svr_upscaler *upscaler, svr_error *err
 /* Frames pushed and not yet pulled. */
 uint64_t svr_upscaler_held(const svr_upscaler *upscaler);
 
-/* Any thread: makes every waiting and following call return CANCELLED and stops the computation within
- * 100 ms of work, until svr_upscaler_reset(). */
+/* Any thread: makes every waiting and following call return CANCELLED and stops the computation
+ * within 100 ms of work, until svr_upscaler_reset(). */
 void svr_upscaler_cancel(svr_upscaler *upscaler);
 
-/* Waits until the worker is idle, drops all frames, forgets a failure and a cancel; the configured
- * stream stays and starts over at first_frame. */
+/* Stops the computation, waits until the worker is idle, drops all frames, forgets a cancel and a
+ * failure (but for DEVICE); the configured stream stays and starts over at first_frame. */
 void svr_upscaler_reset(svr_upscaler *upscaler);
 
 void svr_upscaler_get_stats(const svr_upscaler *upscaler, svr_upscaler_stats *out);

@@ -1,0 +1,298 @@
+#include "pipeline/phases_internal.h"
+
+#include "backend/ops.h"
+#include "base/rng.h"
+#include "video/temporal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* ------------------------------------------------------------------ life */
+
+svr_status svr_phases_create(svr_backend *backend, const svr_networks *networks,
+                             const svr_phases_config *config, svr_phases **out, svr_error *err)
+{
+    svr_phases *p = calloc(1, sizeof *p);
+    svr_status status;
+
+    if (!p)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+    p->backend = backend;
+    p->networks = networks;
+    p->config = *config;
+    p->staging = malloc(svr_frame_bytes(&config->out));
+    status = p->staging ? svr_pre_create(backend, &config->in, &config->sizes, &p->pre, err)
+                        : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for an output frame");
+    if (status != SVR_OK) {
+        svr_phases_destroy(p);
+        return status;
+    }
+    *out = p;
+    return SVR_OK;
+}
+
+void svr_phases_destroy(svr_phases *p)
+{
+    if (!p)
+        return;
+    svr_pre_destroy(p->pre);
+    free(p->staging);
+    free(p);
+}
+
+void svr_phases_slice_dims(const svr_phases *p, int frames, int64_t dims[4])
+{
+    dims[0] = frames;
+    dims[1] = p->config.sizes.output.height;
+    dims[2] = p->config.sizes.output.width;
+    dims[3] = 3;
+}
+
+void svr_phases_latent_grid(const svr_phases *p, int64_t frames, int grid[3])
+{
+    grid[0] = (int) ((frames - 1) / p->networks->temporal_factor) + 1;
+    grid[1] = p->config.sizes.padded.height / p->networks->spatial_factor;
+    grid[2] = p->config.sizes.padded.width / p->networks->spatial_factor;
+}
+
+/* ------------------------------------------------------------------ times */
+
+/* Adds the time since *mark to *sum and moves the mark; nothing without `sum`. */
+static svr_status lap(svr_exec *exec, uint64_t *mark, uint64_t *sum, svr_error *err)
+{
+    struct timespec now;
+    uint64_t ns;
+
+    if (!sum)
+        return SVR_OK;
+    SVR_TRY(svr_backend_synchronize(exec->backend, err));
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    ns = (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
+    if (*mark != 0)
+        *sum += ns - *mark;
+    *mark = ns;
+    return SVR_OK;
+}
+
+/* ------------------------------------------------------------------ compute */
+
+/* Source of frame i of a batch after both mirrors. */
+static int64_t source_index(const svr_phases_batch *batch, int64_t length, int64_t i)
+{
+    int64_t n = batch->count, whole = batch->uniform > batch->count ? batch->uniform : n;
+
+    return svr_tail_index(n, whole - n, svr_tail_index(whole, length - whole, i));
+}
+
+/* x [length,Hp,Wp,3]: each source frame is prepared once, mirrored ones are copies. */
+static svr_status fill_input(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
+                             const svr_tensor *x, svr_error *err)
+{
+    for (int64_t i = 0; i < x->dims[0]; i++) {
+        svr_tensor frame = svr_tensor_slice(x, i, 1);
+
+        SVR_TRY(svr_exec_poll(exec, err));
+        if (i < batch->count) {
+            SVR_TRY(svr_pre_model(exec, p->pre, batch->frames[i], &frame, err));
+        } else {
+            svr_copy_args copy = {.src = svr_tensor_slice(x, source_index(batch, x->dims[0], i), 1),
+                                  .dst = frame};
+            SVR_TRY(svr_op_copy(exec, &copy, err));
+        }
+    }
+    return SVR_OK;
+}
+
+/* latent [t,h,w,C] F32 of a batch made up to `length` frames. */
+static svr_status encode(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
+                         int64_t length, const svr_tensor *latent, svr_error *err)
+{
+    const svr_size padded = p->config.sizes.padded;
+    svr_tensor x;
+
+    SVR_TRY(svr_exec_alloc(exec, p->networks->storage,
+                           SVR_DIMS(length, padded.height, padded.width, 3), &x, err));
+    SVR_TRY(fill_input(p, exec, batch, &x, err));
+    SVR_TRY(p->networks->encode(p->networks->user, exec, &x, latent, err));
+    svr_exec_free(exec, &x);
+    return svr_exec_tap(exec, "b.latent", latent, err);
+}
+
+/* What the sampler's predictor needs. */
+typedef struct prediction {
+    const svr_networks *networks;
+    const svr_tensor *cond;
+} prediction;
+
+static svr_status predict(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
+                          bool negative, const svr_tensor *v, svr_error *err)
+{
+    const prediction *p = user;
+
+    SVR_TRY(
+        p->networks->predict(p->networks->user, exec, x_t, p->cond, timestep, negative, v, err));
+    return negative ? SVR_OK : svr_exec_tap(exec, "b.v", v, err);
+}
+
+/* z = x_0 for the condition `latent`, from the noise of this place. */
+static svr_status sample(svr_phases *p, svr_exec *exec, int64_t first_frame,
+                         const svr_tensor *latent, const svr_tensor *z, svr_error *err)
+{
+    prediction user = {p->networks, latent};
+    svr_predictor predictor = {&user, predict};
+    svr_noise_args noise = {.y = *z,
+                            .seed = p->config.seed,
+                            .stream = SVR_NOISE_BASE,
+                            .frame0 = (uint32_t) (first_frame / p->networks->temporal_factor)};
+
+    SVR_TRY(svr_op_noise(exec, &noise, err));
+    SVR_TRY(svr_exec_tap(exec, "b.noise", z, err));
+    return svr_sampler_run(exec, &p->config.sampler, &predictor, z, err);
+}
+
+static svr_status decode(svr_phases *p, svr_exec *exec, int64_t length, const svr_tensor *z,
+                         const svr_tensor *y, svr_error *err)
+{
+    const svr_size padded = p->config.sizes.padded;
+    svr_tensor whole;
+
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(length, padded.height, padded.width, 3), &whole,
+                           err));
+    SVR_TRY(p->networks->decode(p->networks->user, exec, z, &whole, err));
+    svr_crop_args crop = {.x = svr_tensor_slice(&whole, 0, y->dims[0]), .y = *y};
+    SVR_TRY(svr_op_crop(exec, &crop, err));
+    svr_exec_free(exec, &whole);
+    return SVR_OK;
+}
+
+svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
+                              const svr_tensor *y, svr_phase_times *times, svr_error *err)
+{
+    int whole = batch->uniform > batch->count ? batch->uniform : batch->count;
+    int64_t length = svr_padded_length(whole, p->networks->temporal_factor);
+    int channels = p->networks->latent_channels, grid[3];
+    uint64_t mark = 0, start = 0;
+    svr_tensor latent, z;
+
+    assert(batch->count >= 1 && y->dims[0] == batch->count);
+    svr_phases_latent_grid(p, length, grid);
+    if (p->networks->prepare)
+        SVR_TRY(p->networks->prepare(p->networks->user, grid, err));
+    SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
+    SVR_TRY(
+        svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &latent, err));
+    SVR_TRY(encode(p, exec, batch, length, &latent, err));
+    SVR_TRY(lap(exec, &mark, times ? &times->encode_ns : NULL, err));
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &z, err));
+    SVR_TRY(sample(p, exec, batch->first_frame, &latent, &z, err));
+    svr_exec_free(exec, &latent);
+    SVR_TRY(lap(exec, &mark, times ? &times->dit_ns : NULL, err));
+    SVR_TRY(decode(p, exec, length, &z, y, err));
+    svr_exec_free(exec, &z);
+    return lap(exec, &mark, times ? &times->decode_ns : NULL, err);
+}
+
+/* ------------------------------------------------------------------ finish */
+
+svr_status svr_phases_blend(svr_phases *p, svr_exec *exec, const svr_tensor *prev,
+                            const svr_tensor *cur, svr_error *err)
+{
+    int n = (int) prev->dims[0];
+
+    assert(svr_tensor_same_shape(prev, cur));
+    for (int i = 0; i < n; i++) {
+        float weight = svr_overlap_weight(n, i, p->config.reference_blend);
+        svr_lincomb_args mix = {.a = svr_tensor_slice(prev, i, 1),
+                                .b = svr_tensor_slice(cur, i, 1),
+                                .y = svr_tensor_slice(prev, i, 1),
+                                .alpha = weight,
+                                .beta = 1.0f - weight};
+        SVR_TRY(svr_op_lincomb(exec, &mix, err));
+    }
+    return SVR_OK;
+}
+
+/* A slice on its way out. */
+typedef struct finishing {
+    svr_phases *phases;
+    const uint8_t *const *frames;
+    svr_frame_sink sink;
+    void *sink_user;
+} finishing;
+
+static svr_status style_frame(void *user, svr_exec *exec, int frame, const svr_tensor *style,
+                              svr_error *err)
+{
+    const finishing *f = user;
+
+    return svr_pre_style(exec, f->phases->pre, f->frames[frame], style, err);
+}
+
+/* alpha [count,oh,ow] when the source has one and the output wants it, else absent. */
+static svr_status make_alpha(const finishing *f, svr_exec *exec, const svr_tensor *y,
+                             svr_tensor *alpha, svr_error *err)
+{
+    const svr_phases_config *config = &f->phases->config;
+
+    *alpha = (svr_tensor){0};
+    if (!svr_pixel_has_alpha(config->in.format) || !svr_pixel_has_alpha(config->out.format))
+        return SVR_OK;
+    SVR_TRY(
+        svr_exec_alloc(exec, SVR_F32, SVR_DIMS(y->dims[0], y->dims[1], y->dims[2]), alpha, err));
+    return svr_pre_alpha(exec, f->phases->pre, f->frames, (int) y->dims[0], y, alpha, err);
+}
+
+/* One frame as [H,W,..]. */
+static svr_tensor picture(const svr_tensor *t, int frame)
+{
+    svr_tensor one = svr_tensor_slice(t, frame, 1);
+
+    for (int i = 0; i + 1 < one.rank; i++)
+        one.dims[i] = one.dims[i + 1];
+    one.dims[--one.rank] = 0;
+    return one;
+}
+
+static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tensor *y,
+                              const svr_tensor *alpha, svr_error *err)
+{
+    const svr_video_info *info = &f->phases->config.out;
+    size_t bytes = svr_frame_bytes(info);
+    svr_tensor packed;
+
+    SVR_TRY(svr_exec_alloc(exec, SVR_U8, SVR_DIMS((int64_t) bytes), &packed, err));
+    for (int i = 0; i < (int) y->dims[0]; i++) {
+        svr_pack_args pack = {.info = *info,
+                              .frame = svr_frame_packed(info, packed.data),
+                              .rgb = picture(y, i),
+                              .truncate = f->phases->config.truncate};
+
+        SVR_TRY(svr_exec_poll(exec, err));
+        if (svr_tensor_present(alpha))
+            pack.alpha = picture(alpha, i);
+        SVR_TRY(svr_op_pack(exec, &pack, err));
+        SVR_TRY(svr_backend_download(exec->backend, f->phases->staging, packed.data, bytes, err));
+        SVR_TRY(f->sink(f->sink_user, i, f->phases->staging, err));
+    }
+    svr_exec_free(exec, &packed);
+    return SVR_OK;
+}
+
+svr_status svr_phases_finish(svr_phases *p, svr_exec *exec, const svr_tensor *y,
+                             const uint8_t *const *frames, svr_frame_sink sink, void *sink_user,
+                             svr_phase_times *times, svr_error *err)
+{
+    finishing f = {p, frames, sink, sink_user};
+    svr_colour_style style = {&f, style_frame};
+    uint64_t mark = 0, start = 0;
+    svr_tensor alpha;
+
+    SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
+    SVR_TRY(make_alpha(&f, exec, y, &alpha, err));
+    SVR_TRY(svr_colour_correct(exec, p->config.colour, p->config.exact_colour, &style, y, err));
+    SVR_TRY(svr_exec_tap(exec, "b.out", y, err));
+    SVR_TRY(pack_frames(&f, exec, y, &alpha, err));
+    svr_exec_free(exec, &alpha);
+    return lap(exec, &mark, times ? &times->finish_ns : NULL, err);
+}

@@ -1,0 +1,286 @@
+#include "pipeline/stream.h"
+
+#include "backend/ops.h"
+#include "base/checked.h"
+#include "video/temporal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Frames of the sequence that become final together. */
+typedef struct slice {
+    int64_t start;
+    int count;
+} slice;
+
+struct svr_stream {
+    svr_backend *backend;
+    const svr_networks *networks;
+    svr_stream_options options;
+    svr_phases *phases;
+    svr_exec exec;
+    void *scratch_block;
+    uint64_t planned, scratch_block_bytes;
+    svr_tensor pending;     /* [capacity,oh,ow,3], frames [base, base + length) of the sequence */
+    svr_tensor shared;      /* [overlap,oh,ow,3], what a batch is cross-faded with */
+    int64_t base, length;   /* length frames are there */
+    int64_t next_start;     /* of the next batch */
+    slice *slices;          /* waiting, oldest first */
+    int slice_count, depth; /* at most `depth` */
+    const uint8_t **frames; /* [batch] sources of the batch or slice at hand */
+};
+
+/* ------------------------------------------------------------------ memory */
+
+/* State memory for `frames` decoded frames. */
+static svr_status alloc_frames(svr_stream *s, int64_t frames, svr_tensor *out, svr_error *err)
+{
+    svr_tensor t = {.dtype = SVR_F32, .rank = 4};
+
+    svr_phases_slice_dims(s->phases, (int) frames, t.dims);
+    SVR_TRY(svr_backend_alloc(s->backend, SVR_MEM_STATE, svr_tensor_bytes(&t), &t.data, err));
+    *out = t;
+    return SVR_OK;
+}
+
+static void free_frames(svr_stream *s, svr_tensor *t)
+{
+    if (svr_tensor_present(t))
+        svr_backend_free(s->backend, SVR_MEM_STATE, svr_tensor_bytes(t), t->data);
+}
+
+static svr_status alloc_scratch(svr_stream *s, svr_error *err)
+{
+    /* a backend may align its blocks less than the scratch needs */
+    uint64_t bytes = s->planned + SVR_SCRATCH_ALIGN;
+    uintptr_t start;
+
+    SVR_TRY(svr_backend_alloc(s->backend, SVR_MEM_SCRATCH, bytes, &s->scratch_block, err));
+    s->scratch_block_bytes = bytes;
+    start = svr_align_up((uintptr_t) s->scratch_block, SVR_SCRATCH_ALIGN);
+    s->exec.scratch = svr_scratch_create((void *) start, s->planned);
+    return s->exec.scratch ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+}
+
+/* A slice waits for the `depth` - 1 batches behind its own that begin before its end. */
+static svr_status alloc_all(svr_stream *s, svr_error *err)
+{
+    const svr_temporal_plan *t = &s->options.temporal;
+    int64_t capacity;
+
+    s->depth = (int) svr_ceil_div(t->batch, t->step);
+    capacity = (int64_t) (s->depth - 1) * t->step + t->batch;
+    s->slices = calloc((size_t) s->depth, sizeof *s->slices);
+    s->frames = calloc((size_t) t->batch, sizeof *s->frames);
+    if (!s->slices || !s->frames)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+    SVR_TRY(alloc_scratch(s, err));
+    SVR_TRY(alloc_frames(s, capacity, &s->pending, err));
+    return t->overlap > 0 ? alloc_frames(s, t->overlap, &s->shared, err) : SVR_OK;
+}
+
+static svr_status set_up(svr_stream *s, svr_error *err)
+{
+    const svr_temporal_plan *t = &s->options.temporal;
+    svr_status status;
+
+    SVR_TRY(svr_phases_create(s->backend, s->networks, &s->options.phases, &s->phases, err));
+    SVR_TRY(svr_phases_plan(s->phases, t->batch, s->options.uniform ? t->batch : 0, t->overlap,
+                            s->exec.cancel, &s->planned, err));
+    status = alloc_all(s, err);
+    if (status == SVR_ERR_NO_VRAM || status == SVR_ERR_NO_MEM)
+        svr_error_prefix(err,
+                         "batch-size %d needs %llu MiB of working memory; use a smaller batch-size "
+                         "or picture: ",
+                         t->batch, (unsigned long long) (s->planned >> 20));
+    return status;
+}
+
+svr_status svr_stream_create(svr_backend *backend, const svr_networks *networks,
+                             const svr_stream_options *options, const svr_cancel *cancel,
+                             svr_stream **out, svr_error *err)
+{
+    svr_stream *s = calloc(1, sizeof *s);
+    svr_status status;
+
+    if (!s)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+    s->backend = backend;
+    s->networks = networks;
+    s->options = *options;
+    s->exec.backend = backend;
+    s->exec.cancel = cancel;
+    status = set_up(s, err);
+    if (status != SVR_OK) {
+        svr_stream_destroy(s);
+        return status;
+    }
+    *out = s;
+    return SVR_OK;
+}
+
+void svr_stream_destroy(svr_stream *s)
+{
+    if (!s)
+        return;
+    free_frames(s, &s->shared);
+    free_frames(s, &s->pending);
+    svr_scratch_destroy(s->exec.scratch);
+    svr_backend_free(s->backend, SVR_MEM_SCRATCH, s->scratch_block_bytes, s->scratch_block);
+    svr_phases_destroy(s->phases);
+    free(s->frames);
+    free(s->slices);
+    free(s);
+}
+
+void svr_stream_set_tap(svr_stream *s,
+                        svr_status (*tap)(void *user, const char *name, const svr_tensor *value,
+                                          svr_error *err),
+                        void *user)
+{
+    s->exec.tap = tap;
+    s->exec.tap_user = user;
+}
+
+/* ------------------------------------------------------------------ sequence */
+
+static svr_status copy_frames(svr_stream *s, const svr_tensor *src, const svr_tensor *dst,
+                              svr_error *err)
+{
+    svr_copy_args copy = {.src = *src, .dst = *dst};
+
+    return svr_op_copy(&s->exec, &copy, err);
+}
+
+static void look_up_sources(svr_stream *s, const svr_stream_io *io, int64_t start, int count)
+{
+    for (int i = 0; i < count; i++)
+        s->frames[i] = io->source(io->user, start + i);
+}
+
+/* Turns virtual numbers of a slice into those of the sequence. */
+typedef struct slice_sink {
+    const svr_stream_io *io;
+    int64_t start;
+} slice_sink;
+
+static svr_status sink_frame(void *user, int index, const uint8_t *data, svr_error *err)
+{
+    const slice_sink *sink = user;
+
+    return sink->io->sink(sink->io->user, sink->start + index, data, err);
+}
+
+/* Takes `count` frames off the front of pending; frame by frame, so that copies never overlap. */
+static svr_status drop_front(svr_stream *s, int count, svr_error *err)
+{
+    for (int64_t i = count; i < s->length; i++) {
+        svr_tensor src = svr_tensor_slice(&s->pending, i, 1);
+        svr_tensor dst = svr_tensor_slice(&s->pending, i - count, 1);
+
+        SVR_TRY(copy_frames(s, &src, &dst, err));
+    }
+    s->base += count;
+    s->length -= count;
+    return SVR_OK;
+}
+
+static svr_status finish_front(svr_stream *s, const svr_stream_io *io, svr_phase_times *times,
+                               svr_error *err)
+{
+    slice front = s->slices[0];
+    slice_sink sink = {io, front.start};
+    svr_tensor y = svr_tensor_slice(&s->pending, 0, front.count);
+
+    assert(front.start == s->base && front.count <= s->length);
+    look_up_sources(s, io, front.start, front.count);
+    SVR_TRY(svr_phases_finish(s->phases, &s->exec, &y, s->frames, sink_frame, &sink, times, err));
+    svr_scratch_reset(s->exec.scratch);
+    SVR_TRY(drop_front(s, front.count, err));
+    s->slice_count--;
+    memmove(s->slices, s->slices + 1, (size_t) s->slice_count * sizeof *s->slices);
+    return SVR_OK;
+}
+
+/* Decodes the batch to its place in pending; frames that are there already are cross-faded. */
+static svr_status compute_batch(svr_stream *s, const svr_phases_batch *batch, int64_t offset,
+                                svr_phase_times *times, svr_error *err)
+{
+    svr_tensor y = svr_tensor_slice(&s->pending, offset, batch->count);
+    svr_tensor head = {0};
+    int64_t overlap = s->length - offset;
+
+    if (overlap > 0) {
+        head = svr_tensor_slice(&s->pending, offset, overlap);
+        SVR_TRY(copy_frames(s, &head, &s->shared, err));
+    }
+    SVR_TRY(svr_phases_compute(s->phases, &s->exec, batch, &y, times, err));
+    svr_scratch_reset(s->exec.scratch);
+    if (overlap > 0) {
+        SVR_TRY(svr_phases_blend(s->phases, &s->exec, &s->shared, &head, err));
+        SVR_TRY(copy_frames(s, &s->shared, &head, err));
+    }
+    return SVR_OK;
+}
+
+svr_status svr_stream_batch(svr_stream *s, const svr_batch_span *span, int64_t first_frame,
+                            const svr_stream_io *io, svr_phase_times *times, svr_error *err)
+{
+    const svr_temporal_plan *t = &s->options.temporal;
+    int overlap = span->start > 0 ? t->overlap : 0;
+    svr_phases_batch batch = {.frames = s->frames,
+                              .count = span->count,
+                              .uniform = s->options.uniform ? t->batch : 0,
+                              .first_frame = first_frame + span->start};
+
+    assert(span->start == s->next_start && span->count > overlap);
+    assert(s->base + s->length == span->start + overlap && s->slice_count < s->depth);
+    svr_scratch_reset(s->exec.scratch);
+    look_up_sources(s, io, span->start, span->count);
+    SVR_TRY(compute_batch(s, &batch, span->start - s->base, times, err));
+    s->length = span->start - s->base + span->count;
+    s->slices[s->slice_count++] = (slice){span->start + overlap, span->count - overlap};
+    s->next_start += t->step;
+    while (s->slice_count > 0 && s->slices[0].start + s->slices[0].count <= s->next_start)
+        SVR_TRY(finish_front(s, io, times, err));
+    return SVR_OK;
+}
+
+svr_status svr_stream_flush(svr_stream *s, const svr_stream_io *io, svr_phase_times *times,
+                            svr_error *err)
+{
+    while (s->slice_count > 0)
+        SVR_TRY(finish_front(s, io, times, err));
+    svr_stream_restart(s);
+    return SVR_OK;
+}
+
+void svr_stream_restart(svr_stream *s)
+{
+    s->base = s->length = s->next_start = 0;
+    s->slice_count = 0;
+    svr_scratch_reset(s->exec.scratch);
+}
+
+int64_t svr_stream_needed_from(const svr_stream *s)
+{
+    return svr_min_i64(s->base, s->next_start);
+}
+
+uint64_t svr_stream_planned_scratch(const svr_stream *s)
+{
+    return s->planned;
+}
+
+uint64_t svr_stream_scratch_peak(const svr_stream *s)
+{
+    return svr_scratch_peak(s->exec.scratch);
+}
+
+int64_t svr_stream_computed_frames(const svr_stream *s, int count)
+{
+    int whole = s->options.uniform ? s->options.temporal.batch : count;
+
+    return svr_padded_length(whole, s->networks->temporal_factor);
+}

@@ -1,0 +1,79 @@
+/* The computing side of one configured stream: its memory, the batches of a sequence one after the
+ * other, and the colour slices that become final.
+ *
+ * Batch i covers virtual frames [i*step, i*step + count).  Its first `overlap` frames are shared
+ * with the batches before it and are cross-faded into what is there; slice i is the rest (of batch
+ * 0: everything).  A slice is final, and is finished, when the next batch begins behind its end;
+ * until then its decoded frames wait in `pending`.  Source: spec pipeline §2, §9, §10. Level 5.
+ * Thread: the one that computes. */
+#ifndef SVR_PIPELINE_STREAM_H
+#define SVR_PIPELINE_STREAM_H
+
+#include "pipeline/batcher.h"
+#include "pipeline/phases.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct svr_stream svr_stream;
+
+typedef struct svr_stream_options {
+    svr_phases_config phases;
+    svr_temporal_plan temporal;
+    bool uniform; /* mirror a short batch up to a whole one */
+} svr_stream_options;
+
+/* Plans the stream and takes all its memory; no backend memory is taken afterwards.
+ * `backend` and `networks` are borrowed; `cancel` may be NULL and is polled, here and later.
+ * Errors: NO_MEM and NO_VRAM with the bytes needed, CANCELLED, those of the networks. */
+SVR_CHECKED svr_status svr_stream_create(svr_backend *backend, const svr_networks *networks,
+                                         const svr_stream_options *options,
+                                         const svr_cancel *cancel, svr_stream **out,
+                                         svr_error *err);
+/* Accepts NULL. */
+void svr_stream_destroy(svr_stream *stream);
+
+/* Named intermediate tensors go to `tap` from now on (tests, verification); NULL: nowhere. */
+void svr_stream_set_tap(svr_stream *stream,
+                        svr_status (*tap)(void *user, const char *name, const svr_tensor *value,
+                                          svr_error *err),
+                        void *user);
+
+/* Where source frames come from and finished ones go to, by virtual number. */
+typedef struct svr_stream_io {
+    void *user;
+    /* valid until the stream needs them no more, see svr_stream_needed_from() */
+    const uint8_t *(*source)(void *user, int64_t index);
+    /* in order; `data` is valid during the call */
+    svr_status (*sink)(void *user, int64_t index, const uint8_t *data, svr_error *err);
+} svr_stream_io;
+
+/* Computes the next batch of the sequence and finishes the slices that are final then.
+ * `first_frame`: absolute number of virtual frame 0.  After a failure only svr_stream_restart() and
+ * svr_stream_destroy() are allowed. */
+SVR_CHECKED svr_status svr_stream_batch(svr_stream *stream, const svr_batch_span *span,
+                                        int64_t first_frame, const svr_stream_io *io,
+                                        svr_phase_times *times, svr_error *err);
+
+/* Finishes the slices that still wait: the sequence has no further batch. */
+SVR_CHECKED svr_status svr_stream_flush(svr_stream *stream, const svr_stream_io *io,
+                                        svr_phase_times *times, svr_error *err);
+
+/* Forgets the sequence; the next batch is the first of a new one. */
+void svr_stream_restart(svr_stream *stream);
+
+/* First virtual frame that waiting slices or the next batch need. */
+int64_t svr_stream_needed_from(const svr_stream *stream);
+
+/* Bytes of scratch as planned, and the highest use so far. */
+uint64_t svr_stream_planned_scratch(const svr_stream *stream);
+uint64_t svr_stream_scratch_peak(const svr_stream *stream);
+
+/* Frames that a batch of `count` frames costs, mirrored ones included. */
+int64_t svr_stream_computed_frames(const svr_stream *stream, int count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

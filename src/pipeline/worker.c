@@ -1,0 +1,332 @@
+/* The worker: loads the weights, sets up streams, computes batches. */
+#include "pipeline/upscaler_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum task_kind {
+    TASK_NONE = 0,
+    TASK_QUIT,
+    TASK_LOAD,
+    TASK_CONFIGURE,
+    TASK_BATCH,
+    TASK_END /* of a sequence: what waits becomes final */
+} task_kind;
+
+typedef struct task {
+    task_kind kind;
+    svr_batch_span span;  /* BATCH */
+    uint64_t first_frame; /* BATCH: absolute number of the sequence's virtual frame 0 */
+} task;
+
+/* ------------------------------------------------------------------ events */
+
+static void emit(svr_upscaler *u, svr_event *event)
+{
+    if (!u->event)
+        return;
+    pthread_mutex_lock(u->mutex);
+    event->stats = svr_upscaler_snapshot(u);
+    pthread_mutex_unlock(u->mutex);
+    u->event(u->event_user, event);
+}
+
+static void emit_kind(svr_upscaler *u, svr_event_kind kind)
+{
+    svr_event event = {.kind = kind};
+
+    emit(u, &event);
+}
+
+/* Reads the ledger; on the worker, because the device is asked too. */
+static void refresh_memory(svr_upscaler *u)
+{
+    svr_memory_use use = svr_backend_memory(u->backend);
+
+    pthread_mutex_lock(u->mutex);
+    svr_memory_stats *m = &u->stats.memory;
+    m->weights = use.live[SVR_MEM_WEIGHTS];
+    m->state = use.live[SVR_MEM_STATE];
+    m->scratch = use.live[SVR_MEM_SCRATCH];
+    m->used = use.live_total;
+    m->peak = use.peak_total;
+    m->device_total = use.device_total;
+    m->device_free = use.device_free;
+    m->planned_scratch = u->stream ? svr_stream_planned_scratch(u->stream) : 0;
+    m->scratch_peak = u->stream ? svr_stream_scratch_peak(u->stream) : 0;
+    pthread_mutex_unlock(u->mutex);
+}
+
+/* ------------------------------------------------------------------ load and configure */
+
+static void report_progress(void *user, uint64_t done, uint64_t total)
+{
+    svr_event event = {.kind = SVR_EVENT_LOADING, .bytes_done = done, .bytes_total = total};
+
+    emit(user, &event);
+}
+
+static svr_status load(svr_upscaler *u, svr_error *err)
+{
+    if (u->model)
+        SVR_TRY(svr_model_load(u->model, u->cancel, report_progress, u, err));
+    pthread_mutex_lock(u->mutex);
+    u->loaded = true;
+    pthread_mutex_unlock(u->mutex);
+    refresh_memory(u);
+    emit_kind(u, SVR_EVENT_LOADED);
+    return SVR_OK;
+}
+
+/* Takes the old stream away before the new one is made: both may not fit. */
+static void drop_stream(svr_upscaler *u)
+{
+    svr_stream *stream;
+    svr_batcher *batcher;
+
+    pthread_mutex_lock(u->mutex);
+    stream = u->stream;
+    batcher = u->batcher;
+    u->stream = NULL;
+    u->batcher = NULL;
+    pthread_mutex_unlock(u->mutex);
+    svr_stream_destroy(stream);
+    svr_batcher_destroy(batcher);
+}
+
+static void adopt_stream(svr_upscaler *u, svr_stream *stream, svr_batcher *batcher)
+{
+    pthread_mutex_lock(u->mutex);
+    u->stream = stream;
+    u->batcher = batcher;
+    u->options = u->request.options;
+    u->first_frame = u->sequence_first = u->request.first_frame;
+    memset(&u->stats, 0, sizeof u->stats);
+    pthread_mutex_unlock(u->mutex);
+}
+
+static svr_status configure(svr_upscaler *u, svr_error *err)
+{
+    const svr_stream_options *options = &u->request.options; /* stays while the request runs */
+    svr_stream *stream = NULL;
+    svr_batcher *batcher;
+
+    drop_stream(u);
+    batcher = svr_batcher_create(&options->temporal);
+    if (!batcher)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+    svr_status status =
+        svr_stream_create(u->backend, u->networks, options, u->cancel, &stream, err);
+    if (status != SVR_OK) {
+        svr_batcher_destroy(batcher);
+        return status;
+    }
+    adopt_stream(u, stream, batcher);
+    refresh_memory(u);
+    svr_log_write(&u->log, SVR_LOG_INFO, "pipeline",
+                  "stream %dx%d to %dx%d, batches of %d, overlap %d: %llu MiB of scratch planned",
+                  options->phases.in.width, options->phases.in.height, options->phases.out.width,
+                  options->phases.out.height, options->temporal.batch, options->temporal.overlap,
+                  (unsigned long long) (svr_stream_planned_scratch(stream) >> 20));
+    emit_kind(u, SVR_EVENT_PLANNED);
+    return SVR_OK;
+}
+
+/* ------------------------------------------------------------------ frames */
+
+static const uint8_t *source_frame(void *user, int64_t index)
+{
+    svr_upscaler *u = user;
+    const uint8_t *data;
+
+    /* pushes move the table of frames, not the frames */
+    pthread_mutex_lock(u->mutex);
+    data = svr_batcher_frame(u->batcher, index);
+    pthread_mutex_unlock(u->mutex);
+    return data;
+}
+
+static svr_status finished_frame(void *user, int64_t index, const uint8_t *data, svr_error *err)
+{
+    svr_upscaler *u = user;
+    size_t bytes = svr_frame_bytes(&u->options.phases.out);
+    svr_queued_frame *frame;
+
+    if (index < u->options.temporal.prepend)
+        return SVR_OK;
+    frame = svr_queued_frame_copy(data, bytes);
+    if (!frame)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a finished frame of %zu bytes",
+                        bytes);
+    pthread_mutex_lock(u->mutex);
+    svr_frame_queue_push(&u->finished, frame);
+    u->stats.frames_out++;
+    pthread_cond_broadcast(&u->changed);
+    pthread_mutex_unlock(u->mutex);
+    emit_kind(u, SVR_EVENT_FRAME);
+    return SVR_OK;
+}
+
+static void add_times(svr_phase_times *sum, const svr_phase_times *times)
+{
+    sum->encode_ns += times->encode_ns;
+    sum->dit_ns += times->dit_ns;
+    sum->decode_ns += times->decode_ns;
+    sum->finish_ns += times->finish_ns;
+}
+
+static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *times)
+{
+    svr_event event = {.kind = SVR_EVENT_BATCH,
+                       .first_frame = t->first_frame + (uint64_t) t->span.start,
+                       .frames = (uint64_t) t->span.count,
+                       .computed_frames =
+                           (uint64_t) svr_stream_computed_frames(u->stream, t->span.count)};
+
+    refresh_memory(u);
+    pthread_mutex_lock(u->mutex);
+    svr_batcher_release(u->batcher, svr_stream_needed_from(u->stream));
+    event.batch = u->stats.batches++;
+    u->stats.frames_computed += event.computed_frames;
+    u->stats.last = *times;
+    add_times(&u->stats.total, times);
+    pthread_mutex_unlock(u->mutex);
+    svr_log_write(&u->log, SVR_LOG_DEBUG, "pipeline",
+                  "batch %llu: %d frames, encode %.1f dit %.1f decode %.1f finish %.1f ms",
+                  (unsigned long long) event.batch, t->span.count, (double) times->encode_ns * 1e-6,
+                  (double) times->dit_ns * 1e-6, (double) times->decode_ns * 1e-6,
+                  (double) times->finish_ns * 1e-6);
+    emit(u, &event);
+}
+
+static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
+{
+    svr_stream_io io = {u, source_frame, finished_frame};
+    svr_phase_times times = {0, 0, 0, 0};
+
+    SVR_TRY(svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err));
+    report_batch(u, t, &times);
+    return SVR_OK;
+}
+
+static svr_status end_sequence(svr_upscaler *u, svr_error *err)
+{
+    svr_stream_io io = {u, source_frame, finished_frame};
+    svr_phase_times times = {0, 0, 0, 0};
+
+    SVR_TRY(svr_stream_flush(u->stream, &io, &times, err));
+    pthread_mutex_lock(u->mutex);
+    add_times(&u->stats.last, &times);
+    add_times(&u->stats.total, &times);
+    u->sequence_first += (uint64_t) svr_batcher_pushed(u->batcher);
+    svr_batcher_restart(u->batcher);
+    pthread_mutex_unlock(u->mutex);
+    return SVR_OK;
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+/* Lock held. */
+static task next_task(const svr_upscaler *u)
+{
+    task t = {.kind = TASK_NONE, .first_frame = u->sequence_first};
+
+    if (u->quit)
+        t.kind = TASK_QUIT;
+    else if (svr_cancel_raised(u->cancel) || u->failure.code != SVR_OK)
+        t.kind = TASK_NONE;
+    else if (!u->loaded)
+        t.kind = TASK_LOAD;
+    else if (u->request.state == SVR_REQUEST_PENDING)
+        t.kind = TASK_CONFIGURE;
+    else if (u->batcher && svr_batcher_next(u->batcher, &t.span))
+        t.kind = TASK_BATCH;
+    else if (u->batcher && svr_batcher_ended(u->batcher))
+        t.kind = TASK_END;
+    return t;
+}
+
+bool svr_upscaler_work_ahead(const svr_upscaler *u)
+{
+    return u->busy || next_task(u).kind != TASK_NONE;
+}
+
+/* Lock held. */
+static void begin_task(svr_upscaler *u, const task *t)
+{
+    u->busy = true;
+    u->loading = t->kind == TASK_LOAD;
+    if (t->kind == TASK_CONFIGURE)
+        u->request.state = SVR_REQUEST_RUNNING;
+    if (t->kind == TASK_BATCH)
+        svr_batcher_advance(u->batcher);
+    /* a push may go on */
+    pthread_cond_broadcast(&u->changed);
+}
+
+static svr_status run_task(svr_upscaler *u, const task *t, svr_error *err)
+{
+    switch (t->kind) {
+    case TASK_LOAD:
+        return load(u, err);
+    case TASK_CONFIGURE:
+        return configure(u, err);
+    case TASK_BATCH:
+        return compute_batch(u, t, err);
+    case TASK_END:
+        return end_sequence(u, err);
+    default:
+        return SVR_OK;
+    }
+}
+
+/* Lock held.  True when this was a new failure of the worker. */
+static bool enter_result(svr_upscaler *u, const task *t, svr_status status, const svr_error *err)
+{
+    u->busy = u->loading = false;
+    pthread_cond_broadcast(&u->changed);
+    if (t->kind == TASK_CONFIGURE) {
+        u->request.state = SVR_REQUEST_DONE;
+        u->request.result = *err;
+        return false;
+    }
+    if (status == SVR_OK || status == SVR_ERR_CANCELLED)
+        return false;
+    u->failure = *err;
+    return true;
+}
+
+static void work(svr_upscaler *u, const task *t)
+{
+    svr_error err = {SVR_OK, NULL, 0, ""};
+    svr_status status = run_task(u, t, &err);
+    bool failed;
+
+    pthread_mutex_lock(u->mutex);
+    failed = enter_result(u, t, status, &err);
+    pthread_mutex_unlock(u->mutex);
+    if (failed) {
+        svr_log_write(&u->log, SVR_LOG_ERROR, "pipeline", "%s", err.text);
+        emit_kind(u, SVR_EVENT_FAILED);
+    }
+}
+
+void *svr_upscaler_worker(void *user)
+{
+    svr_upscaler *u = user;
+    task t;
+
+    pthread_mutex_lock(u->mutex);
+    while ((t = next_task(u)).kind != TASK_QUIT) {
+        if (t.kind == TASK_NONE) {
+            pthread_cond_wait(&u->changed, u->mutex);
+            continue;
+        }
+        begin_task(u, &t);
+        pthread_mutex_unlock(u->mutex);
+        work(u, &t);
+        pthread_mutex_lock(u->mutex);
+    }
+    pthread_mutex_unlock(u->mutex);
+    return NULL;
+}
