@@ -1,0 +1,244 @@
+#include "gstseedvr2caps.h"
+
+#include <gst/video/video.h>
+
+/* A pixel aspect ratio that keeps the picture's shape within this is kept. */
+#define ASPECT_TOLERANCE 0.01
+
+static void
+append_transformed (GstCaps *to, const GstStructure *from, gboolean same_format)
+{
+  GstStructure *s = gst_structure_copy (from);
+
+  gst_structure_set (s, "width", GST_TYPE_INT_RANGE, 1, G_MAXINT, "height",
+                     GST_TYPE_INT_RANGE, 1, G_MAXINT, NULL);
+  if (gst_structure_has_field (s, "pixel-aspect-ratio"))
+    gst_structure_set (s, "pixel-aspect-ratio", GST_TYPE_FRACTION_RANGE, 1,
+                       G_MAXINT, G_MAXINT, 1, NULL);
+  if (!same_format)
+    gst_structure_remove_fields (s, "format", "colorimetry", "chroma-site",
+                                 NULL);
+  gst_caps_append_structure (to, s);
+}
+
+static void
+append_all (GstCaps *to, GstCaps *from, gboolean same_format)
+{
+  for (guint i = 0; i < gst_caps_get_size (from); i++) {
+    GstCapsFeatures *features = gst_caps_get_features (from, i);
+
+    if (gst_caps_features_is_equal (features,
+                                    GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
+      append_transformed (to, gst_caps_get_structure (from, i), same_format);
+  }
+}
+
+GstCaps *
+gst_seedvr2_caps_transform (GstCaps *caps, GstCaps *templ, GstCaps *filter)
+{
+  GstCaps *any = gst_caps_new_empty (), *result, *filtered;
+
+  append_all (any, caps, TRUE);
+  append_all (any, caps, FALSE);
+  result = gst_caps_intersect_full (any, templ, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref (any);
+  if (!filter)
+    return result;
+  filtered = gst_caps_intersect_full (filter, result, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref (result);
+  return filtered;
+}
+
+/* How well a format keeps what the input has: alpha counts most. */
+static guint
+format_score (const GstVideoFormatInfo *from, const GstVideoFormatInfo *to)
+{
+  guint score = 0;
+
+  if (from->format == to->format)
+    return 4;
+  if (GST_VIDEO_FORMAT_INFO_HAS_ALPHA (from)
+      == GST_VIDEO_FORMAT_INFO_HAS_ALPHA (to))
+    score += 2;
+  if (GST_VIDEO_FORMAT_INFO_IS_YUV (from) == GST_VIDEO_FORMAT_INFO_IS_YUV (to))
+    score += 1;
+  return score;
+}
+
+static void
+fixate_format (const GstVideoInfo *in, GstStructure *s)
+{
+  const GValue *list = gst_structure_get_value (s, "format");
+  const gchar *best = NULL;
+  guint best_score = 0;
+
+  if (!list || !GST_VALUE_HOLDS_LIST (list))
+    return;
+  for (guint i = 0; i < gst_value_list_get_size (list); i++) {
+    const gchar *name = g_value_get_string (gst_value_list_get_value (list, i));
+    guint score = format_score (
+        in->finfo,
+        gst_video_format_get_info (gst_video_format_from_string (name)));
+
+    if (!best || score > best_score) {
+      best = name;
+      best_score = score;
+    }
+  }
+  gst_structure_fixate_field_string (s, "format", best);
+}
+
+static gint
+even (gdouble v)
+{
+  return MAX (2, (gint)(v / 2.0 + 0.5) * 2);
+}
+
+/* Fixes a side to the allowed value nearest to `want`, an even one if there is
+ * one.  Returns: the value. */
+static gint
+fixate_side (GstStructure *s, const gchar *side, gdouble want)
+{
+  GValue open = G_VALUE_INIT;
+  gint got = 0;
+
+  g_value_init (&open, G_VALUE_TYPE (gst_structure_get_value (s, side)));
+  g_value_copy (gst_structure_get_value (s, side), &open);
+  gst_structure_fixate_field_nearest_int (s, side, even (want));
+  gst_structure_get_int (s, side, &got);
+  if (got % 2 != 0) { /* the end of a range: one step back into it */
+    gint step = got > want ? got + 1 : got - 1;
+
+    gst_structure_set_value (s, side, &open);
+    gst_structure_fixate_field_nearest_int (s, side, step);
+    gst_structure_get_int (s, side, &got);
+  }
+  g_value_unset (&open);
+  return got;
+}
+
+/* Both sides open: the wanted size, in proportion where a limit bites. */
+static void
+fixate_both_sides (GstStructure *s, gdouble width, gdouble height)
+{
+  GstStructure *open = gst_structure_copy (s);
+  gdouble want = height;
+  gint w = fixate_side (s, "width", width), h;
+
+  if (w != even (width))
+    want = w * height / width;
+  h = fixate_side (s, "height", want);
+  if (h != even (want)) {
+    gst_structure_set_value (s, "width",
+                             gst_structure_get_value (open, "width"));
+    fixate_side (s, "width", h * width / height);
+  }
+  gst_structure_free (open);
+}
+
+static gdouble
+wanted_factor (const GstSeedVR2Size *size, gdouble width, gdouble height)
+{
+  gdouble factor = size->resolution > 0 ? size->resolution / MIN (width, height)
+                                        : size->scale;
+
+  if (size->max_resolution > 0) {
+    gint limit = MAX (2, size->max_resolution & ~1);
+
+    factor = MIN (factor, limit / MAX (width, height));
+  }
+  return factor;
+}
+
+static void
+fixate_size (const GstSeedVR2Size *size, const GstVideoInfo *in,
+             GstStructure *s)
+{
+  gint par_n = in->par_n, par_d = in->par_d, w, h;
+  gboolean has_width = gst_structure_get_int (s, "width", &w);
+  gboolean has_height = gst_structure_get_int (s, "height", &h);
+  gdouble width, height = in->height, factor;
+
+  /* the input counted in pixels of the output's shape */
+  gst_structure_get_fraction (s, "pixel-aspect-ratio", &par_n, &par_d);
+  width = (gdouble)in->width * in->par_n * par_d / in->par_d / par_n;
+  factor = wanted_factor (size, width, height);
+
+  if (has_width && !has_height)
+    fixate_side (s, "height", w * height / width);
+  else if (has_height && !has_width)
+    fixate_side (s, "width", h * width / height);
+  else if (!has_width)
+    fixate_both_sides (s, width * factor, height * factor);
+}
+
+/* The pixel aspect ratio that shows w x h pixels in the input's shape. */
+static void
+fixate_aspect (const GstVideoInfo *in, GstStructure *s)
+{
+  gint w, h, n = in->par_n, d = in->par_d;
+  gdouble stretch;
+
+  if (!gst_structure_get_int (s, "width", &w)
+      || !gst_structure_get_int (s, "height", &h))
+    return;
+  stretch = (gdouble)w * in->height / ((gdouble)h * in->width);
+  if (ABS (stretch - 1.0) >= ASPECT_TOLERANCE) {
+    guint dar_n, dar_d;
+
+    if (gst_video_calculate_display_ratio (
+            &dar_n, &dar_d, in->width, in->height, in->par_n, in->par_d, 1, 1))
+      gst_util_fraction_multiply ((gint)dar_n, (gint)dar_d, h, w, &n, &d);
+  }
+  if (gst_structure_has_field (s, "pixel-aspect-ratio"))
+    gst_structure_fixate_field_nearest_fraction (s, "pixel-aspect-ratio", n, d);
+  else if (n != d)
+    gst_structure_set (s, "pixel-aspect-ratio", GST_TYPE_FRACTION, n, d, NULL);
+}
+
+static void
+keep_string (GstStructure *s, const gchar *field, gchar *value)
+{
+  if (value && gst_structure_has_field (s, field))
+    gst_structure_fixate_field_string (s, field, value);
+  else if (value)
+    gst_structure_set (s, field, G_TYPE_STRING, value, NULL);
+  g_free (value);
+}
+
+static void
+fixate_colour (const GstVideoInfo *in, GstStructure *s)
+{
+  const gchar *name = gst_structure_get_string (s, "format");
+  const GstVideoFormatInfo *format;
+
+  if (!name)
+    return;
+  format = gst_video_format_get_info (gst_video_format_from_string (name));
+  /* a matrix says nothing about RGB, nor RGB's about YUV */
+  if (GST_VIDEO_FORMAT_INFO_IS_YUV (format) != GST_VIDEO_INFO_IS_YUV (in))
+    return;
+  keep_string (s, "colorimetry",
+               gst_video_colorimetry_to_string (&in->colorimetry));
+  if (GST_VIDEO_INFO_IS_YUV (in)
+      && in->chroma_site != GST_VIDEO_CHROMA_SITE_UNKNOWN)
+    keep_string (s, "chroma-site",
+                 gst_video_chroma_site_to_string (in->chroma_site));
+}
+
+GstCaps *
+gst_seedvr2_caps_fixate (const GstSeedVR2Size *size, GstCaps *in, GstCaps *out)
+{
+  GstVideoInfo info;
+  GstStructure *s;
+
+  out = gst_caps_make_writable (gst_caps_truncate (out));
+  if (gst_video_info_from_caps (&info, in)) {
+    s = gst_caps_get_structure (out, 0);
+    fixate_format (&info, s);
+    fixate_size (size, &info, s);
+    fixate_aspect (&info, s);
+    fixate_colour (&info, s);
+  }
+  return gst_caps_fixate (out);
+}

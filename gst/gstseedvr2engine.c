@@ -1,0 +1,72 @@
+#include "gstseedvr2engine.h"
+
+static gboolean
+check_file (GstElement *element, const gchar *property, const gchar *file)
+{
+  if (!file || g_file_test (file, G_FILE_TEST_EXISTS))
+    return TRUE;
+  GST_ELEMENT_ERROR (element, RESOURCE, NOT_FOUND,
+                     ("There is no file %s: set the property %s, or the "
+                      "environment variable SEEDVR2_MODEL_PATH to the folder "
+                      "of the shipped models.",
+                      file, property),
+                     (NULL));
+  return FALSE;
+}
+
+static gboolean
+check_settings (GstElement *element, const GstSeedVR2Settings *settings)
+{
+  if (settings->batch_size > 0)
+    return TRUE;
+  GST_ELEMENT_ERROR (element, LIBRARY, SETTINGS,
+                     ("The property batch-size is 0: it must be at least 1."),
+                     (NULL));
+  return FALSE;
+}
+
+static svr_upscaler *
+create (GstElement *element, svr_backend_kind backend,
+        const GstSeedVR2Files *files, GstSeedVR2Report *report)
+{
+  svr_upscaler_options options;
+  svr_upscaler *upscaler = NULL;
+  svr_error err = { 0 };
+
+  svr_upscaler_options_init (&options);
+  options.backend = backend;
+  options.model_path = files->model;
+  options.vae_path = files->vae_model;
+  options.text_path = files->text_embedding;
+  options.log = gst_seedvr2_report_log (element);
+  options.event = gst_seedvr2_report_event;
+  options.event_user = report;
+
+  gst_seedvr2_report_begin (report, files);
+  if (svr_upscaler_create (&options, &upscaler, &err) != SVR_OK) {
+    gst_seedvr2_report_end (report, TRUE);
+    gst_seedvr2_report_error (element, &err);
+    return NULL;
+  }
+  return upscaler;
+}
+
+svr_upscaler *
+gst_seedvr2_engine_open (GstElement *element,
+                         const GstSeedVR2Settings *settings,
+                         GstSeedVR2Report *report)
+{
+  svr_upscaler *upscaler = NULL;
+  GstSeedVR2Files files;
+
+  if (!check_settings (element, settings))
+    return NULL;
+  gst_seedvr2_settings_files (settings, &files);
+  if (check_file (element, "model", files.model)
+      && check_file (element, "vae-model", files.vae_model)
+      && check_file (element, "text-embedding", files.text_embedding))
+    upscaler
+        = create (element, (svr_backend_kind)settings->backend, &files, report);
+  gst_seedvr2_files_clear (&files);
+  return upscaler;
+}

@@ -1,0 +1,171 @@
+#include "gstseedvr2frames.h"
+
+static gboolean
+pixel_format (GstVideoFormat format, svr_pixel_format *out)
+{
+  static const struct {
+    GstVideoFormat gst;
+    svr_pixel_format svr;
+  } table[] = {
+    { GST_VIDEO_FORMAT_RGB, SVR_PIXEL_RGB },
+    { GST_VIDEO_FORMAT_BGR, SVR_PIXEL_BGR },
+    { GST_VIDEO_FORMAT_RGBA, SVR_PIXEL_RGBA },
+    { GST_VIDEO_FORMAT_BGRA, SVR_PIXEL_BGRA },
+    { GST_VIDEO_FORMAT_ARGB, SVR_PIXEL_ARGB },
+    { GST_VIDEO_FORMAT_ABGR, SVR_PIXEL_ABGR },
+    { GST_VIDEO_FORMAT_RGBx, SVR_PIXEL_RGBX },
+    { GST_VIDEO_FORMAT_BGRx, SVR_PIXEL_BGRX },
+    { GST_VIDEO_FORMAT_xRGB, SVR_PIXEL_XRGB },
+    { GST_VIDEO_FORMAT_xBGR, SVR_PIXEL_XBGR },
+    { GST_VIDEO_FORMAT_NV12, SVR_PIXEL_NV12 },
+    { GST_VIDEO_FORMAT_I420, SVR_PIXEL_I420 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    if (table[i].gst == format) {
+      *out = table[i].svr;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static void
+luma_weights (const GstVideoInfo *info, svr_colorimetry *color)
+{
+  GstVideoColorMatrix matrix = info->colorimetry.matrix;
+
+  if (gst_video_color_matrix_get_Kr_Kb (matrix, &color->kr, &color->kb))
+    return;
+  matrix = info->height > 576 ? GST_VIDEO_COLOR_MATRIX_BT709
+                              : GST_VIDEO_COLOR_MATRIX_BT601;
+  gst_video_color_matrix_get_Kr_Kb (matrix, &color->kr, &color->kb);
+}
+
+static void
+chroma_site (const GstVideoInfo *info, svr_colorimetry *color)
+{
+  GstVideoChromaSite site = info->chroma_site;
+
+  /* video codecs put chroma on the left column, JPEG (full range) between */
+  if (site == GST_VIDEO_CHROMA_SITE_UNKNOWN)
+    site = color->full_range ? GST_VIDEO_CHROMA_SITE_JPEG
+                             : GST_VIDEO_CHROMA_SITE_MPEG2;
+  color->chroma_h_cosited = (site & GST_VIDEO_CHROMA_SITE_H_COSITED) != 0;
+  color->chroma_v_cosited = (site & GST_VIDEO_CHROMA_SITE_V_COSITED) != 0;
+}
+
+gboolean
+gst_seedvr2_video_info (const GstVideoInfo *info, svr_video_info *out)
+{
+  *out = (svr_video_info){ 0 };
+  if (!pixel_format (GST_VIDEO_INFO_FORMAT (info), &out->format))
+    return FALSE;
+  out->width = info->width;
+  out->height = info->height;
+  if (!GST_VIDEO_INFO_IS_YUV (info)) {
+    out->color.full_range = true;
+    return TRUE;
+  }
+  out->color.full_range
+      = info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
+  luma_weights (info, &out->color);
+  chroma_site (info, &out->color);
+  return TRUE;
+}
+
+svr_frame
+gst_seedvr2_frame_view (const GstVideoFrame *frame)
+{
+  svr_frame view = { 0 };
+
+  for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES (frame); i++) {
+    view.plane[i] = GST_VIDEO_FRAME_PLANE_DATA (frame, i);
+    view.stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (frame, i);
+  }
+  return view;
+}
+
+static gboolean
+keeps_meta (const GstMetaInfo *info)
+{
+  static const gchar *const kept[] = { "video", "orientation", "size", NULL };
+  const gchar *const *tags = gst_meta_api_type_get_tags (info->api);
+
+  for (; tags && *tags; tags++) {
+    if (!g_strv_contains (kept, *tags))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+drop_other_meta (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
+{
+  (void)buffer;
+  (void)user_data;
+  if (!keeps_meta ((*meta)->info))
+    *meta = NULL;
+  return TRUE;
+}
+
+GstBuffer *
+gst_seedvr2_envelope_new (GstBuffer *buffer)
+{
+  GstBuffer *envelope = gst_buffer_new ();
+
+  gst_buffer_copy_into (envelope, buffer, GST_BUFFER_COPY_METADATA, 0,
+                        (gsize)-1);
+  gst_buffer_foreach_meta (envelope, drop_other_meta, NULL);
+  return envelope;
+}
+
+gboolean
+gst_seedvr2_transform_meta (GstBuffer *outbuf, GstMeta *meta, GstBuffer *inbuf,
+                            GstVideoMetaTransform *scale)
+{
+  const GstMetaInfo *info = meta->info;
+
+  if (!keeps_meta (info))
+    return FALSE;
+  if (!gst_meta_api_type_has_tag (info->api,
+                                  g_quark_from_static_string ("size")))
+    return TRUE;
+  if (info->transform_func)
+    info->transform_func (outbuf, meta, inbuf,
+                          gst_video_meta_transform_scale_get_quark (), scale);
+  return FALSE;
+}
+
+gboolean
+gst_seedvr2_choose_pool (GstQuery *query)
+{
+  gboolean offered = gst_query_get_n_allocation_pools (query) > 0;
+  GstBufferPool *pool = NULL;
+  guint size = 0, min = 0, max = 0;
+  GstStructure *config;
+  GstVideoInfo info;
+  GstCaps *caps;
+
+  gst_query_parse_allocation (query, &caps, NULL);
+  if (!caps || !gst_video_info_from_caps (&info, caps))
+    return FALSE;
+  if (offered)
+    gst_query_parse_nth_allocation_pool (query, 0, &pool, &size, &min, &max);
+  if (!pool)
+    pool = gst_video_buffer_pool_new ();
+  size = MAX (size, (guint)GST_VIDEO_INFO_SIZE (&info));
+  config = gst_buffer_pool_get_config (pool);
+  gst_buffer_pool_config_set_params (config, caps, size, min, max);
+  if (gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL))
+    gst_buffer_pool_config_add_option (config,
+                                       GST_BUFFER_POOL_OPTION_VIDEO_META);
+  /* a pool that wants it otherwise is asked again by the base class */
+  gst_buffer_pool_set_config (pool, config);
+  if (offered)
+    gst_query_set_nth_allocation_pool (query, 0, pool, size, min, max);
+  else
+    gst_query_add_allocation_pool (query, pool, size, min, max);
+  gst_object_unref (pool);
+  return TRUE;
+}

@@ -1,0 +1,45 @@
+/* GstVideoInfo and GstVideoFrame as the engine's svr_video_info and svr_frame.
+ */
+#ifndef GST_SEEDVR2_FRAMES_H
+#define GST_SEEDVR2_FRAMES_H
+
+#include "base/frame.h"
+
+#include <gst/video/video.h>
+
+G_BEGIN_DECLS
+
+/* The formats of both pads.  Negotiation prefers what stands first. */
+#define GST_SEEDVR2_FORMATS                                                    \
+  "{ NV12, I420, RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR }"
+
+/* Format, size and colorimetry of `info` in the engine's terms.  What caps
+ * leave unknown is taken as GStreamer's defaults have it: BT.709 above 576
+ * lines and BT.601 below, limited range, chroma on the left luma column (full
+ * range: between both).
+ * Returns: FALSE for a format that is not in GST_SEEDVR2_FORMATS. */
+gboolean gst_seedvr2_video_info (const GstVideoInfo *info, svr_video_info *out);
+
+/* A view of a mapped frame, with the strides and offsets of its buffer.  Valid
+ * as long as `frame` stays mapped. */
+svr_frame gst_seedvr2_frame_view (const GstVideoFrame *frame);
+
+/* What has to come out again with a frame: timestamps, flags and metas of
+ * `buffer`, without its memory, so that a decoder's pool does not starve while
+ * a batch is collected.  Returns: (transfer full). */
+GstBuffer *gst_seedvr2_envelope_new (GstBuffer *buffer);
+
+/* GstBaseTransformClass.transform_meta: metas that tell of the memory or its
+ * values are dropped, those that count pixels scaled from `scale->in_info` to
+ * `scale->out_info`.  Returns: TRUE when the caller is to copy the meta. */
+gboolean gst_seedvr2_transform_meta (GstBuffer *outbuf, GstMeta *meta,
+                                     GstBuffer *inbuf,
+                                     GstVideoMetaTransform *scale);
+
+/* Puts a configured pool for the caps of an ALLOCATION query first:
+ * downstream's or, where it has none, a video pool.  Returns: FALSE without
+ * usable caps. */
+gboolean gst_seedvr2_choose_pool (GstQuery *query);
+
+G_END_DECLS
+#endif

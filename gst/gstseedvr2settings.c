@@ -1,0 +1,419 @@
+#include "gstseedvr2settings.h"
+
+#define DEFAULT_MODEL "nano_dit.safetensors"
+#define DEFAULT_VAE_MODEL "nano_vae.safetensors"
+#define DEFAULT_TEXT_EMBEDDING "text_emb.safetensors"
+
+enum {
+  PROP_MODEL = 1,
+  PROP_VAE_MODEL,
+  PROP_TEXT_EMBEDDING,
+  PROP_BACKEND,
+  PROP_BATCH_SIZE,
+  PROP_TEMPORAL_OVERLAP,
+  PROP_PREPEND_FRAMES,
+  PROP_UNIFORM_BATCH_SIZE,
+  PROP_SEED,
+  PROP_FRAME_OFFSET,
+  PROP_CFG_SCALE,
+  PROP_COLOR_CORRECTION,
+  PROP_SCALE,
+  PROP_RESOLUTION,
+  PROP_MAX_RESOLUTION,
+  PROP_POST_MESSAGES,
+  N_PROPS
+};
+
+/* Latched when the element goes from READY to PAUSED. */
+#define AT_START                                                               \
+  ((GParamFlags)(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS                    \
+                 | GST_PARAM_MUTABLE_READY))
+#define ANY_TIME                                                               \
+  ((GParamFlags)(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS                    \
+                 | GST_PARAM_MUTABLE_PLAYING))
+
+#define TYPE_BACKEND (backend_get_type ())
+static GType
+backend_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_BACKEND_AUTO, "CUDA where there is a device, else the CPU", "auto" },
+    { SVR_BACKEND_CPU, "The CPU", "cpu" },
+    { SVR_BACKEND_CUDA, "An NVIDIA GPU", "cuda" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2Backend", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
+#define TYPE_COLOR_CORRECTION (color_correction_get_type ())
+static GType
+color_correction_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_COLOUR_LAB, "Wavelet, then distributions of CIE Lab matched", "lab" },
+    { SVR_COLOUR_WAVELET, "Low frequencies of the input", "wavelet" },
+    { SVR_COLOUR_WAVELET_ADAPTIVE,
+      "Low frequencies of the input, saturation held back",
+      "wavelet-adaptive" },
+    { SVR_COLOUR_HSV, "Saturation of the input, hue by hue", "hsv" },
+    { SVR_COLOUR_ADAIN, "Mean and spread of each channel", "adain" },
+    { SVR_COLOUR_NONE, "Colours as the model makes them", "none" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2ColorCorrection", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
+void
+gst_seedvr2_settings_init (GstSeedVR2Settings *settings)
+{
+  *settings = (GstSeedVR2Settings){
+    .backend = SVR_BACKEND_AUTO,
+    .batch_size = 5,
+    .seed = 42,
+    .cfg_scale = 1.0,
+    .color_correction = SVR_COLOUR_LAB,
+    .size = { .scale = 2.0 },
+    .post_messages = TRUE,
+  };
+}
+
+void
+gst_seedvr2_settings_clear (GstSeedVR2Settings *settings)
+{
+  g_clear_pointer (&settings->model, g_free);
+  g_clear_pointer (&settings->vae_model, g_free);
+  g_clear_pointer (&settings->text_embedding, g_free);
+}
+
+void
+gst_seedvr2_settings_copy (GstSeedVR2Settings *to,
+                           const GstSeedVR2Settings *from)
+{
+  *to = *from;
+  to->model = g_strdup (from->model);
+  to->vae_model = g_strdup (from->vae_model);
+  to->text_embedding = g_strdup (from->text_embedding);
+}
+
+static void
+install_files (GObjectClass *klass)
+{
+  g_object_class_install_property (
+      klass, PROP_MODEL,
+      g_param_spec_string (
+          "model", "Model",
+          "Transformer weights, a safetensors file (unset: the shipped small "
+          "model)",
+          NULL, AT_START));
+  g_object_class_install_property (
+      klass, PROP_VAE_MODEL,
+      g_param_spec_string (
+          "vae-model", "VAE model",
+          "VAE weights, a safetensors file that belongs to the model (unset: "
+          "the shipped small VAE)",
+          NULL, AT_START));
+  g_object_class_install_property (
+      klass, PROP_TEXT_EMBEDDING,
+      g_param_spec_string (
+          "text-embedding", "Text embedding",
+          "Prompt embeddings, a safetensors file with pos and neg (unset: "
+          "those of the model, else the shipped ones)",
+          NULL, AT_START));
+  g_object_class_install_property (
+      klass, PROP_BACKEND,
+      g_param_spec_enum ("backend", "Backend", "What computes", TYPE_BACKEND,
+                         SVR_BACKEND_AUTO, AT_START));
+}
+
+static void
+install_batching (GObjectClass *klass)
+{
+  g_object_class_install_property (
+      klass, PROP_BATCH_SIZE,
+      g_param_spec_uint (
+          "batch-size", "Batch size",
+          "Frames restored together; more are steadier and need more memory "
+          "(1, 5, 9, 13... waste no time)",
+          0, 16384, 5, AT_START));
+  g_object_class_install_property (
+      klass, PROP_TEMPORAL_OVERLAP,
+      g_param_spec_uint (
+          "temporal-overlap", "Temporal overlap",
+          "Frames that neighbouring batches share and cross-fade; less than "
+          "batch-size",
+          0, 16384, 0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_PREPEND_FRAMES,
+      g_param_spec_uint (
+          "prepend-frames", "Prepend frames",
+          "Mirrored frames computed before the first one and dropped, against "
+          "artefacts at the start",
+          0, 16384, 0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_UNIFORM_BATCH_SIZE,
+      g_param_spec_boolean (
+          "uniform-batch-size", "Uniform batch size",
+          "Fill a short last batch up to batch-size with mirrored frames",
+          FALSE, AT_START));
+  g_object_class_install_property (
+      klass, PROP_FRAME_OFFSET,
+      g_param_spec_uint64 (
+          "frame-offset", "Frame offset",
+          "Number of the first frame within the whole film, so that a film "
+          "done in chunks gets the noise of one run",
+          0, G_MAXUINT64, 0, AT_START));
+}
+
+static void
+install_picture (GObjectClass *klass)
+{
+  g_object_class_install_property (
+      klass, PROP_SEED,
+      g_param_spec_uint64 ("seed", "Seed",
+                           "Seed of the noise; the same seed gives the same "
+                           "picture",
+                           0, G_MAXUINT64, 42, AT_START));
+  g_object_class_install_property (
+      klass, PROP_CFG_SCALE,
+      g_param_spec_double (
+          "cfg-scale", "Guidance scale",
+          "Strength of classifier-free guidance; 1 is off, more takes twice "
+          "the time and needs a negative embedding",
+          0.0, 100.0, 1.0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_COLOR_CORRECTION,
+      g_param_spec_enum ("color-correction", "Colour correction",
+                         "How the colours of the input are kept",
+                         TYPE_COLOR_CORRECTION, SVR_COLOUR_LAB, AT_START));
+}
+
+static void
+install_size (GObjectClass *klass)
+{
+  g_object_class_install_property (
+      klass, PROP_SCALE,
+      g_param_spec_double (
+          "scale", "Scale",
+          "Factor of both sides where resolution is 0 and downstream caps "
+          "leave the size open",
+          0.125, 16.0, 2.0, ANY_TIME));
+  g_object_class_install_property (
+      klass, PROP_RESOLUTION,
+      g_param_spec_int (
+          "resolution", "Resolution",
+          "Short side of the output in pixels where downstream caps leave the "
+          "size open (0: use scale)",
+          0, 32768, 0, ANY_TIME));
+  g_object_class_install_property (
+      klass, PROP_MAX_RESOLUTION,
+      g_param_spec_int (
+          "max-resolution", "Maximum resolution",
+          "Long side of the output in pixels at most where downstream caps "
+          "leave the size open (0: no limit)",
+          0, 32768, 0, ANY_TIME));
+}
+
+void
+gst_seedvr2_settings_install (GObjectClass *klass)
+{
+  install_files (klass);
+  install_batching (klass);
+  install_picture (klass);
+  install_size (klass);
+  g_object_class_install_property (
+      klass, PROP_POST_MESSAGES,
+      g_param_spec_boolean (
+          "post-messages", "Post messages",
+          "Post element messages about the model, the plan, each batch and "
+          "memory",
+          TRUE, ANY_TIME));
+}
+
+/* Where the value of the property `id` lives; NULL for an unknown one. */
+static gpointer
+field_of (const GstSeedVR2Settings *settings, guint id)
+{
+#define AT(field) G_STRUCT_OFFSET (GstSeedVR2Settings, field)
+  static const glong offsets[N_PROPS] = {
+    [PROP_MODEL] = AT (model),
+    [PROP_VAE_MODEL] = AT (vae_model),
+    [PROP_TEXT_EMBEDDING] = AT (text_embedding),
+    [PROP_BACKEND] = AT (backend),
+    [PROP_BATCH_SIZE] = AT (batch_size),
+    [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),
+    [PROP_PREPEND_FRAMES] = AT (prepend_frames),
+    [PROP_UNIFORM_BATCH_SIZE] = AT (uniform_batch_size),
+    [PROP_SEED] = AT (seed),
+    [PROP_FRAME_OFFSET] = AT (frame_offset),
+    [PROP_CFG_SCALE] = AT (cfg_scale),
+    [PROP_COLOR_CORRECTION] = AT (color_correction),
+    [PROP_SCALE] = AT (size.scale),
+    [PROP_RESOLUTION] = AT (size.resolution),
+    [PROP_MAX_RESOLUTION] = AT (size.max_resolution),
+    [PROP_POST_MESSAGES] = AT (post_messages),
+  };
+#undef AT
+
+  if (id == 0 || id >= N_PROPS)
+    return NULL;
+  return G_STRUCT_MEMBER_P (settings, offsets[id]);
+}
+
+gboolean
+gst_seedvr2_settings_set (GstSeedVR2Settings *settings, guint id,
+                          const GValue *value)
+{
+  gpointer field = field_of (settings, id);
+
+  if (!field)
+    return FALSE;
+  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
+  case G_TYPE_STRING:
+    g_free (*(gchar **)field);
+    *(gchar **)field = g_value_dup_string (value);
+    return TRUE;
+  case G_TYPE_ENUM:
+    *(gint *)field = g_value_get_enum (value);
+    return TRUE;
+  case G_TYPE_BOOLEAN:
+    *(gboolean *)field = g_value_get_boolean (value);
+    return TRUE;
+  case G_TYPE_INT:
+    *(gint *)field = g_value_get_int (value);
+    return TRUE;
+  case G_TYPE_UINT:
+    *(guint *)field = g_value_get_uint (value);
+    return TRUE;
+  case G_TYPE_UINT64:
+    *(guint64 *)field = g_value_get_uint64 (value);
+    return TRUE;
+  case G_TYPE_DOUBLE:
+    *(gdouble *)field = g_value_get_double (value);
+    return TRUE;
+  default:
+    return FALSE;
+  }
+}
+
+gboolean
+gst_seedvr2_settings_get (const GstSeedVR2Settings *settings, guint id,
+                          GValue *value)
+{
+  gpointer field = field_of (settings, id);
+
+  if (!field)
+    return FALSE;
+  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
+  case G_TYPE_STRING:
+    g_value_set_string (value, *(gchar **)field);
+    return TRUE;
+  case G_TYPE_ENUM:
+    g_value_set_enum (value, *(gint *)field);
+    return TRUE;
+  case G_TYPE_BOOLEAN:
+    g_value_set_boolean (value, *(gboolean *)field);
+    return TRUE;
+  case G_TYPE_INT:
+    g_value_set_int (value, *(gint *)field);
+    return TRUE;
+  case G_TYPE_UINT:
+    g_value_set_uint (value, *(guint *)field);
+    return TRUE;
+  case G_TYPE_UINT64:
+    g_value_set_uint64 (value, *(guint64 *)field);
+    return TRUE;
+  case G_TYPE_DOUBLE:
+    g_value_set_double (value, *(gdouble *)field);
+    return TRUE;
+  default:
+    return FALSE;
+  }
+}
+
+gboolean
+gst_seedvr2_settings_is_size (guint id)
+{
+  return id == PROP_SCALE || id == PROP_RESOLUTION || id == PROP_MAX_RESOLUTION;
+}
+
+static gchar *
+shipped_file (const gchar *name)
+{
+  const gchar *folder = g_getenv ("SEEDVR2_MODEL_PATH");
+
+  if (!folder || !*folder)
+    folder = SEEDVR2_MODEL_DIR;
+  return g_build_filename (folder, name, NULL);
+}
+
+static gboolean
+is_set (const gchar *text)
+{
+  return text && *text;
+}
+
+/* The shipped transformer carries its own prompt, of its own width. */
+static gchar *
+default_text (const gchar *model)
+{
+  gchar *name = g_path_get_basename (model), *text = NULL;
+
+  if (g_strcmp0 (name, DEFAULT_MODEL) != 0)
+    text = shipped_file (DEFAULT_TEXT_EMBEDDING);
+  g_free (name);
+  if (text && !g_file_test (text, G_FILE_TEST_EXISTS))
+    g_clear_pointer (&text, g_free);
+  return text;
+}
+
+void
+gst_seedvr2_settings_files (const GstSeedVR2Settings *settings,
+                            GstSeedVR2Files *files)
+{
+  files->model = is_set (settings->model) ? g_strdup (settings->model)
+                                          : shipped_file (DEFAULT_MODEL);
+  files->vae_model = is_set (settings->vae_model)
+                         ? g_strdup (settings->vae_model)
+                         : shipped_file (DEFAULT_VAE_MODEL);
+  files->text_embedding = is_set (settings->text_embedding)
+                              ? g_strdup (settings->text_embedding)
+                              : default_text (files->model);
+}
+
+void
+gst_seedvr2_files_clear (GstSeedVR2Files *files)
+{
+  g_clear_pointer (&files->model, g_free);
+  g_clear_pointer (&files->vae_model, g_free);
+  g_clear_pointer (&files->text_embedding, g_free);
+}
+
+void
+gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
+                             svr_stream_config *config)
+{
+  svr_stream_config_init (config);
+  config->batch_size = (int)settings->batch_size;
+  config->temporal_overlap = (int)settings->temporal_overlap;
+  config->prepend_frames = (int)settings->prepend_frames;
+  config->uniform_batch = settings->uniform_batch_size;
+  config->seed = settings->seed;
+  config->cfg_scale = settings->cfg_scale;
+  config->color_correction = (svr_colour_method)settings->color_correction;
+}

@@ -1,0 +1,66 @@
+/* The properties of the element and what the engine is told by them. */
+#ifndef GST_SEEDVR2_SETTINGS_H
+#define GST_SEEDVR2_SETTINGS_H
+
+#include "gstseedvr2caps.h"
+#include "pipeline/upscaler.h"
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* Values of the writable properties.  The owner locks. */
+typedef struct {
+  gchar *model, *vae_model, *text_embedding; /* NULL: the default */
+  gint backend;                              /* svr_backend_kind */
+  guint batch_size, temporal_overlap, prepend_frames;
+  gboolean uniform_batch_size;
+  guint64 seed, frame_offset;
+  gdouble cfg_scale;
+  gint color_correction; /* svr_colour_method */
+  GstSeedVR2Size size;
+  gboolean post_messages;
+} GstSeedVR2Settings;
+
+/* Model files with the defaults filled in. */
+typedef struct {
+  gchar *model, *vae_model;
+  gchar *text_embedding; /* NULL: what the model file carries */
+} GstSeedVR2Files;
+
+void gst_seedvr2_settings_init (GstSeedVR2Settings *settings);
+void gst_seedvr2_settings_clear (GstSeedVR2Settings *settings);
+
+/* A copy that owns its strings.  `to` need not be initialised. */
+void gst_seedvr2_settings_copy (GstSeedVR2Settings *to,
+                                const GstSeedVR2Settings *from);
+
+/* A free property id: those of the settings are below. */
+#define GST_SEEDVR2_PROP_STATS 100
+
+/* Installs the properties. */
+void gst_seedvr2_settings_install (GObjectClass *klass);
+
+/* Reads or writes the property `id`.  Returns: FALSE for an unknown one. */
+gboolean gst_seedvr2_settings_set (GstSeedVR2Settings *settings, guint id,
+                                   const GValue *value);
+gboolean gst_seedvr2_settings_get (const GstSeedVR2Settings *settings, guint id,
+                                   GValue *value);
+
+/* TRUE when the property `id` changes the size of the output. */
+gboolean gst_seedvr2_settings_is_size (guint id);
+
+/* Where the models are: properties, else the shipped ones in the folder that
+ * the environment variable SEEDVR2_MODEL_PATH names, else in the installed
+ * folder.  A model of the user's own gets the shipped prompt embeddings unless
+ * text-embedding is set. */
+void gst_seedvr2_settings_files (const GstSeedVR2Settings *settings,
+                                 GstSeedVR2Files *files);
+void gst_seedvr2_files_clear (GstSeedVR2Files *files);
+
+/* All of a stream but its formats and the number of its first frame. */
+void gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
+                                  svr_stream_config *config);
+
+G_END_DECLS
+#endif

@@ -1,0 +1,518 @@
+/**
+ * SECTION:element-seedvr2upscale
+ * @title: seedvr2upscale
+ * @short_description: Restores and upscales video with SeedVR2
+ *
+ * Restores and upscales video with the SeedVR2 networks: a causal video VAE and
+ * a one-step diffusion transformer.  Frames are collected into batches of
+ * #GstSeedVR2Upscale:batch-size that are restored together; exactly one frame
+ * goes out for each one that comes in, with its timestamps, flags and metadata.
+ *
+ * The size of the output is what downstream caps say.  Where these leave it
+ * open it is #GstSeedVR2Upscale:resolution pixels on the short side, or
+ * #GstSeedVR2Upscale:scale times the input, and not above
+ * #GstSeedVR2Upscale:max-resolution on the long side.
+ *
+ * Without #GstSeedVR2Upscale:model and #GstSeedVR2Upscale:vae-model the small
+ * model that comes with the plugin is used.
+ *
+ * The element needs progressive video: put a `deinterlace` before it.  Up to
+ * two batches of frames are held back.  Where another branch of the pipeline,
+ * such as audio, comes from the same demuxer, its queue must be able to hold
+ * that long, or the pipeline stalls: see the second example.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=25 ! video/x-raw,width=320,height=180
+ * ! seedvr2upscale ! videoconvert ! autovideosink sync=false
+ * ]| Doubles the size of a test picture.
+ * |[
+ * gst-launch-1.0 filesrc location=in.mkv ! matroskademux name=d
+ *     d.video_0 ! queue ! decodebin ! videoconvert ! seedvr2upscale
+ * resolution=1080 batch-size=9 ! x264enc ! m. d.audio_0 ! queue max-size-time=0
+ * max-size-bytes=0 max-size-buffers=0 ! m. matroskamux name=m ! filesink
+ * location=out.mkv
+ * ]| Upscales a film and keeps its audio as it is.
+ * |[
+ * gst-launch-1.0 filesrc location=in.jpg ! jpegdec ! seedvr2upscale
+ * batch-size=1 scale=4 ! pngenc ! filesink location=out.png
+ * ]| Upscales a single picture.
+ * |[
+ * gst-launch-1.0 -m videotestsrc num-buffers=10 ! seedvr2upscale !
+ * video/x-raw,height=720 ! fakesink
+ * ]| Takes the size from a capsfilter and prints the messages.
+ *
+ * ## Messages
+ * A progress message `load-model` accompanies loading.  With
+ * #GstSeedVR2Upscale:post-messages the element posts these element messages
+ * (bytes and nanoseconds are unsigned 64-bit integers; `vram-` fields tell of
+ * the memory of the device that computes, with the CPU backend the host's):
+ *
+ * * `seedvr2-model`, when the weights are loaded: `model`, `vae-model`,
+ *   `text-embedding`, `bytes`
+ * * `seedvr2-plan`, when a stream is set up: `batch-size`, `temporal-overlap`,
+ *   `input-width`, `input-height`, `width`, `height`, `predicted-peak`,
+ *   `vram-weights`, `vram-state`, `vram-planned-scratch`, `vram-free`,
+ *   `vram-total`
+ * * `seedvr2-batch`, after each batch: `batch`, `first-frame`, `frames`,
+ *   `padded`, `timestamp`, `stream-time`, `running-time`, `duration`, `fps`,
+ *   `time-encode`, `time-dit`, `time-decode`, `time-finish`, `time-total` and
+ * the fields of `seedvr2-memory`
+ * * `seedvr2-memory`, after loading and after each batch: `phase` (`load` or
+ *   `batch`), `batch`, `vram-used`, `vram-peak`, `vram-weights`, `vram-state`,
+ *   `vram-scratch`, `vram-scratch-peak`, `vram-planned-scratch`, `vram-free`,
+ *   `vram-total`, `host-frames`
+ */
+#include "gstseedvr2upscale.h"
+
+#include "gstseedvr2caps.h"
+#include "gstseedvr2engine.h"
+#include "gstseedvr2flow.h"
+#include "gstseedvr2frames.h"
+#include "gstseedvr2private.h"
+
+GST_DEBUG_CATEGORY (gst_seedvr2_upscale_debug);
+#define GST_CAT_DEFAULT gst_seedvr2_upscale_debug
+
+#define MIN_SIDE 16
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
+
+G_DEFINE_TYPE_WITH_CODE (GstSeedVR2Upscale, gst_seedvr2_upscale,
+                         GST_TYPE_BASE_TRANSFORM,
+                         GST_DEBUG_CATEGORY_INIT (gst_seedvr2_upscale_debug,
+                                                  "seedvr2upscale", 0,
+                                                  "SeedVR2 upscaler");
+                         gst_seedvr2_report_init_debug ())
+GST_ELEMENT_REGISTER_DEFINE (seedvr2upscale, "seedvr2upscale", GST_RANK_NONE,
+                             GST_TYPE_SEEDVR2_UPSCALE)
+
+#define parent_class gst_seedvr2_upscale_parent_class
+#define PARENT gst_seedvr2_upscale_parent ()
+
+GstBaseTransformClass *
+gst_seedvr2_upscale_parent (void)
+{
+  return GST_BASE_TRANSFORM_CLASS (parent_class);
+}
+
+/* ---- start and stop ---- */
+
+static gboolean
+gst_seedvr2_upscale_start (GstBaseTransform *trans)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  svr_upscaler *upscaler;
+
+  gst_seedvr2_settings_clear (&self->active);
+  GST_OBJECT_LOCK (self);
+  gst_seedvr2_settings_copy (&self->active, &self->settings);
+  self->latency = 0;
+  GST_OBJECT_UNLOCK (self);
+  self->negotiated = self->configured = self->refused = FALSE;
+  self->next_frame = self->active.frame_offset;
+  self->last_flow = GST_FLOW_OK;
+  g_atomic_int_set (&self->flushing, FALSE);
+
+  upscaler = gst_seedvr2_engine_open (GST_ELEMENT (self), &self->active,
+                                      self->report);
+  g_mutex_lock (&self->lock);
+  self->upscaler = upscaler;
+  g_mutex_unlock (&self->lock);
+  return upscaler != NULL;
+}
+
+static gboolean
+gst_seedvr2_upscale_stop (GstBaseTransform *trans)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  svr_upscaler *upscaler;
+
+  g_mutex_lock (&self->lock);
+  upscaler = g_steal_pointer (&self->upscaler);
+  g_mutex_unlock (&self->lock);
+  svr_upscaler_destroy (upscaler);
+  gst_seedvr2_report_end (self->report, FALSE);
+  gst_seedvr2_flow_clear (self);
+  self->negotiated = self->configured = FALSE;
+  return TRUE;
+}
+
+static GstStateChangeReturn
+gst_seedvr2_upscale_change_state (GstElement *element,
+                                  GstStateChange transition)
+{
+  /* the pads' deactivation waits for the streaming thread */
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    gst_seedvr2_flow_interrupt (GST_SEEDVR2_UPSCALE (element));
+  return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+}
+
+/* Never called, since generate_output is ours.  Without ::transform the base
+ * class would work in place: no output pool, and input buffers for output. */
+static GstFlowReturn
+gst_seedvr2_upscale_transform (GstBaseTransform *trans, GstBuffer *input,
+                               GstBuffer *output)
+{
+  (void)trans;
+  (void)input;
+  (void)output;
+  return GST_FLOW_NOT_SUPPORTED;
+}
+
+/* ---- events and queries ---- */
+
+/* Much slower than real time: told so, decoders would skip frames. */
+static gboolean
+gst_seedvr2_upscale_src_event (GstBaseTransform *trans, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_QOS
+      && !gst_base_transform_is_qos_enabled (trans)) {
+    gst_event_unref (event);
+    return TRUE;
+  }
+  return PARENT->src_event (trans, event);
+}
+
+static gboolean
+query_latency (GstSeedVR2Upscale *self, GstQuery *query)
+{
+  GstClockTime min, max, own;
+  gboolean live;
+
+  if (!gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (self), query))
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  own = self->latency;
+  GST_OBJECT_UNLOCK (self);
+  gst_query_parse_latency (query, &live, &min, &max);
+  min += own;
+  if (GST_CLOCK_TIME_IS_VALID (max))
+    max += own;
+  gst_query_set_latency (query, live, min, max);
+  return TRUE;
+}
+
+static gboolean
+gst_seedvr2_upscale_query (GstBaseTransform *trans, GstPadDirection direction,
+                           GstQuery *query)
+{
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY && direction == GST_PAD_SRC)
+    return query_latency (GST_SEEDVR2_UPSCALE (trans), query);
+  return PARENT->query (trans, direction, query);
+}
+
+/* ---- caps and allocation ---- */
+
+static GstCaps *
+gst_seedvr2_upscale_transform_caps (GstBaseTransform *trans,
+                                    GstPadDirection direction, GstCaps *caps,
+                                    GstCaps *filter)
+{
+  GstPad *other = direction == GST_PAD_SINK
+                      ? GST_BASE_TRANSFORM_SRC_PAD (trans)
+                      : GST_BASE_TRANSFORM_SINK_PAD (trans);
+  GstCaps *templ = gst_pad_get_pad_template_caps (other);
+  GstCaps *result = gst_seedvr2_caps_transform (caps, templ, filter);
+
+  gst_caps_unref (templ);
+  return result;
+}
+
+static GstCaps *
+gst_seedvr2_upscale_fixate_caps (GstBaseTransform *trans,
+                                 GstPadDirection direction, GstCaps *caps,
+                                 GstCaps *othercaps)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  GstSeedVR2Size size;
+
+  if (direction != GST_PAD_SINK)
+    return gst_caps_fixate (othercaps);
+  GST_OBJECT_LOCK (self);
+  size = self->settings.size;
+  GST_OBJECT_UNLOCK (self);
+  othercaps = gst_seedvr2_caps_fixate (&size, caps, othercaps);
+  GST_DEBUG_OBJECT (self, "output caps: %" GST_PTR_FORMAT, othercaps);
+  return othercaps;
+}
+
+/* Says why the engine cannot do this, and what would help. */
+static void
+post_refusal (GstSeedVR2Upscale *self, const GstVideoInfo *in,
+              const GstVideoInfo *out)
+{
+  if (GST_VIDEO_INFO_IS_INTERLACED (in))
+    GST_ELEMENT_ERROR (
+        self, STREAM, FORMAT,
+        ("Interlaced video cannot be upscaled: put a "
+         "deinterlace element before this one."),
+        ("interlace-mode=%s", gst_video_interlace_mode_to_string (
+                                  GST_VIDEO_INFO_INTERLACE_MODE (in))));
+  else
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+                       ("Pictures of %dx%d cannot be upscaled to %dx%d: both "
+                        "need at least %dx%d pixels. Raise the properties "
+                        "scale or resolution, or the size in the caps.",
+                        in->width, in->height, out->width, out->height,
+                        MIN_SIDE, MIN_SIDE),
+                       (NULL));
+}
+
+/* Upstream may try refused caps again and again: they are told of once. */
+static gboolean
+check_infos (GstSeedVR2Upscale *self, const GstVideoInfo *in,
+             const GstVideoInfo *out)
+{
+  gboolean ok = !GST_VIDEO_INFO_IS_INTERLACED (in)
+                && MIN (in->width, in->height) >= MIN_SIDE
+                && MIN (out->width, out->height) >= MIN_SIDE;
+
+  if (!ok && !self->refused)
+    post_refusal (self, in, out);
+  self->refused = !ok;
+  return ok;
+}
+
+static void
+warn_of_hdr (GstSeedVR2Upscale *self, const GstVideoInfo *in)
+{
+  GstVideoTransferFunction transfer = in->colorimetry.transfer;
+
+  if (transfer == GST_VIDEO_TRANSFER_SMPTE2084
+      || transfer == GST_VIDEO_TRANSFER_ARIB_STD_B67)
+    GST_ELEMENT_WARNING (self, STREAM, FORMAT,
+                         ("The video is HDR, which the model was not trained "
+                          "for: tone-map it to SDR first for best results."),
+                         (NULL));
+}
+
+/* One batch is collected while the one before it is computed. */
+static void
+update_latency (GstSeedVR2Upscale *self)
+{
+  const GstVideoInfo *in = &self->in_info;
+  GstClockTime latency = 0;
+  gboolean changed;
+
+  if (in->fps_n > 0)
+    latency = gst_util_uint64_scale (2 * (guint64)self->active.batch_size,
+                                     GST_SECOND * (guint64)in->fps_d,
+                                     (guint64)in->fps_n);
+  GST_OBJECT_LOCK (self);
+  changed = latency != self->latency;
+  self->latency = latency;
+  GST_OBJECT_UNLOCK (self);
+  if (changed)
+    gst_element_post_message (GST_ELEMENT (self),
+                              gst_message_new_latency (GST_OBJECT (self)));
+}
+
+static gboolean
+gst_seedvr2_upscale_set_caps (GstBaseTransform *trans, GstCaps *incaps,
+                              GstCaps *outcaps)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  GstVideoInfo in, out;
+
+  if (!gst_video_info_from_caps (&in, incaps)
+      || !gst_video_info_from_caps (&out, outcaps)
+      || !check_infos (self, &in, &out))
+    return FALSE;
+  /* when downstream asked for other caps in mid-stream: what is held goes out
+   * with the old ones, and the CAPS event follows this function */
+  if (self->negotiated)
+    gst_seedvr2_flow_drain (self);
+  self->in_info = in;
+  self->out_info = out;
+  self->negotiated = TRUE;
+  self->configured = FALSE;
+  warn_of_hdr (self, &in);
+  update_latency (self);
+  return TRUE;
+}
+
+static gboolean
+gst_seedvr2_upscale_get_unit_size (GstBaseTransform *trans, GstCaps *caps,
+                                   gsize *size)
+{
+  GstVideoInfo info;
+
+  (void)trans;
+  if (!gst_video_info_from_caps (&info, caps))
+    return FALSE;
+  *size = GST_VIDEO_INFO_SIZE (&info);
+  return TRUE;
+}
+
+/* Strides and offsets may be anything.  No pool and no minimum, since input
+ * buffers are not held; no crop meta, so that decoders crop. */
+static gboolean
+gst_seedvr2_upscale_propose_allocation (GstBaseTransform *trans,
+                                        GstQuery *decide_query, GstQuery *query)
+{
+  (void)trans;
+  (void)decide_query;
+  gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+  return TRUE;
+}
+
+/* Downstream's pool, or a video pool where it has none. */
+static gboolean
+gst_seedvr2_upscale_decide_allocation (GstBaseTransform *trans, GstQuery *query)
+{
+  return gst_seedvr2_choose_pool (query)
+         && PARENT->decide_allocation (trans, query);
+}
+
+static gboolean
+gst_seedvr2_upscale_transform_meta (GstBaseTransform *trans, GstBuffer *outbuf,
+                                    GstMeta *meta, GstBuffer *inbuf)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  GstVideoMetaTransform scale = { &self->in_info, &self->out_info };
+
+  return gst_seedvr2_transform_meta (outbuf, meta, inbuf, &scale);
+}
+
+/* ---- object ---- */
+
+static void
+gst_seedvr2_upscale_set_property (GObject *object, guint id,
+                                  const GValue *value, GParamSpec *pspec)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (object);
+  gboolean known, post;
+
+  GST_OBJECT_LOCK (self);
+  known = gst_seedvr2_settings_set (&self->settings, id, value);
+  post = self->settings.post_messages;
+  GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  gst_seedvr2_report_enable (self->report, post);
+  if (gst_seedvr2_settings_is_size (id))
+    gst_base_transform_reconfigure_src (GST_BASE_TRANSFORM (self));
+}
+
+static GstStructure *
+get_stats (GstSeedVR2Upscale *self)
+{
+  svr_upscaler_stats stats = { 0 };
+  const gchar *backend = "none";
+
+  g_mutex_lock (&self->lock);
+  if (self->upscaler) {
+    svr_upscaler_get_stats (self->upscaler, &stats);
+    backend = svr_upscaler_backend_name (self->upscaler);
+  }
+  g_mutex_unlock (&self->lock);
+  return gst_seedvr2_report_stats (&stats, backend);
+}
+
+static void
+gst_seedvr2_upscale_get_property (GObject *object, guint id, GValue *value,
+                                  GParamSpec *pspec)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (object);
+  gboolean known;
+
+  if (id == GST_SEEDVR2_PROP_STATS) {
+    g_value_take_boxed (value, get_stats (self));
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  known = gst_seedvr2_settings_get (&self->settings, id, value);
+  GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+}
+
+static void
+gst_seedvr2_upscale_finalize (GObject *object)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (object);
+
+  gst_seedvr2_settings_clear (&self->settings);
+  gst_seedvr2_settings_clear (&self->active);
+  gst_seedvr2_report_free (self->report);
+  g_mutex_clear (&self->lock);
+  G_OBJECT_CLASS (parent_class)->finalize (object);
+}
+
+static void
+init_transform_class (GstBaseTransformClass *transform)
+{
+  /* the same size still means to restore */
+  transform->passthrough_on_same_caps = FALSE;
+  transform->start = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_start);
+  transform->stop = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_stop);
+  transform->transform_caps
+      = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_transform_caps);
+  transform->fixate_caps = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_fixate_caps);
+  transform->set_caps = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_set_caps);
+  transform->get_unit_size
+      = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_get_unit_size);
+  transform->sink_event = GST_DEBUG_FUNCPTR (gst_seedvr2_flow_sink_event);
+  transform->src_event = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_src_event);
+  transform->query = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_query);
+  transform->propose_allocation
+      = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_propose_allocation);
+  transform->decide_allocation
+      = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_decide_allocation);
+  transform->transform_meta
+      = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_transform_meta);
+  transform->transform = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_transform);
+  transform->submit_input_buffer
+      = GST_DEBUG_FUNCPTR (gst_seedvr2_flow_submit_input_buffer);
+  transform->generate_output
+      = GST_DEBUG_FUNCPTR (gst_seedvr2_flow_generate_output);
+}
+
+static void
+gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
+{
+  GObjectClass *object = G_OBJECT_CLASS (klass);
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+
+  object->set_property = gst_seedvr2_upscale_set_property;
+  object->get_property = gst_seedvr2_upscale_get_property;
+  object->finalize = gst_seedvr2_upscale_finalize;
+  element->change_state = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_change_state);
+  init_transform_class (GST_BASE_TRANSFORM_CLASS (klass));
+
+  gst_seedvr2_settings_install (object);
+  g_object_class_install_property (
+      object, GST_SEEDVR2_PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+                          "Counters, times and memory use "
+                          "(application/x-seedvr2-stats)",
+                          GST_TYPE_STRUCTURE,
+                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_add_static_pad_template (element, &src_template);
+  gst_element_class_set_static_metadata (
+      element, "SeedVR2 video upscaler", "Filter/Effect/Converter/Video/Scaler",
+      "Restores and upscales video with the SeedVR2 diffusion transformer",
+      "The seedvr2upscale authors");
+}
+
+static void
+gst_seedvr2_upscale_init (GstSeedVR2Upscale *self)
+{
+  g_mutex_init (&self->lock);
+  g_queue_init (&self->line);
+  gst_seedvr2_settings_init (&self->settings);
+  gst_seedvr2_settings_init (&self->active);
+  self->report = gst_seedvr2_report_new (GST_ELEMENT (self));
+  gst_seedvr2_report_enable (self->report, self->settings.post_messages);
+  self->last_flow = GST_FLOW_OK;
+  /* frames flagged GAP are frames like others and keep the flag */
+  gst_base_transform_set_gap_aware (GST_BASE_TRANSFORM (self), TRUE);
+}

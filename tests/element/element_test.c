@@ -1,0 +1,225 @@
+#include "element_test.h"
+
+#include <time.h>
+
+GstHarness *
+harness_new_on_bus (GstBus *bus, const gchar *properties, const gchar *rest,
+                    const gchar *caps)
+{
+  gchar *line
+      = g_strdup_printf ("seedvr2upscale backend=cpu %s %s", properties, rest);
+  GstElement *element = *rest
+                            ? gst_parse_bin_from_description (line, TRUE, NULL)
+                            : gst_parse_launch (line, NULL);
+  GstHarness *h;
+
+  fail_unless (element != NULL, "cannot make: %s", line);
+  gst_object_ref_sink (element);
+  if (bus)
+    gst_element_set_bus (element, bus);
+  h = gst_harness_new_with_element (element, "sink", "src");
+  gst_object_unref (element);
+  g_free (line);
+  if (caps)
+    gst_harness_set_src_caps_str (h, caps);
+  return h;
+}
+
+GstHarness *
+harness_new (const gchar *properties, const gchar *rest, const gchar *caps)
+{
+  return harness_new_on_bus (NULL, properties, rest, caps);
+}
+
+void
+harness_end (GstHarness *h, GstBus *bus)
+{
+  gst_element_set_state (h->element, GST_STATE_NULL);
+  gst_element_set_bus (h->element, NULL);
+  gst_object_unref (bus);
+  gst_harness_teardown (h);
+}
+
+guint
+frame_level (guint number)
+{
+  return 50 + 10 * number;
+}
+
+static GstVideoInfo
+pad_info (GstPad *pad)
+{
+  GstCaps *caps = gst_pad_get_current_caps (pad);
+  GstVideoInfo info;
+
+  fail_unless (caps != NULL, "no caps on %s", GST_PAD_NAME (pad));
+  fail_unless (gst_video_info_from_caps (&info, caps));
+  gst_caps_unref (caps);
+  return info;
+}
+
+GstVideoInfo
+output_info (GstHarness *h)
+{
+  return pad_info (h->sinkpad);
+}
+
+static void
+fill_plane (GstVideoFrame *frame, guint plane, gint value)
+{
+  guint8 *row = GST_VIDEO_FRAME_PLANE_DATA (frame, plane);
+  gint rows = GST_VIDEO_FRAME_COMP_HEIGHT (frame, plane);
+  gint bytes = GST_VIDEO_FRAME_COMP_WIDTH (frame, plane)
+               * GST_VIDEO_FRAME_COMP_PSTRIDE (frame, plane);
+
+  for (; rows > 0; rows--) {
+    memset (row, value, bytes);
+    row += GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
+  }
+}
+
+GstBuffer *
+frame_new (GstHarness *h, guint number)
+{
+  GstVideoInfo info = pad_info (h->srcpad);
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, info.size, NULL);
+  GstVideoFrame frame;
+
+  fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_WRITE));
+  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&frame); p++)
+    fill_plane (&frame, p,
+                p > 0 && GST_VIDEO_INFO_IS_YUV (&info)
+                    ? 128
+                    : (gint)frame_level (number));
+  gst_video_frame_unmap (&frame);
+  GST_BUFFER_PTS (buffer) = number * FRAME_DURATION;
+  GST_BUFFER_DURATION (buffer) = FRAME_DURATION;
+  GST_BUFFER_OFFSET (buffer) = number;
+  return buffer;
+}
+
+void
+push_frames (GstHarness *h, guint from, guint to)
+{
+  for (guint i = from; i < to; i++)
+    fail_unless_equals_int (gst_harness_push (h, frame_new (h, i)),
+                            GST_FLOW_OK);
+}
+
+gdouble
+mean_level (GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstVideoFrame frame;
+  gdouble sum = 0.0;
+  gint width, height;
+
+  fail_unless (gst_video_frame_map (&frame, info, buffer, GST_MAP_READ));
+  width = GST_VIDEO_FRAME_COMP_WIDTH (&frame, 0);
+  height = GST_VIDEO_FRAME_COMP_HEIGHT (&frame, 0);
+  for (gint y = 0; y < height; y++) {
+    const guint8 *row = (const guint8 *)GST_VIDEO_FRAME_COMP_DATA (&frame, 0)
+                        + y * GST_VIDEO_FRAME_COMP_STRIDE (&frame, 0);
+
+    for (gint x = 0; x < width; x++)
+      sum += row[x * GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, 0)];
+  }
+  gst_video_frame_unmap (&frame);
+  return sum / width / height;
+}
+
+void
+expect_frames (GstHarness *h, guint from, guint to)
+{
+  for (guint i = from; i < to; i++) {
+    GstBuffer *buffer = gst_harness_pull (h);
+    GstVideoInfo info = output_info (h);
+    gdouble level;
+
+    fail_unless (buffer != NULL, "frame %u is missing", i);
+    fail_unless_equals_uint64 (GST_BUFFER_PTS (buffer), i * FRAME_DURATION);
+    fail_unless_equals_uint64 (GST_BUFFER_DURATION (buffer), FRAME_DURATION);
+    fail_unless_equals_uint64 (GST_BUFFER_OFFSET (buffer), i);
+    fail_unless_equals_uint64 (gst_buffer_get_size (buffer), info.size);
+    level = mean_level (buffer, &info);
+    fail_unless (ABS (level - frame_level (i)) < 4.0,
+                 "frame %u has level %g instead of %u", i, level,
+                 frame_level (i));
+    gst_buffer_unref (buffer);
+  }
+}
+
+void
+expect_nothing (GstHarness *h)
+{
+  GstBuffer *buffer = gst_harness_try_pull (h);
+
+  fail_unless (buffer == NULL, "a frame too many");
+}
+
+static GstPadProbeReturn
+log_output (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GString *log = data;
+
+  (void)pad;
+  if (log->len > 0)
+    g_string_append_c (log, ' ');
+  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER) {
+    GstClockTime pts = GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info));
+
+    g_string_append_printf (log, "%d", (gint)(pts / FRAME_DURATION));
+  } else {
+    g_string_append (log, gst_event_type_get_name (GST_EVENT_TYPE (
+                              GST_PAD_PROBE_INFO_EVENT (info))));
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+GString *
+output_log_new (GstHarness *h)
+{
+  GString *log = g_string_new (NULL);
+
+  gst_pad_add_probe (h->sinkpad,
+                     GST_PAD_PROBE_TYPE_BUFFER
+                         | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+                     log_output, log, NULL);
+  return log;
+}
+
+static gint64
+cpu_time (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (gint64)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+Stopwatch
+stopwatch_start (void)
+{
+  return (Stopwatch){ g_get_monotonic_time (), cpu_time () };
+}
+
+void
+check_prompt (const Stopwatch *watch, const gchar *what)
+{
+  gint64 wall = g_get_monotonic_time () - watch->wall;
+  gint64 cpu = (cpu_time () - watch->cpu) / g_get_num_processors ();
+
+  fail_unless (MIN (wall, cpu) < 300000 && wall < 5000000,
+               "%s took %" G_GINT64_FORMAT " us (%" G_GINT64_FORMAT
+               " us of all processors)",
+               what, wall, cpu);
+}
+
+GstMessage *
+wait_message (GstBus *bus, GstMessageType types)
+{
+  GstMessage *message
+      = gst_bus_timed_pop_filtered (bus, 30 * GST_SECOND, types);
+
+  fail_unless (message != NULL, "no message");
+  return message;
+}

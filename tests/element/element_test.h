@@ -1,0 +1,76 @@
+/* Shared by the tests of the element: harnesses on the CPU backend, frames
+ * whose brightness tells their number, and a log of what comes out. */
+#ifndef ELEMENT_TEST_H
+#define ELEMENT_TEST_H
+
+#include <gst/check/gstcheck.h>
+#include <gst/check/gstharness.h>
+#include <gst/video/video.h>
+
+#define FRAME_DURATION (GST_SECOND / 25)
+
+#define CAPS_RATE(format, width, height, rate)                                 \
+  "video/x-raw,format=" format ",width=" #width ",height=" #height             \
+  ",framerate=" rate
+#define CAPS(format, width, height) CAPS_RATE (format, width, height, "25/1")
+
+/* Small enough for a frame to take some milliseconds. */
+#define SMALL CAPS ("RGB", 32, 32)
+/* Large enough for a batch of 13 frames to take several seconds. */
+#define SLOW CAPS ("I420", 320, 180)
+
+/* An element with `properties` (gst-launch syntax), followed by `rest` ("" or
+ * "! element ..."), that is fed `caps`.  Without a rest, the harness's element
+ * is the element itself. */
+GstHarness *harness_new (const gchar *properties, const gchar *rest,
+                         const gchar *caps);
+
+/* The same with messages going to `bus` (or NULL) from the start; `caps` may be
+ * NULL, to be set later. */
+GstHarness *harness_new_on_bus (GstBus *bus, const gchar *properties,
+                                const gchar *rest, const gchar *caps);
+
+/* Ends a harness and unrefs the bus it is on. */
+void harness_end (GstHarness *h, GstBus *bus);
+
+/* The brightness of frame `number`, 0..15. */
+guint frame_level (guint number);
+
+/* A frame of the harness's input caps: flat, timed by its number. */
+GstBuffer *frame_new (GstHarness *h, guint number);
+
+/* Pushes frames from .. to-1; each must be taken. */
+void push_frames (GstHarness *h, guint from, guint to);
+
+/* Pulls frames from .. to-1, checking order, times, size and brightness. */
+void expect_frames (GstHarness *h, guint from, guint to);
+
+/* Checks that nothing more comes. */
+void expect_nothing (GstHarness *h);
+
+/* Mean of the first component of a buffer of these caps. */
+gdouble mean_level (GstBuffer *buffer, const GstVideoInfo *info);
+
+/* Format and size of what comes out. */
+GstVideoInfo output_info (GstHarness *h);
+
+/* From now on writes down in order what comes out, e.g. "0 1 tag 2 eos". */
+GString *output_log_new (GstHarness *h);
+
+/* Runs from stopwatch_start(). */
+typedef struct {
+  gint64 wall, cpu; /* microseconds */
+} Stopwatch;
+
+Stopwatch stopwatch_start (void);
+
+/* Fails unless `what` took less than 300 ms: of the wall clock or, where the
+ * machine is busy with other things, of all processors computing for this
+ * process. */
+void check_prompt (const Stopwatch *watch, const gchar *what);
+
+/* The first message of `types` within 30 s; fails the test without one.
+ * (transfer full) */
+GstMessage *wait_message (GstBus *bus, GstMessageType types);
+
+#endif

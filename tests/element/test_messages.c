@@ -1,0 +1,300 @@
+/* Messages and statistics. */
+#include "element_test.h"
+
+/* The next element message `name`.  (transfer full) */
+static GstMessage *
+next_message (GstBus *bus, const gchar *name)
+{
+  for (;;) {
+    GstMessage *message = wait_message (bus, GST_MESSAGE_ELEMENT);
+
+    if (gst_message_has_name (message, name))
+      return message;
+    gst_message_unref (message);
+  }
+}
+
+static guint64
+number (const GstStructure *s, const gchar *field)
+{
+  guint64 value = 0;
+
+  fail_unless (gst_structure_get_uint64 (s, field, &value), "no %s", field);
+  return value;
+}
+
+GST_START_TEST (test_model_and_plan)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=5", "", SMALL);
+  GstMessage *message = next_message (bus, "seedvr2-model");
+  const GstStructure *s = gst_message_get_structure (message);
+  gint width, height, batch;
+  guint64 weights;
+
+  fail_unless (g_str_has_suffix (gst_structure_get_string (s, "model"),
+                                 "nano_dit.safetensors"));
+  fail_unless (g_str_has_suffix (gst_structure_get_string (s, "vae-model"),
+                                 "nano_vae.safetensors"));
+  weights = number (s, "bytes");
+  fail_unless (weights > 0);
+  gst_message_unref (message);
+
+  message = next_message (bus, "seedvr2-memory");
+  s = gst_message_get_structure (message);
+  fail_unless_equals_string (gst_structure_get_string (s, "phase"), "load");
+  fail_unless_equals_uint64 (number (s, "vram-weights"), weights);
+  gst_message_unref (message);
+
+  push_frames (h, 0, 1);
+  message = next_message (bus, "seedvr2-plan");
+  s = gst_message_get_structure (message);
+  fail_unless (gst_structure_get (s, "width", G_TYPE_INT, &width, "height",
+                                  G_TYPE_INT, &height, "batch-size", G_TYPE_INT,
+                                  &batch, NULL));
+  fail_unless (width == 64 && height == 64 && batch == 5);
+  fail_unless (number (s, "predicted-peak") >= weights);
+  gst_message_unref (message);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+static void
+check_batch (GstBus *bus, guint64 begin, guint64 frames)
+{
+  GstMessage *message = next_message (bus, "seedvr2-batch");
+  const GstStructure *s = gst_message_get_structure (message);
+  gdouble fps;
+
+  fail_unless_equals_uint64 (number (s, "first-frame"), begin);
+  fail_unless_equals_uint64 (number (s, "frames"), frames);
+  fail_unless_equals_uint64 (number (s, "timestamp"), begin * FRAME_DURATION);
+  fail_unless_equals_uint64 (number (s, "stream-time"), begin * FRAME_DURATION);
+  fail_unless_equals_uint64 (number (s, "running-time"),
+                             begin * FRAME_DURATION);
+  fail_unless_equals_uint64 (number (s, "duration"), frames * FRAME_DURATION);
+  fail_unless_equals_uint64 (number (s, "time-total"),
+                             number (s, "time-encode") + number (s, "time-dit")
+                                 + number (s, "time-decode")
+                                 + number (s, "time-finish"));
+  fail_unless (number (s, "time-total") > 0);
+  fail_unless (gst_structure_get_double (s, "fps", &fps) && fps > 0.0);
+  fail_unless (number (s, "vram-peak") >= number (s, "vram-used"));
+  gst_message_unref (message);
+}
+
+GST_START_TEST (test_batches)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=5", "", SMALL);
+
+  push_frames (h, 0, 12);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  check_batch (bus, 0, 5);
+  check_batch (bus, 5, 5);
+  check_batch (bus, 10, 2);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+/* Frames without times leave the fields open. */
+GST_START_TEST (test_batch_without_times)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=1", "", SMALL);
+  GstBuffer *buffer = frame_new (h, 0);
+  GstMessage *message;
+  const GstStructure *s;
+
+  GST_BUFFER_PTS (buffer) = GST_CLOCK_TIME_NONE;
+  GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
+  fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  message = next_message (bus, "seedvr2-batch");
+  s = gst_message_get_structure (message);
+  fail_unless_equals_uint64 (number (s, "timestamp"), GST_CLOCK_TIME_NONE);
+  fail_unless_equals_uint64 (number (s, "running-time"), GST_CLOCK_TIME_NONE);
+  fail_unless_equals_uint64 (number (s, "duration"), GST_CLOCK_TIME_NONE);
+  gst_message_unref (message);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_no_messages)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h
+      = harness_new_on_bus (bus, "batch-size=1 post-messages=false", "", SMALL);
+
+  push_frames (h, 0, 2);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  expect_frames (h, 0, 2);
+  gst_element_set_state (h->element, GST_STATE_NULL);
+  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT));
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+/* gst-launch waits for the end of a progress: each must have one. */
+static GstProgressType
+last_progress (GstBus *bus)
+{
+  GstProgressType type = GST_PROGRESS_TYPE_ERROR, begin = type;
+  GstMessage *message;
+  guint starts = 0, ends = 0;
+
+  while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_PROGRESS))) {
+    gchar *code;
+
+    gst_message_parse_progress (message, &type, &code, NULL);
+    fail_unless_equals_string (code, "load-model");
+    if (starts + ends == 0)
+      begin = type;
+    starts += type == GST_PROGRESS_TYPE_START;
+    ends += type == GST_PROGRESS_TYPE_COMPLETE
+            || type == GST_PROGRESS_TYPE_CANCELED
+            || type == GST_PROGRESS_TYPE_ERROR;
+    g_free (code);
+    gst_message_unref (message);
+  }
+  fail_unless_equals_int (begin, GST_PROGRESS_TYPE_START);
+  fail_unless_equals_int (starts, 1);
+  fail_unless_equals_int (ends, 1);
+  return type;
+}
+
+GST_START_TEST (test_progress)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "", "", SMALL);
+
+  push_frames (h, 0, 1);
+  gst_element_set_state (h->element, GST_STATE_READY);
+  fail_unless_equals_int (last_progress (bus), GST_PROGRESS_TYPE_COMPLETE);
+  gst_element_set_state (h->element, GST_STATE_NULL);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_progress_of_a_failure)
+{
+  gchar *line = g_strdup_printf (
+      "seedvr2upscale backend=cpu model=%s/text_emb.safetensors",
+      g_getenv ("SEEDVR2_MODEL_PATH"));
+  GstElement *element = gst_parse_launch (line, NULL);
+  GstBus *bus = gst_bus_new ();
+
+  gst_object_ref_sink (element);
+  gst_element_set_bus (element, bus);
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED),
+                          GST_STATE_CHANGE_FAILURE);
+  fail_unless_equals_int (last_progress (bus), GST_PROGRESS_TYPE_ERROR);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+  gst_object_unref (bus);
+  g_free (line);
+}
+GST_END_TEST;
+
+/* Stopped at once: finished or canceled, whichever came first. */
+GST_START_TEST (test_progress_of_a_stop)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "", "", SMALL);
+  GstProgressType type;
+
+  gst_element_set_state (h->element, GST_STATE_READY);
+  type = last_progress (bus);
+  fail_unless (type == GST_PROGRESS_TYPE_COMPLETE
+               || type == GST_PROGRESS_TYPE_CANCELED);
+  gst_element_set_state (h->element, GST_STATE_NULL);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_stats)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=5", "", SMALL);
+  GstStructure *stats;
+
+  push_frames (h, 0, 7);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  g_object_get (h->element, "stats", &stats, NULL);
+  fail_unless (gst_structure_has_name (stats, "application/x-seedvr2-stats"));
+  fail_unless_equals_string (gst_structure_get_string (stats, "backend"),
+                             "cpu");
+  fail_unless_equals_uint64 (number (stats, "frames-in"), 7);
+  fail_unless_equals_uint64 (number (stats, "frames-out"), 7);
+  fail_unless_equals_uint64 (number (stats, "batches"), 2);
+  fail_unless (number (stats, "time-total")
+               >= number (stats, "last-batch-time"));
+  fail_unless (number (stats, "vram-weights") > 0);
+  gst_structure_free (stats);
+
+  gst_element_set_state (h->element, GST_STATE_NULL);
+  g_object_get (h->element, "stats", &stats, NULL);
+  fail_unless_equals_string (gst_structure_get_string (stats, "backend"),
+                             "none");
+  fail_unless_equals_uint64 (number (stats, "frames-in"), 0);
+  gst_structure_free (stats);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+static GstBusSyncReply
+read_stats (GstBus *bus, GstMessage *message, gpointer data)
+{
+  GstStructure *stats;
+  gdouble scale;
+
+  (void)bus;
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT) {
+    g_object_get (GST_MESSAGE_SRC (message), "stats", &stats, "scale", &scale,
+                  NULL);
+    g_object_set (GST_MESSAGE_SRC (message), "post-messages", TRUE, NULL);
+    gst_structure_free (stats);
+    g_atomic_int_inc ((gint *)data);
+  }
+  return GST_BUS_PASS;
+}
+
+/* A handler within the post may read and set properties. */
+GST_START_TEST (test_synchronous_handler)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=1", "", SMALL);
+  gint calls = 0;
+
+  gst_bus_set_sync_handler (bus, read_stats, &calls, NULL);
+  push_frames (h, 0, 3);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  expect_frames (h, 0, 3);
+  gst_element_set_state (h->element, GST_STATE_NULL);
+  fail_unless (g_atomic_int_get (&calls) >= 6);
+  gst_bus_set_sync_handler (bus, NULL, NULL, NULL);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+static Suite *
+seedvr2_messages_suite (void)
+{
+  Suite *suite = suite_create ("seedvr2 messages");
+  TCase *tcase = tcase_create ("messages");
+
+  suite_add_tcase (suite, tcase);
+  tcase_add_test (tcase, test_model_and_plan);
+  tcase_add_test (tcase, test_batches);
+  tcase_add_test (tcase, test_batch_without_times);
+  tcase_add_test (tcase, test_no_messages);
+  tcase_add_test (tcase, test_progress);
+  tcase_add_test (tcase, test_progress_of_a_failure);
+  tcase_add_test (tcase, test_progress_of_a_stop);
+  tcase_add_test (tcase, test_stats);
+  tcase_add_test (tcase, test_synchronous_handler);
+  return suite;
+}
+
+GST_CHECK_MAIN (seedvr2_messages);
