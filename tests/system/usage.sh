@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Help, wrong usage and unusable input: what is said and the exit status.
+. "$(dirname "$0")/common.sh"
+
+run 0 --help
+for command in upscale info verify bench; do
+    says "^  $command "
+done
+for command in upscale info verify bench; do
+    run 0 $command --help
+    says 'Usage:'
+    run 2 $command --no-such-option
+    complains 'no-such-option'
+done
+run 0 --version
+says '^seedvr2 [0-9]+\.[0-9]+\.[0-9]+$'
+run 2 frobnicate
+complains 'no command "frobnicate"'
+run 2
+run 2 info
+run 2 verify
+run 2 verify --dtype f8 "$data"
+complains 'f32, f16 or bf16'
+run 2 verify --backend abacus "$data"
+complains 'auto, cpu or cuda'
+run 2 bench --width 7
+complains 'width'
+run 2 bench --runs 1 --model "$work/none.safetensors"
+complains 'none\.safetensors'
+run 2 upscale "$clip"
+run 2 upscale "$work/none.mkv" "$work/o.mkv"
+complains 'none\.mkv'
+run 2 upscale "$clip" "$work/o.xyz"
+complains '\.mkv, \.mp4'
+run 2 upscale "$clip" "$work/none/o.mkv"
+complains 'folder'
+run 2 upscale "$clip" "$work/o%s.png"
+complains '%d'
+run 2 upscale "$clip" "$work/o.mkv" --scale much
+complains 'scale'
+run 2 upscale "$clip" "$work/o.mkv" --batch-size=-3
+complains 'batch-size'
+cp "$clip" "$work/same.mkv"
+run 2 upscale "$work/same.mkv" "$work/same.mkv"
+complains 'same file'
+cmp "$clip" "$work/same.mkv"
+echo "$checks checks"

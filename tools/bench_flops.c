@@ -1,0 +1,153 @@
+#include "bench_flops.h"
+
+#include "backend/ops.h"
+
+/* The exec that network code gets, with the sum behind it. */
+typedef struct counting_exec {
+    svr_exec exec; /* first: ops are handed a pointer to it */
+    double flop;
+} counting_exec;
+
+static void add(svr_exec *exec, double multiply_adds)
+{
+    ((counting_exec *) exec)->flop += 2.0 * multiply_adds;
+}
+
+static double elems(const svr_tensor *t)
+{
+    return (double) svr_tensor_elems(t);
+}
+
+static svr_status count_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                               svr_error *err)
+{
+    (void) workspace, (void) err;
+    add(exec, elems(&args->y) * elems(&args->w) / (double) args->w.dims[0]);
+    return SVR_OK;
+}
+
+static svr_status count_linear(svr_exec *exec, const svr_linear_args *args, void *workspace,
+                               svr_error *err)
+{
+    (void) workspace, (void) err;
+    add(exec, elems(&args->y) * (double) args->x.dims[1]);
+    return SVR_OK;
+}
+
+static svr_status count_swiglu(svr_exec *exec, const svr_swiglu_args *args, void *workspace,
+                               svr_error *err)
+{
+    (void) workspace, (void) err;
+    add(exec, 2.0 * elems(&args->y) * (double) args->x.dims[1]);
+    return SVR_OK;
+}
+
+static svr_status count_frame_attention(svr_exec *exec, const svr_frame_attention_args *args,
+                                        void *workspace, svr_error *err)
+{
+    (void) workspace, (void) err;
+    add(exec, 2.0 * elems(&args->q) * (double) args->q.dims[1]);
+    return SVR_OK;
+}
+
+static svr_status count_window_attention(svr_exec *exec, const svr_window_attention_args *args,
+                                         void *workspace, svr_error *err)
+{
+    double width = (double) (args->vid.dims[2] * args->vid.dims[3]);
+    double text = (double) args->txt.dims[0];
+    double text_queries = svr_tensor_present(&args->out_txt) ? text : 0;
+
+    (void) workspace, (void) err;
+    for (int i = 0; i < args->window_count; i++) {
+        double tokens = args->host_offsets[i + 1] - args->host_offsets[i];
+
+        add(exec, 2.0 * width * (tokens + text_queries) * (tokens + text));
+    }
+    return SVR_OK;
+}
+
+/* Sizes of the batch, in pixels and latent pixels. */
+typedef struct batch {
+    const svr_networks *networks;
+    int64_t frames, height, width, t, h, w;
+} batch;
+
+/* What was added since the last call. */
+static double take(counting_exec *counting)
+{
+    double flop = counting->flop;
+
+    counting->flop = 0;
+    return flop;
+}
+
+static svr_status count_phases(const batch *b, counting_exec *counting, bench_flops *out,
+                               svr_error *err)
+{
+    const svr_networks *net = b->networks;
+    svr_exec *exec = &counting->exec;
+    svr_tensor x, latent, x_t, v, y;
+
+    SVR_TRY(
+        svr_exec_alloc(exec, net->storage, SVR_DIMS(b->frames, b->height, b->width, 3), &x, err));
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(b->t, b->h, b->w, net->latent_channels), &latent,
+                           err));
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, latent.rank, latent.dims, &x_t, err));
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, latent.rank, latent.dims, &v, err));
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, x.rank, x.dims, &y, err));
+    SVR_TRY(net->encode(net->user, exec, &x, &latent, err));
+    out->encode = take(counting);
+    SVR_TRY(net->predict(net->user, exec, &x_t, &latent, 1000.0f, false, &v, err));
+    out->dit = take(counting);
+    SVR_TRY(net->decode(net->user, exec, &latent, &y, err));
+    out->decode = take(counting);
+    return SVR_OK;
+}
+
+static svr_status count_on(svr_backend *counting_backend, const batch *b, bench_flops *out,
+                           svr_error *err)
+{
+    svr_ops ops = *counting_backend->ops;
+    counting_exec counting = {.exec = {.backend = counting_backend}};
+    svr_status status;
+
+    ops.conv3d = count_conv3d;
+    ops.linear = count_linear;
+    ops.swiglu = count_swiglu;
+    ops.frame_attention = count_frame_attention;
+    ops.window_attention = count_window_attention;
+    counting_backend->ops = &ops;
+    counting.exec.scratch = svr_scratch_create_counting();
+    if (!counting.exec.scratch)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to count operations");
+    status = count_phases(b, &counting, out, err);
+    svr_scratch_destroy(counting.exec.scratch);
+    return status;
+}
+
+svr_status bench_count_flops(svr_backend *backend, const svr_networks *networks,
+                             const int frames_height_width[3], bench_flops *out, svr_error *err)
+{
+    batch b = {.networks = networks,
+               .frames = frames_height_width[0],
+               .height = frames_height_width[1],
+               .width = frames_height_width[2]};
+    svr_backend *counting;
+    svr_status status;
+    int latent[3];
+
+    b.t = (b.frames - 1) / networks->temporal_factor + 1;
+    b.h = b.height / networks->spatial_factor;
+    b.w = b.width / networks->spatial_factor;
+    latent[0] = (int) b.t;
+    latent[1] = (int) b.h;
+    latent[2] = (int) b.w;
+    if (networks->prepare)
+        SVR_TRY(networks->prepare(networks->user, latent, err));
+    counting = svr_counting_backend_create(backend);
+    if (!counting)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to count operations");
+    status = count_on(counting, &b, out, err);
+    svr_backend_destroy(counting);
+    return status;
+}

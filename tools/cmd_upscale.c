@@ -1,0 +1,275 @@
+/* seedvr2 upscale: a video or picture file through the seedvr2upscale element to another file. */
+#include "commands.h"
+#include "upscale.h"
+#include "upscale_progress.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char summary[] =
+    "Restores and upscales IN to OUT.  The suffix of OUT chooses its kind: .mkv, .mp4, .webm, "
+    ".avi,\n"
+    "or pictures: one .png or .jpg, or many with a name like frame%05d.png.  Audio is copied as it "
+    "is\n"
+    "where OUT can hold it, else encoded anew.  OUT appears when it is complete.";
+
+/* Options that are properties of the element, by the same name. */
+static const char *const properties[] = {
+    "scale",          "resolution",       "max-resolution",   "model",          "vae-model",
+    "text-embedding", "batch-size",       "temporal-overlap", "prepend-frames", "seed",
+    "cfg-scale",      "color-correction", "backend",
+};
+enum { PROPERTIES = G_N_ELEMENTS(properties) };
+
+/* A run, for the callbacks of its main loop. */
+typedef struct upscale_run {
+    upscale_pipeline pipeline;
+    upscale_progress progress;
+    GMainLoop *loop;
+    const char *in, *out;
+    char *part; /* what is written until it is complete */
+    int code;
+    gboolean finished; /* the end of the stream reached the file */
+} upscale_run;
+
+/* Stops with `code` and a line on stderr; only the first call counts. */
+static void stop(upscale_run *run, int code, const char *text)
+{
+    if (run->finished || run->code != EXIT_OK)
+        return;
+    run->code = code;
+    upscale_progress_clear(&run->progress);
+    fprintf(stderr, "%s: %s\n", g_get_prgname(), text);
+    g_main_loop_quit(run->loop);
+}
+
+static void stop_on_error(upscale_run *run, GstMessage *message)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+    gboolean reading =
+        gst_object_has_as_ancestor(GST_MESSAGE_SRC(message), GST_OBJECT(run->pipeline.decoder)) ||
+        GST_MESSAGE_SRC(message) == GST_OBJECT(run->pipeline.decoder) ||
+        g_str_has_prefix(GST_OBJECT_NAME(GST_MESSAGE_SRC(message)), "filesrc");
+    gboolean writing = strstr(GST_OBJECT_NAME(GST_MESSAGE_SRC(message)), "filesink") != NULL;
+
+    gst_message_parse_error(message, &error, NULL);
+    text = g_strdup_printf("%s%s%s",
+                           reading   ? run->in
+                           : writing ? run->out
+                                     : "",
+                           reading || writing ? ": " : "", error->message);
+    stop(run, reading ? EXIT_UNUSABLE : EXIT_FAILED, text);
+}
+
+static gboolean on_message(GstBus *bus, GstMessage *message, gpointer user)
+{
+    upscale_run *run = (upscale_run *) user;
+
+    (void) bus;
+    switch (GST_MESSAGE_TYPE(message)) {
+    case GST_MESSAGE_ERROR:
+        stop_on_error(run, message);
+        break;
+    case GST_MESSAGE_EOS:
+        run->finished = run->code == EXIT_OK;
+        g_main_loop_quit(run->loop);
+        break;
+    default:
+        break;
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_tick(gpointer user)
+{
+    upscale_progress_update(&((upscale_run *) user)->progress);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_signal(gpointer user)
+{
+    stop((upscale_run *) user, EXIT_FAILED, "stopped; the unfinished output is removed");
+    return G_SOURCE_CONTINUE;
+}
+
+/* Gives the complete file its name, or removes what was written. */
+static void settle(upscale_run *run)
+{
+    if (!run->part)
+        return;
+    if (run->code == EXIT_OK && g_rename(run->part, run->out) == 0)
+        return;
+    if (run->code == EXIT_OK) {
+        fprintf(stderr, "%s: %s: cannot be given its name (%s)\n", g_get_prgname(), run->out,
+                g_strerror(errno));
+        run->code = EXIT_FAILED;
+    }
+    g_remove(run->part);
+}
+
+static void run_loop(upscale_run *run)
+{
+    g_autoptr(GstBus) bus = gst_element_get_bus(run->pipeline.pipeline);
+    guint sources[3] = {g_timeout_add(500, on_tick, run), g_unix_signal_add(SIGINT, on_signal, run),
+                        g_unix_signal_add(SIGTERM, on_signal, run)};
+
+    run->loop = g_main_loop_new(NULL, FALSE);
+    gst_bus_add_watch(bus, on_message, run);
+    upscale_progress_start(&run->progress, run->pipeline.upscaler);
+    gst_element_set_state(run->pipeline.pipeline, GST_STATE_PLAYING);
+    g_main_loop_run(run->loop);
+    gst_bus_remove_watch(bus);
+    for (size_t i = 0; i < G_N_ELEMENTS(sources); i++)
+        g_source_remove(sources[i]);
+    g_main_loop_unref(run->loop);
+}
+
+static void report(upscale_run *run)
+{
+    g_autofree char *text = upscale_progress_summary(&run->progress);
+
+    upscale_progress_clear(&run->progress);
+    fputs(run->pipeline.notes->str, stderr);
+    fprintf(stderr, "%s: %s\n", run->out, text);
+}
+
+/* Takes `upscaler`. */
+static int upscale(GstElement *upscaler, const upscale_format *format, const char *in,
+                   const char *out)
+{
+    upscale_run run = {.in = in, .out = out};
+    gboolean valid;
+    g_autoptr(GError) error = NULL;
+
+    if (format->muxer || !upscale_is_sequence(out, &valid))
+        run.part = g_strconcat(out, ".part", NULL);
+    if (!upscale_pipeline_init(&run.pipeline, format, upscaler, in, run.part ? run.part : out,
+                               &error)) {
+        fprintf(stderr, "%s: %s\n", g_get_prgname(),
+                error ? error->message : "cannot build a pipeline");
+        run.code = EXIT_FAILED;
+    } else {
+        run_loop(&run);
+        if (run.code == EXIT_OK)
+            report(&run);
+        gst_element_set_state(run.pipeline.pipeline, GST_STATE_NULL);
+        settle(&run);
+    }
+    upscale_pipeline_finish(&run.pipeline);
+    g_free(run.part);
+    return run.code;
+}
+
+static bool set_property(GstElement *upscaler, const char *name, const char *text)
+{
+    GParamSpec *spec = g_object_class_find_property(G_OBJECT_GET_CLASS(upscaler), name);
+    g_auto(GValue) value = G_VALUE_INIT;
+
+    g_value_init(&value, spec->value_type);
+    if (!gst_value_deserialize(&value, text) || g_param_value_validate(spec, &value)) {
+        fprintf(stderr, "%s: --%s cannot be \"%s\"; see gst-inspect-1.0 seedvr2upscale\n",
+                g_get_prgname(), name, text);
+        return false;
+    }
+    g_object_set_property(G_OBJECT(upscaler), name, &value);
+    return true;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    GStatBuf x, y;
+
+    return g_stat(a, &x) == 0 && g_stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* What can be said before anything starts; NULL when nothing speaks against it. */
+static char *objection(const char *in, const char *out, const upscale_format *format)
+{
+    g_autofree char *folder = g_path_get_dirname(out);
+    gboolean valid;
+
+    if (!g_file_test(in, G_FILE_TEST_IS_REGULAR))
+        return g_strdup_printf("%s: there is no such file", in);
+    if (!format) {
+        g_autofree char *suffixes = upscale_suffixes();
+
+        return g_strdup_printf("%s: the suffix says what to write; it can be %s", out, suffixes);
+    }
+    if (!format->muxer && upscale_is_sequence(out, &valid) && !valid)
+        return g_strdup_printf("%s: numbered pictures need exactly one %%d (or %%05d) in the name",
+                               out);
+    if (same_file(in, out))
+        return g_strdup_printf("%s: input and output are the same file", in);
+    if (!g_file_test(folder, G_FILE_TEST_IS_DIR))
+        return g_strdup_printf("%s: the folder does not exist", out);
+    return NULL;
+}
+
+static int prepare_and_run(char *values[PROPERTIES], const char *in, const char *out)
+{
+    const upscale_format *format = upscale_format_find(out);
+    g_autofree char *wrong = objection(in, out, format);
+    GstElement *upscaler;
+
+    if (wrong) {
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
+        return EXIT_UNUSABLE;
+    }
+    upscaler = gst_element_factory_make("seedvr2upscale", NULL);
+    if (!upscaler) {
+        fprintf(stderr,
+                "%s: the element seedvr2upscale is not found; install the plugin or point "
+                "GST_PLUGIN_PATH at its folder\n",
+                g_get_prgname());
+        return EXIT_FAILED;
+    }
+    for (size_t i = 0; i < PROPERTIES; i++)
+        if (values[i] && !set_property(upscaler, properties[i], values[i])) {
+            gst_object_unref(gst_object_ref_sink(upscaler));
+            return EXIT_UNUSABLE;
+        }
+    return upscale(upscaler, format, in, out);
+}
+
+int cmd_upscale(int argc, char **argv)
+{
+    static const char *const help[PROPERTIES] = {
+        "size of the output relative to the input; 2",
+        "short side of the output in pixels; 0: by --scale",
+        "limit for the long side; 0: none",
+        "transformer file; the shipped nano",
+        "VAE file; the shipped nano",
+        "prompt embeddings; those in the model file",
+        "frames restored together; 5",
+        "frames shared by neighbouring batches; 0",
+        "mirrored frames computed before the first; 0",
+        "of the noise; 42",
+        "guidance; 1: none",
+        "lab, wavelet, wavelet-adaptive, hsv, adain or none",
+        "auto, cpu or cuda",
+    };
+    static const char *const metavars[PROPERTIES] = {"F", "N", "N", "FILE", "FILE", "FILE", "N",
+                                                     "N", "N", "N", "F",    "NAME", "NAME"};
+    char *values[PROPERTIES] = {0};
+    GOptionEntry entries[PROPERTIES + 1] = {0};
+    int code = EXIT_UNUSABLE;
+
+    for (size_t i = 0; i < PROPERTIES; i++)
+        entries[i] = (GOptionEntry){properties[i], 0,       0,          G_OPTION_ARG_STRING,
+                                    &values[i],    help[i], metavars[i]};
+    gst_init(NULL, NULL);
+    if (command_parse(&argc, &argv, entries, "IN OUT", summary)) {
+        if (argc == 3)
+            code = prepare_and_run(values, argv[1], argv[2]);
+        else
+            fprintf(stderr, "%s: name an input and an output file; see %s --help\n",
+                    g_get_prgname(), g_get_prgname());
+    }
+    for (size_t i = 0; i < PROPERTIES; i++)
+        g_free(values[i]);
+    return code;
+}

@@ -1,0 +1,64 @@
+/* seedvr2 verify: golden files against this build, on any backend and storage type. */
+#include "commands.h"
+#include "pipeline/backends.h"
+#include "verify/verify.h"
+
+#include <stdio.h>
+
+static const char summary[] =
+    "Runs golden files, or folders of them, and compares every tensor with what this build "
+    "computes.\n"
+    "A line each: file/tensor, largest absolute difference, relative L2 difference, limit, ok or "
+    "FAIL.\n"
+    "Exit codes: 0 all within their limits, 1 some are not, 2 a file cannot be used.";
+
+static int exit_code(const verify_report *report)
+{
+    printf("%d passed, %d failed\n", report->passed, report->failed);
+    if (report->unreadable > 0)
+        return EXIT_UNUSABLE;
+    return report->failed > 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+static int verify_all(verify_run *run, svr_backend_kind kind, char **paths)
+{
+    svr_log log = command_log();
+    svr_error err = {0};
+
+    if (svr_backend_open(kind, 0, &log, &run->backend, &err) != SVR_OK) {
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
+        return EXIT_FAILED;
+    }
+    device_init(&run->device, run->backend);
+    for (; *paths; paths++)
+        verify_path(run, *paths);
+    device_finish(&run->device);
+    svr_backend_destroy(run->backend);
+    return exit_code(&run->report);
+}
+
+int cmd_verify(int argc, char **argv)
+{
+    g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL;
+    const GOptionEntry entries[] = {
+        {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
+        {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
+         "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
+        {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
+         "folder with models that do not lie beside a golden file", "DIR"},
+        {NULL, 0, 0, 0, NULL, NULL, NULL},
+    };
+    svr_backend_kind kind;
+    verify_run run = {0};
+
+    if (!command_parse(&argc, &argv, entries, "PATH…", summary) ||
+        !command_backend(backend, &kind) || !command_dtype(dtype, &run.dtype))
+        return EXIT_UNUSABLE;
+    if (argc < 2) {
+        fprintf(stderr, "%s: name a golden file or a folder; see %s --help\n", g_get_prgname(),
+                g_get_prgname());
+        return EXIT_UNUSABLE;
+    }
+    run.model_dir = command_model_dir(model_dir);
+    return verify_all(&run, kind, argv + 1);
+}

@@ -1,0 +1,74 @@
+#include "commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const char *arguments,
+                   const char *summary)
+{
+    g_autoptr(GOptionContext) context = g_option_context_new(arguments);
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_set_summary(context, summary);
+    if (g_option_context_parse(context, argc, argv, &error))
+        return true;
+    fprintf(stderr, "%s: %s; see %s --help\n", g_get_prgname(), error->message, g_get_prgname());
+    return false;
+}
+
+/* Index of `name` among n names; NULL is 0.  -1, with a line on stderr, when it is none of them. */
+static int choose(const char *option, const char *name, const char *const *names, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!name || strcmp(name, names[i]) == 0)
+            return i;
+    fprintf(stderr, "%s: --%s is \"%s\"; it can be %s, %s or %s\n", g_get_prgname(), option, name,
+            names[0], names[1], names[2]);
+    return -1;
+}
+
+bool command_backend(const char *name, svr_backend_kind *out)
+{
+    static const char *const names[] = {"auto", "cpu", "cuda"};
+    static const svr_backend_kind kinds[] = {SVR_BACKEND_AUTO, SVR_BACKEND_CPU, SVR_BACKEND_CUDA};
+    int i = choose("backend", name, names, 3);
+
+    if (i < 0)
+        return false;
+    *out = kinds[i];
+    return true;
+}
+
+bool command_dtype(const char *name, svr_dtype *out)
+{
+    static const char *const names[] = {"f32", "f16", "bf16"};
+    static const svr_dtype dtypes[] = {SVR_F32, SVR_F16, SVR_BF16};
+    int i = choose("dtype", name, names, 3);
+
+    if (i < 0)
+        return false;
+    *out = dtypes[i];
+    return true;
+}
+
+const char *command_model_dir(const char *given)
+{
+    const char *variable = g_getenv("SEEDVR2_MODEL_PATH");
+
+    if (given)
+        return given;
+    return variable && *variable ? variable : SEEDVR2_MODEL_DIR;
+}
+
+static void write_log(void *user, svr_log_level level, const char *module, const char *text)
+{
+    (void) user;
+    fprintf(stderr, "%s: %s%s: %s\n", g_get_prgname(), level == SVR_LOG_WARN ? "warning: " : "",
+            module, text);
+}
+
+svr_log command_log(void)
+{
+    return (svr_log){.fn = write_log, .level = SVR_LOG_WARN};
+}

@@ -1,0 +1,40 @@
+/* The seedvr2 command's subcommands and what they share. */
+#ifndef SEEDVR2_COMMANDS_H
+#define SEEDVR2_COMMANDS_H
+
+#include "base/dtype.h"
+#include "pipeline/upscaler.h"
+
+#include <glib.h>
+
+/* Exit codes. */
+enum {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,  /* the work did not succeed, or a comparison failed */
+    EXIT_UNUSABLE = 2 /* wrong usage, or input that cannot be used */
+};
+
+/* Each takes its own argument vector (argv[0] = its name) and returns an exit code. */
+int cmd_verify(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_upscale(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+
+/* Parses options of a command; `arguments` are shown behind its name in --help.  What is left in
+ * argv are the arguments.  On wrong usage it says so on stderr and returns false. */
+bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const char *arguments,
+                   const char *summary);
+
+/* "auto", "cpu", "cuda", and "f32", "f16", "bf16"; NULL is the first.  False, with a line on
+ * stderr, for anything else. */
+bool command_backend(const char *name, svr_backend_kind *out);
+bool command_dtype(const char *name, svr_dtype *out);
+
+/* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
+ * else the installed folder. */
+const char *command_model_dir(const char *given);
+
+/* A log sink that writes warnings and errors to stderr. */
+svr_log command_log(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* seedvr2: verifies, describes, measures and runs the upscaler from the command line. */
+#include "commands.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"upscale", cmd_upscale, "restore and upscale a video or picture file"},
+    {"info", cmd_info, "say what a model file holds"},
+    {"verify", cmd_verify, "compare this build with golden files"},
+    {"bench", cmd_bench, "measure speed and memory of the phases"},
+};
+
+static void print_help(FILE *to)
+{
+    fprintf(to, "Usage: seedvr2 COMMAND [OPTION…] [ARGUMENT…]\n\nCommands:\n");
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n\"seedvr2 COMMAND --help\" explains a command's options.\n"
+                "Exit codes: 0 done, 1 failed, 2 wrong usage or unusable input.\n");
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "");
+    /* numbers in options and reports have a point everywhere */
+    setlocale(LC_NUMERIC, "C");
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_UNUSABLE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("seedvr2 %s\n", SEEDVR2_VERSION);
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            g_autofree char *name = g_strconcat("seedvr2 ", argv[1], NULL);
+
+            g_set_prgname(name);
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    fprintf(stderr, "seedvr2: there is no command \"%s\"; see seedvr2 --help\n", argv[1]);
+    return EXIT_UNUSABLE;
+}

@@ -1,0 +1,147 @@
+#include "verify/pipeline_run.h"
+
+#include "base/checked.h"
+#include "video/temporal.h"
+
+#include <string.h>
+
+/* A batch that was computed: `start` counts the frames put in front too. */
+typedef struct computed {
+    svr_tensor y;        /* [frames, oh, ow, 3] */
+    int64_t start, skip; /* the first `skip` frames went out with the batch before */
+} computed;
+
+/* State of a run, from its start. */
+typedef struct progress {
+    pipeline_run *run;
+    svr_phases *phases;
+    const uint8_t **sources; /* [total] with the mirrored frames in front */
+    int64_t total;
+    int batch; /* number of the running one, for the taps */
+} progress;
+
+void pipeline_run_init(pipeline_run *p)
+{
+    *p = (pipeline_run){0};
+    device_taps_init(&p->taps);
+}
+
+void pipeline_run_finish(pipeline_run *p)
+{
+    device_taps_finish(&p->taps);
+    g_free(p->out);
+    p->out = NULL;
+}
+
+/* Keeps "b.<what>" as "b<batch>.<what>". */
+static svr_status keep_tap(void *user, const char *name, const svr_tensor *value, svr_error *err)
+{
+    progress *p = (progress *) user;
+    g_autofree char *numbered = NULL;
+
+    if (!g_str_has_prefix(name, "b."))
+        return SVR_OK;
+    numbered = g_strdup_printf("b%d%s", p->batch, name + 1);
+    return device_taps_add(&p->run->taps, numbered, value, err);
+}
+
+static svr_status ignore_frame(void *user, int index, const uint8_t *data, svr_error *err)
+{
+    (void) user, (void) index, (void) data, (void) err;
+    return SVR_OK;
+}
+
+/* Colour, then the slice's pictures to the host, without the frames that were put in front. */
+static svr_status finish_batch(progress *p, svr_exec *exec, computed *batch, svr_error *err)
+{
+    int64_t frames = batch->y.dims[0] - batch->skip, first = batch->start + batch->skip;
+    svr_tensor slice = svr_tensor_slice(&batch->y, batch->skip, frames);
+    size_t picture = (size_t) (svr_tensor_elems(&batch->y) / batch->y.dims[0]);
+    g_autofree float *values = NULL;
+
+    SVR_TRY(svr_phases_finish(p->phases, exec, &slice, p->sources + first, ignore_frame, NULL, NULL,
+                              err));
+    SVR_TRY(device_get_new(exec->backend, &slice, &values, err));
+    for (int64_t i = 0; i < frames; i++) {
+        int64_t at = first + i - p->run->prepend;
+
+        if (at < 0)
+            continue;
+        for (size_t k = 0; k < picture; k++)
+            p->run->out[(size_t) at * picture + k] =
+                CLAMP(values[(size_t) i * picture + k], -1.0f, 1.0f) * 0.5f + 0.5f;
+    }
+    svr_exec_free(exec, &batch->y);
+    return SVR_OK;
+}
+
+static svr_status compute_batch(progress *p, svr_exec *exec, computed *batch, svr_error *err)
+{
+    const pipeline_run *run = p->run;
+    int64_t frames = svr_min_i64(run->batch, p->total - batch->start);
+    svr_phases_batch input = {.frames = p->sources + batch->start,
+                              .count = (int) frames,
+                              .uniform = run->uniform ? run->batch : 0,
+                              .first_frame = batch->start};
+    svr_size size = run->config.sizes.output;
+
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(frames, size.height, size.width, 3), &batch->y,
+                           err));
+    return svr_phases_compute(p->phases, exec, &input, &batch->y, NULL, err);
+}
+
+static svr_status blend_batches(progress *p, svr_exec *exec, const computed *before,
+                                const computed *now, int64_t overlap, svr_error *err)
+{
+    svr_tensor prev = svr_tensor_slice(&before->y, before->y.dims[0] - overlap, overlap);
+    svr_tensor cur = svr_tensor_slice(&now->y, 0, overlap);
+
+    return overlap > 0 ? svr_phases_blend(p->phases, exec, &prev, &cur, err) : SVR_OK;
+}
+
+/* A batch goes out when the next one has been mixed into its end. */
+static svr_status run_batches(void *user, svr_exec *exec, svr_error *err)
+{
+    progress *p = (progress *) user;
+    int64_t overlap, step = svr_batch_step(p->run->batch, p->run->overlap, &overlap);
+    computed before = {0};
+
+    exec->tap = keep_tap;
+    exec->tap_user = p;
+    p->run->taps.backend = exec->backend;
+    device_taps_clear(&p->run->taps);
+    p->batch = 0;
+    for (int64_t start = 0; start < p->total && svr_batch_exists(p->total, start, overlap);
+         start += step) {
+        computed now = {.start = start, .skip = start > 0 ? overlap : 0};
+
+        SVR_TRY(compute_batch(p, exec, &now, err));
+        if (start > 0) {
+            SVR_TRY(blend_batches(p, exec, &before, &now, overlap, err));
+            SVR_TRY(finish_batch(p, exec, &before, err));
+        }
+        before = now;
+        p->batch++;
+    }
+    return finish_batch(p, exec, &before, err);
+}
+
+svr_status pipeline_run_all(device *d, pipeline_run *run, svr_error *err)
+{
+    size_t frame_bytes = svr_frame_bytes(&run->config.in);
+    svr_size size = run->config.sizes.output;
+    progress p = {.run = run, .total = run->count + run->prepend};
+    svr_status status;
+
+    p.sources = g_new(const uint8_t *, (size_t) p.total);
+    for (int64_t i = 0; i < p.total; i++)
+        p.sources[i] =
+            run->frames + (size_t) svr_head_index(run->count, run->prepend, i) * frame_bytes;
+    run->out = g_new0(float, (size_t) run->count *(size_t) size.height *(size_t) size.width * 3);
+    status = svr_phases_create(d->backend, run->networks, &run->config, &p.phases, err);
+    if (status == SVR_OK)
+        status = device_run(d, run_batches, &p, NULL, err);
+    svr_phases_destroy(p.phases);
+    g_free(p.sources);
+    return status;
+}

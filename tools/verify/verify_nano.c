@@ -1,0 +1,238 @@
+/* nano_e*: the whole pipeline with real (small) networks, and the latents, noise and model output
+ * of the first batches.
+ *
+ * Limits: the manifest's for `out`.  For `bK.*`: latents as the VAE's and the model output as the
+ * transformer's results, noise as pipe_noise.  */
+#include "base/arena.h"
+#include "base/json.h"
+#include "pipeline/model.h"
+#include "verify/pipeline_run.h"
+#include "verify/verify.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const verify_limit out_limits[] = {
+    [SVR_F32] = {.max_abs = 2e-5},
+    [SVR_F16] = {.max_abs = 6e-3, .psnr_db = 64.0},
+    [SVR_BF16] = {.psnr_db = 47.0},
+};
+static const verify_limit latent_limits[] = {
+    [SVR_F32] = {.max_abs = 5e-5},
+    [SVR_F16] = {.rel_l2 = 5e-3, .max_abs = 2e-2},
+    [SVR_BF16] = {.rel_l2 = 4e-2, .max_abs = 0.15},
+};
+static const verify_limit v_limits[] = {
+    /* The golden was made with the file's rotary frequencies, which are rounded to fp16; here they
+     * are computed anew in fp32.  That moves v by 7.5e-5 (measured), and `out` by less than its
+     * limit. */
+    [SVR_F32] = {.max_abs = 2e-4},
+    [SVR_F16] = {.rel_l2 = 4e-3, .max_std = 0.03},
+    [SVR_BF16] = {.rel_l2 = 2.5e-2, .max_std = 0.2},
+};
+static const verify_limit noise_limit = {.max_abs = 2e-5};
+
+/* What the metadata `params` say. */
+typedef struct nano_params {
+    int short_side, max_edge, batch, overlap, prepend, steps;
+    uint64_t seed;
+    double cfg_scale;
+    svr_colour_method colour;
+    char *vae, *dit; /* file names */
+} nano_params;
+
+static svr_status bad_params(const golden *g, const char *key, svr_error *err)
+{
+    return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: metadata \"params\" has no usable \"%s\"",
+                    svr_safetensors_path(g->file), key);
+}
+
+static svr_status read_numbers(const golden *g, const svr_json *json, nano_params *p,
+                               svr_error *err)
+{
+    const struct {
+        const char *key;
+        int least, most, *out;
+    } numbers[] = {
+        {"short", 1, 16384, &p->short_side}, {"max_edge", 0, 16384, &p->max_edge},
+        {"batch", 1, 16384, &p->batch},      {"overlap", 0, 16384, &p->overlap},
+        {"prepend", 0, 16384, &p->prepend},  {"steps", 1, 1000, &p->steps},
+    };
+    const svr_json *seed = svr_json_get(json, "seed"), *scale = svr_json_get(json, "cfg_scale");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        const svr_json *value = svr_json_get(json, numbers[i].key);
+
+        if (!value || !value->is_integer || value->integer < numbers[i].least ||
+            value->integer > numbers[i].most)
+            return bad_params(g, numbers[i].key, err);
+        *numbers[i].out = (int) value->integer;
+    }
+    if (!seed || !seed->is_integer)
+        return bad_params(g, "seed", err);
+    if (!scale || scale->type != SVR_JSON_NUMBER)
+        return bad_params(g, "cfg_scale", err);
+    p->seed = (uint64_t) seed->integer;
+    p->cfg_scale = scale->number;
+    return SVR_OK;
+}
+
+static svr_status read_names(const golden *g, const svr_json *json, nano_params *p, svr_error *err)
+{
+    const svr_json *colour = svr_json_get(json, "correction");
+    const svr_json *vae = svr_json_get(json, "vae"), *dit = svr_json_get(json, "dit");
+    const svr_json *noise = svr_json_get(json, "noise");
+    g_autofree char *method = NULL;
+
+    if (!noise || noise->type != SVR_JSON_STRING || strcmp(noise->string, "position") != 0)
+        return bad_params(g, "noise", err);
+    if (!vae || vae->type != SVR_JSON_STRING || strchr(vae->string, '/'))
+        return bad_params(g, "vae", err);
+    if (!dit || dit->type != SVR_JSON_STRING || strchr(dit->string, '/'))
+        return bad_params(g, "dit", err);
+    if (!colour || colour->type != SVR_JSON_STRING)
+        return bad_params(g, "correction", err);
+    method = g_strdelimit(g_strdup(colour->string), "_", '-');
+    for (int i = 0; i < SVR_COLOUR_COUNT; i++)
+        if (strcmp(method, svr_colour_method_name((svr_colour_method) i)) == 0) {
+            p->colour = (svr_colour_method) i;
+            p->vae = g_strdup(vae->string);
+            p->dit = g_strdup(dit->string);
+            return SVR_OK;
+        }
+    return bad_params(g, "correction", err);
+}
+
+static svr_status read_params(const golden *g, nano_params *p, svr_error *err)
+{
+    const char *text = svr_safetensors_metadata(g->file, "params");
+    svr_arena *arena = svr_arena_create();
+    const svr_json *json;
+    svr_status status;
+
+    g_assert(arena);
+    if (!text) {
+        svr_arena_destroy(arena);
+        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: the metadata lack \"params\"",
+                        svr_safetensors_path(g->file));
+    }
+    status = svr_json_parse(arena, text, strlen(text), &json, err);
+    if (status != SVR_OK)
+        svr_error_prefix(err, "%s: metadata \"params\": ", svr_safetensors_path(g->file));
+    else
+        status = read_numbers(g, json, p, err);
+    if (status == SVR_OK)
+        status = read_names(g, json, p, err);
+    svr_arena_destroy(arena);
+    return status;
+}
+
+/* Beside the golden, else in the model folder. */
+static char *find_model(const verify_run *run, const golden *g, const char *name)
+{
+    char *path = g_build_filename(g->folder, name, NULL);
+
+    if (g_file_test(path, G_FILE_TEST_EXISTS))
+        return path;
+    g_free(path);
+    return g_build_filename(run->model_dir, name, NULL);
+}
+
+static svr_status compare_taps(verify_run *run, const golden *g, const pipeline_run *p,
+                               svr_error *err)
+{
+    const struct {
+        const char *suffix;
+        const verify_limit *limit;
+    } kinds[] = {{".latent", &latent_limits[run->dtype]},
+                 {".noise", &noise_limit},
+                 {".v", &v_limits[run->dtype]}};
+
+    for (size_t i = 0; i < svr_safetensors_count(g->file); i++) {
+        const char *name = svr_safetensors_at(g->file, i)->name;
+        const device_tap *tap = device_taps_find(&p->taps, name);
+
+        for (size_t k = 0; k < G_N_ELEMENTS(kinds); k++)
+            if (name[0] == 'b' && g_str_has_suffix(name, kinds[k].suffix))
+                SVR_TRY(verify_tensor(run, g, name, tap ? tap->values : NULL,
+                                      tap ? (size_t) svr_tensor_elems(&tap->shape) : 0,
+                                      kinds[k].limit, err));
+    }
+    return SVR_OK;
+}
+
+static svr_status run_clip(verify_run *run, const golden *g, const nano_params *params,
+                           pipeline_run *p, svr_error *err)
+{
+    const svr_safetensors_entry *frames;
+    svr_video_info in = {.format = SVR_PIXEL_RGB}, out = in;
+    svr_size_plan sizes;
+
+    SVR_TRY(golden_entry(g, "frames_u8_thwc", 4, &frames, err));
+    if (frames->dtype != SVR_U8 || frames->dims[3] != 3)
+        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: frames_u8_thwc should be [T,H,W,3] of U8",
+                        svr_safetensors_path(g->file));
+    in.height = (int) frames->dims[1];
+    in.width = (int) frames->dims[2];
+    sizes = svr_size_plan_short_side((svr_size){in.width, in.height}, params->short_side,
+                                     params->max_edge, 1, p->networks->grid_multiple);
+    out.width = sizes.output.width;
+    out.height = sizes.output.height;
+    p->config = (svr_phases_config){
+        .in = in,
+        .out = out,
+        .sizes = sizes,
+        .seed = params->seed,
+        .sampler = {.steps = params->steps, .cfg_scale = params->cfg_scale, .cfg_partial = 1.0},
+        .colour = params->colour,
+        .exact_colour = true,
+        .reference_blend = true};
+    p->frames = (const uint8_t *) frames->data;
+    p->count = (int) frames->dims[0];
+    p->batch = params->batch;
+    p->overlap = params->overlap;
+    p->prepend = params->prepend;
+    SVR_TRY(pipeline_run_all(&run->device, p, err));
+    SVR_TRY(compare_taps(run, g, p, err));
+    return verify_tensor(run, g, "out", p->out,
+                         (size_t) p->count * (size_t) out.width * (size_t) out.height * 3,
+                         &out_limits[run->dtype], err);
+}
+
+static svr_status load_and_run(verify_run *run, const golden *g, const nano_params *params,
+                               svr_error *err)
+{
+    g_autofree char *vae = find_model(run, g, params->vae);
+    g_autofree char *dit = find_model(run, g, params->dit);
+    svr_model_options options = {.dit_path = dit,
+                                 .vae_path = vae,
+                                 .storage = run->dtype,
+                                 .slice_frames = 4,
+                                 .steps = params->steps,
+                                 .negative = params->cfg_scale != 1.0};
+    svr_model *model;
+    pipeline_run p;
+    svr_status status;
+
+    SVR_TRY(svr_model_open(run->backend, &options, &model, err));
+    pipeline_run_init(&p);
+    status = svr_model_load(model, NULL, NULL, NULL, err);
+    p.networks = svr_model_networks(model);
+    if (status == SVR_OK)
+        status = run_clip(run, g, params, &p, err);
+    pipeline_run_finish(&p);
+    svr_model_close(model);
+    return status;
+}
+
+svr_status verify_nano(verify_run *run, const golden *g, svr_error *err)
+{
+    nano_params params = {0};
+    svr_status status = read_params(g, &params, err);
+
+    if (status == SVR_OK)
+        status = load_and_run(run, g, &params, err);
+    g_free(params.vae);
+    g_free(params.dit);
+    return status;
+}
