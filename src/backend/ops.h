@@ -61,6 +61,20 @@ typedef struct svr_depth_to_space_args {
     bool drop_second;
 } svr_depth_to_space_args;
 
+/* Upsampling by 2 in space and by tz in time, then a causal 3x3x3 convolution:
+ *   u = depth_to_space(x up^T + up_b),  y = conv3d(u, w, b) with one zero all round in space.
+ * Without head the clip starts: with tz 2 u lacks frame 1, as with drop_second.
+ *   x [T,H,W,C] storage   head [3 - tz,H,W,C] like x, optional: the frames before x
+ *   up [4*tz*M,1,1,1,C] weight type, up_b [4*tz*M] F32
+ *   w [K,3,3,3,M] weight type, b [K] F32, optional
+ *   y [tz*T - (tz 2 without head: 1), 2H, 2W, K] like x, or F32
+ * A backend may merge the weights (rounding them once more) and never make u.
+ * Source: spec vae §3, §10.1. */
+typedef struct svr_upsample_conv3d_args {
+    svr_tensor x, head, up, up_b, w, b, y;
+    int tz; /* 1 or 2 */
+} svr_upsample_conv3d_args;
+
 /* Single-head attention inside each frame: y[t] = softmax(q[t] k[t]^T / sqrt(C)) v[t].
  *   q, k, v, y [T,L,C] storage.   Source: spec vae §3. */
 typedef struct svr_frame_attention_args {
@@ -273,16 +287,19 @@ typedef struct svr_saturation_mix_args {
  * for alpha that is nearly all 0 or 1; negative_rgb says that the batch's rgb has values below 0,
  * so it is rescaled to unit first.   alpha [T,H,W], y [T,H,W] F32 unit; rgb [T,H,W,3] F32.
  *   edges [T,H,W] F32 optional output: the edge map (mask_like only).
- * Source: spec pipeline §12. */
+ * The filter's means are over boxes: inside_only divides by the pixels inside the frame, so that
+ * borders keep their alpha; else by the whole box, as the reference does (verification). Source:
+ * spec pipeline §12. */
 typedef struct svr_alpha_guide_args {
     svr_tensor alpha, rgb, y, edges;
-    bool mask_like, negative_rgb;
+    bool mask_like, negative_rgb, inside_only;
 } svr_alpha_guide_args;
 
 /* ---------------------------------------------------------------------------- the table */
 
 #define SVR_OP_LIST(X)                                                                             \
     X(conv3d)                                                                                      \
+    X(upsample_conv3d)                                                                             \
     X(group_norm)                                                                                  \
     X(depth_to_space)                                                                              \
     X(frame_attention)                                                                             \
@@ -319,10 +336,13 @@ typedef svr_lab_args svr_lab_to_rgb_args;
 /* Implementations: NULL means that the backend cannot do it.  `workspace` holds the bytes that the
  * member's _workspace function asked for, 256-byte aligned (NULL function: none needed). */
 typedef struct svr_ops {
+/* C++ compilers warn of parentheses around the name of a member */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define SVR_OP_MEMBER(name)                                                                        \
     svr_status (*name)(svr_exec * exec, const svr_##name##_args *args, void *workspace,            \
                        svr_error *err);                                                            \
     size_t (*name##_workspace)(svr_backend * backend, const svr_##name##_args *args);
+    /* NOLINTEND(bugprone-macro-parentheses) */
     SVR_OP_LIST(SVR_OP_MEMBER)
 #undef SVR_OP_MEMBER
 } svr_ops;

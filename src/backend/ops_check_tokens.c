@@ -78,8 +78,9 @@ static svr_status check_offsets(const svr_window_attention_args *args, svr_error
     const int32_t *offsets = args->host_offsets;
     bool rising = true;
 
-    SVR_TRY(svr_check_option("window_attention", args->window_count >= 1 && offsets != NULL,
-                             "at least one window and host_offsets are needed", err));
+    if (args->window_count < 1 || !offsets)
+        return svr_check_option("window_attention", false,
+                                "at least one window and host_offsets are needed", err);
     SVR_TRY(svr_check_dims("window_attention", "offsets", &args->offsets,
                            (int64_t[]){(int64_t) args->window_count + 1}, &args->vid, err));
     for (int i = 0; i < args->window_count; i++)

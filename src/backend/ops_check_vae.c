@@ -77,7 +77,7 @@ svr_status svr_check_depth_to_space(const svr_depth_to_space_args *args, svr_err
         SVR_OPERAND(depth_to_space, y, "....", FIRST, SVR_OPERAND_WRITTEN),
     };
     const int64_t *x = args->x.dims;
-    int tz = args->tz, drop = args->drop_second ? 1 : 0;
+    int64_t tz = args->tz, drop = args->drop_second ? 1 : 0;
 
     SVR_TRY(SVR_CHECK_OPERANDS("depth_to_space", args, operands, err));
     SVR_TRY(svr_check_option("depth_to_space", tz == 1 || tz == 2, "tz must be 1 or 2", err));
@@ -88,6 +88,36 @@ svr_status svr_check_depth_to_space(const svr_depth_to_space_args *args, svr_err
     return svr_check_dims("depth_to_space", "y", &args->y,
                           (int64_t[]){x[0] * tz - drop, 2 * x[1], 2 * x[2], x[3] / (4 * tz)},
                           &args->x, err);
+}
+
+svr_status svr_check_upsample_conv3d(const svr_upsample_conv3d_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(upsample_conv3d, x, "THWC", STORAGE, 0),
+        SVR_OPERAND(upsample_conv3d, head, ".HWC", FIRST, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(upsample_conv3d, up, "E111C", STORAGE, 0),
+        SVR_OPERAND(upsample_conv3d, up_b, "E", F32, 0),
+        SVR_OPERAND(upsample_conv3d, w, "K333M", STORAGE, 0),
+        SVR_OPERAND(upsample_conv3d, b, "K", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(upsample_conv3d, y, "...K", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+    const svr_tensor *x = &args->x, *head = &args->head, *y = &args->y;
+    int64_t tz = args->tz;
+    bool starts = !svr_tensor_present(head);
+
+    SVR_TRY(SVR_CHECK_OPERANDS("upsample_conv3d", args, operands, err));
+    SVR_TRY(svr_check_option("upsample_conv3d", tz == 1 || tz == 2, "tz must be 1 or 2", err));
+    SVR_TRY(svr_check_fit(args->up.dims[0] == 4 * tz * args->w.dims[4],
+                          "upsample_conv3d: up must have 4 * tz outputs per channel of w",
+                          &args->up, &args->w, err));
+    SVR_TRY(svr_check_fit(y->dtype == x->dtype || y->dtype == SVR_F32,
+                          "upsample_conv3d: y must have the type of x, or f32", y, x, err));
+    SVR_TRY(svr_check_fit(starts || head->dims[0] == 3 - tz,
+                          "upsample_conv3d: head must hold 3 - tz frames", head, x, err));
+    return svr_check_dims("upsample_conv3d", "y", y,
+                          (int64_t[]){tz * x->dims[0] - (tz == 2 && starts), 2 * x->dims[1],
+                                      2 * x->dims[2], args->w.dims[0]},
+                          x, err);
 }
 
 svr_status svr_check_frame_attention(const svr_frame_attention_args *args, svr_error *err)

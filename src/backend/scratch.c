@@ -15,7 +15,7 @@ typedef struct range {
 } range;
 
 struct svr_scratch {
-    uintptr_t base;
+    unsigned char *base;
     size_t capacity, peak, live;
     range *first;
 };
@@ -38,7 +38,7 @@ svr_scratch *svr_scratch_create(void *base, size_t capacity)
     if (!scratch)
         return NULL;
     assert((uintptr_t) base % SVR_SCRATCH_ALIGN == 0);
-    scratch->base = (uintptr_t) base;
+    scratch->base = base;
     scratch->capacity = capacity & ~((size_t) SVR_SCRATCH_ALIGN - 1);
     scratch->first = new_range(0, scratch->capacity);
     if (!scratch->first) {
@@ -46,6 +46,14 @@ svr_scratch *svr_scratch_create(void *base, size_t capacity)
         return NULL;
     }
     return scratch;
+}
+
+svr_scratch *svr_scratch_create_counting(void)
+{
+    /* stands for no memory, so there is no pointer that it could be derived from */
+    const uintptr_t first = SVR_SCRATCH_ALIGN;
+
+    return svr_scratch_create((void *) first, SIZE_MAX / 2); /* NOLINT(performance-no-int-to-ptr) */
 }
 
 void svr_scratch_destroy(svr_scratch *scratch)
@@ -95,7 +103,7 @@ svr_status svr_scratch_alloc(svr_scratch *scratch, size_t bytes, void **out, svr
     scratch->live += need;
     if (r->start + need > scratch->peak)
         scratch->peak = r->start + need;
-    *out = (void *) (scratch->base + r->start);
+    *out = scratch->base + r->start;
     return SVR_OK;
 }
 
@@ -117,7 +125,7 @@ void svr_scratch_free(svr_scratch *scratch, void *address)
 
     if (!address)
         return;
-    while (r && !(r->used && scratch->base + r->start == (uintptr_t) address))
+    while (r && !(r->used && scratch->base + r->start == (unsigned char *) address))
         r = r->next;
     assert(r && "address from svr_scratch_alloc()");
     if (!r)

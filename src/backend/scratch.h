@@ -20,10 +20,14 @@ typedef struct svr_scratch svr_scratch;
 enum { SVR_SCRATCH_ALIGN = 256 };
 
 /* Ranges of [base, base + capacity); `base` is borrowed and SVR_SCRATCH_ALIGN-aligned, as
- * svr_backend_alloc() gives it.  For counting: a small aligned `base` such as SVR_SCRATCH_ALIGN
- * (the counting backend's own addresses are high) and capacity SIZE_MAX/2.  NULL when there is no
- * memory. */
+ * svr_backend_alloc() gives it.  NULL when there is no memory. */
 svr_scratch *svr_scratch_create(void *base, size_t capacity);
+
+/* Ranges of no memory, without an end in practice: for counting what a run would take.  The
+ * addresses are low, those of the counting backend are high.  NULL when there is no memory. */
+svr_scratch *svr_scratch_create_counting(void);
+
+/* Accepts NULL. */
 void svr_scratch_destroy(svr_scratch *scratch);
 
 /* An aligned range of `bytes` (0 counts as 1).  Errors: NO_VRAM when nothing fits, NO_MEM. */

@@ -34,6 +34,7 @@ static void multiply(const svr_cpu_simd *simd, svr_cpu_tile *tile, const float *
         simd->tile(tile);
         x += tile->rows * tile->x_step;
     }
+    tile->x = NULL;
 }
 
 /* scores[i][j] = q[i] k[j] */

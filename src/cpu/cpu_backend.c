@@ -6,7 +6,6 @@
 #include "cpu/cpu_pixels.h"
 
 #include <inttypes.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +13,7 @@ enum { MEMORY_ALIGN = 256 };
 
 static void destroy(svr_backend *backend)
 {
+    svr_cpu_pool_destroy(((svr_cpu_backend *) backend)->pool);
     free(backend);
 }
 
@@ -90,6 +90,7 @@ static const svr_backend_vtable vtable = {
 
 static const svr_ops ops = {
     OP_WITH_WORKSPACE(conv3d),
+    OP_WITH_WORKSPACE(upsample_conv3d),
     OP_WITH_WORKSPACE(group_norm),
     OP(depth_to_space),
     OP_WITH_WORKSPACE(frame_attention),
@@ -152,8 +153,13 @@ svr_status svr_cpu_backend_create(const svr_cpu_options *options, svr_backend **
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the CPU backend");
     cpu->base = (svr_backend){.vtable = &vtable, .ops = &ops, .name = "cpu"};
     cpu->options = *wanted;
-    cpu->threads = wanted->threads > 0 ? wanted->threads : omp_get_max_threads();
     cpu->simd = simd;
+    cpu->pool = svr_cpu_pool_create(wanted->threads > 0 ? wanted->threads : svr_cpu_processors());
+    if (!cpu->pool) {
+        free(cpu);
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the threads of the CPU backend");
+    }
+    cpu->threads = svr_cpu_pool_threads(cpu->pool);
     *out = &cpu->base;
     return SVR_OK;
 }

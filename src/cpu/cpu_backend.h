@@ -1,6 +1,6 @@
 /* The CPU backend: the reference that every other backend is compared with, and the one that runs
- * where there is no GPU.  oneDNN does convolutions and matrix products where it was found at build
- * time, plain C the rest; all cores work.  Level 2. */
+ * where there is no GPU.  Plain C on all cores, with the inner loops compiled for several
+ * instruction sets (cpu_simd.h).  Level 2. */
 #ifndef SVR_CPU_CPU_BACKEND_H
 #define SVR_CPU_CPU_BACKEND_H
 

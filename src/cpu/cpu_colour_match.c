@@ -53,8 +53,8 @@ svr_status svr_cpu_histogram(svr_exec *exec, const svr_histogram_args *args, voi
         memset(counts, 0, svr_tensor_bytes(&args->counts));
     SVR_TRY(svr_cpu_for(exec, args->x.dims[0] * args->x.dims[1], count_row, &context, err));
     for (int thread = 0; thread < threads; thread++) {
-        for (int64_t i = 0; i < 3 * context.bins; i++)
-            counts[i] += context.counts[thread * 3 * context.bins + i];
+        for (int64_t i = 0; i < INT64_C(3) * context.bins; i++)
+            counts[i] += context.counts[(int64_t) thread * 3 * context.bins + i];
     }
     return SVR_OK;
 }
@@ -171,7 +171,7 @@ svr_status svr_cpu_match_histogram(svr_exec *exec, const svr_match_histogram_arg
         channel_map *map = &context.map[ch];
         int64_t first = (int64_t) ch * context.bins;
 
-        map->own = shares + 2 * ch * boundaries;
+        map->own = shares + boundaries * 2 * ch;
         map->ref = map->own + boundaries;
         map->target = targets + ch * boundaries;
         accumulate((const int32_t *) args->counts.data + first, context.bins, map->own);

@@ -14,10 +14,12 @@ typedef union svr_float_bits {
 static inline float svr_fast_log2(float x)
 {
     const int32_t sqrt_half = 0x3F3504F3;
-    svr_float_bits u = {.value = x};
-    int32_t exponent = (u.bits - sqrt_half) >> 23;
+    svr_float_bits u;
+    int32_t exponent;
     float s, s2, series;
 
+    u.value = x;
+    exponent = (u.bits - sqrt_half) >> 23;
     u.bits -= exponent * (1 << 23); /* sqrt(1/2) .. sqrt(2) */
     s = (u.value - 1.0f) / (u.value + 1.0f);
     s2 = s * s;
@@ -29,10 +31,11 @@ static inline float svr_fast_log2(float x)
 static inline float svr_fast_exp2(float y)
 {
     const float integers = 0x1.8p23f; /* adding it rounds to an integer */
-    svr_float_bits whole = {.value = y + integers};
-    float f = (y - (whole.value - integers)) * 0.693147180559945f;
-    svr_float_bits u;
+    svr_float_bits whole, u;
+    float f;
 
+    whole.value = y + integers;
+    f = (y - (whole.value - integers)) * 0.693147180559945f;
     u.value =
         1.0f +
         f * (1.0f +

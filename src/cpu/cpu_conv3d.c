@@ -5,6 +5,7 @@
  * reads it once with the sum of its m first temporal taps. */
 #include "base/checked.h"
 #include "cpu/cpu_internal.h"
+#include "cpu/cpu_library.h"
 #include "cpu/cpu_ops.h"
 #include "cpu/cpu_pack.h"
 #include "cpu/cpu_rows.h"
@@ -73,6 +74,8 @@ size_t svr_cpu_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *arg
     conv c = conv_make(backend, args);
     size_t threads = (size_t) svr_cpu_of(backend)->threads;
 
+    if (svr_cpu_library_serves_conv3d(args))
+        return svr_cpu_library_conv3d_workspace(backend, args);
     return (packed_floats(&c) + threads * c.patch) * sizeof(float);
 }
 
@@ -127,19 +130,40 @@ static int find_sources(const conv *c, int64_t j, source *sources)
     return count;
 }
 
-/* The runs of a tile that starts at output column ox: kernel rows that lie inside the picture.
- * Returns how many. */
-static int find_runs(const row *r, const float *block, int lanes, int64_t ox, int rows,
-                     const float **x, const float **w)
+/* Output columns [from, to) of a row for one block of outputs. */
+typedef struct columns {
+    const row *r;
+    int64_t from, to, block;
+    int lanes;
+    const float *weights; /* packed, of the block */
+} columns;
+
+/* `width` pixels of an input row from x0 on as floats, zeros outside the picture. */
+static void fill_patch(const conv *c, const svr_tensor *x, int64_t row_start, int64_t x0,
+                       int64_t width, float *patch)
 {
+    int64_t left = svr_min_i64(svr_max_i64(-x0, 0), width);
+    int64_t inside = svr_max_i64(svr_min_i64(c->W - x0, width) - left, 0);
+    int64_t right = width - left - inside;
+
+    memset(patch, 0, (size_t) (left * c->C) * sizeof(float));
+    patch += left * c->C;
+    if (inside > 0)
+        c->simd->to_f32(svr_cpu_at(x, (row_start + x0 + left) * c->C), x->dtype, patch,
+                        (size_t) (inside * c->C));
+    memset(patch + inside * c->C, 0, (size_t) (right * c->C) * sizeof(float));
+}
+
+/* The runs of a tile that starts at output column ox: kernel rows that lie inside the picture, in
+ * place where x is F32 and the tile stays off its borders.  Returns how many. */
+static int find_runs(const columns *q, int64_t ox, int rows, const float **x, const float **w)
+{
+    const row *r = q->r;
     const conv *c = r->c;
     const svr_conv3d_args *a = c->args;
     int64_t width = (int64_t) (rows - 1) * a->stride_s + c->kw;
     int64_t x0 = ox * a->stride_s - a->pad_left;
     bool direct = x0 >= 0 && x0 + width <= c->W && a->x.dtype == SVR_F32;
-    int64_t left = svr_min_i64(svr_max_i64(-x0, 0), width);
-    int64_t inside = svr_max_i64(svr_min_i64(c->W - x0, width) - left, 0);
-    float *patch = r->patch;
     int runs = 0;
 
     for (int s = 0; s < r->source_count; s++) {
@@ -147,37 +171,40 @@ static int find_runs(const row *r, const float *block, int lanes, int64_t ox, in
 
         for (int64_t ky = 0; ky < c->kh; ky++) {
             int64_t y = r->oy * a->stride_s - a->pad_top + ky;
-            int64_t at = ((from->frame * c->H + y) * c->W + x0 + left) * c->C;
+            int64_t row_start = (from->frame * c->H + y) * c->W;
+            float *patch = r->patch + runs * width * c->C;
 
             if (y < 0 || y >= c->H)
                 continue;
-            w[runs] = block + (from->tap * c->kh + ky) * c->kw * c->C * lanes;
-            if (direct) {
-                x[runs++] = (const float *) from->tensor->data + at;
-                continue;
-            }
-            memset(patch, 0, (size_t) (left * c->C) * sizeof(float));
-            c->simd->to_f32(svr_cpu_at(from->tensor, at), a->x.dtype, patch + left * c->C,
-                            (size_t) (inside * c->C));
-            memset(patch + (left + inside) * c->C, 0,
-                   (size_t) ((width - left - inside) * c->C) * sizeof(float));
-            x[runs++] = patch;
-            patch += width * c->C;
+            if (!direct)
+                fill_patch(c, from->tensor, row_start, x0, width, patch);
+            x[runs] = direct ? (const float *) from->tensor->data + (row_start + x0) * c->C : patch;
+            w[runs] = q->weights + (from->tap * c->kh + ky) * c->kw * c->C * q->lanes;
+            runs++;
         }
     }
     return runs;
 }
 
-/* Tile rows [skip, rows) to the output: plus residual, in the output's type. */
-static void store_tile(const row *r, int64_t k0, int lanes, int64_t ox, int skip, int rows)
+/* First element of y that a tile at column ox computes. */
+static int64_t first_element(const columns *q, int64_t ox)
 {
+    const conv *c = q->r->c;
+
+    return ((q->r->j * c->H_out + q->r->oy) * c->W_out + ox) * c->K + q->block * SVR_CPU_LANES;
+}
+
+/* A tile in the thread's buffer to the output: plus residual, in the output's type. */
+static void store_tile(const columns *q, int64_t ox, int rows)
+{
+    const row *r = q->r;
     const conv *c = r->c;
     const svr_tensor *y = &c->args->y, *residual = &c->args->residual;
-    int64_t count = svr_min_i64(lanes, c->K - k0);
+    int64_t count = svr_min_i64(q->lanes, c->K - q->block * SVR_CPU_LANES);
 
-    for (int p = skip; p < rows && ox + p < c->W_out; p++) {
-        int64_t at = ((r->j * c->H_out + r->oy) * c->W_out + ox + p) * c->K + k0;
-        float *out = r->out + p * lanes;
+    for (int p = 0; p < rows && ox + p < q->to; p++) {
+        int64_t at = first_element(q, ox + p);
+        float *out = r->out + p * q->lanes;
 
         if (svr_tensor_present(residual)) {
             const float *add = svr_cpu_load(c->simd, residual, at, count, r->wide);
@@ -189,32 +216,28 @@ static void store_tile(const row *r, int64_t k0, int lanes, int64_t ox, int skip
     }
 }
 
-/* Lets the tile write to y itself where it fits, else to the buffer of the thread.  A tile that was
- * moved back may not add its residual to what is finished already.  Returns whether it fits. */
-static bool place_tile(const row *r, int64_t k0, int64_t start, int64_t ox, svr_cpu_tile *tile)
+/* Lets the tile write to y itself where it fits, else to the buffer of the thread.  Returns whether
+ * it fits. */
+static bool place_tile(const columns *q, int64_t ox, svr_cpu_tile *tile)
 {
-    const conv *c = r->c;
+    const conv *c = q->r->c;
     const svr_conv3d_args *a = c->args;
-    bool add = svr_tensor_present(&a->residual);
-    int64_t at = ((r->j * c->H_out + r->oy) * c->W_out + start) * c->K + k0;
-    bool fits = a->y.dtype == SVR_F32 && k0 + tile->lanes <= c->K &&
-                start + tile->rows <= c->W_out && (!add || start == ox);
+    int64_t at = first_element(q, ox);
+    bool fits = a->y.dtype == SVR_F32 && ox + tile->rows <= q->to &&
+                q->block * SVR_CPU_LANES + q->lanes <= c->K;
 
-    tile->out = fits ? (float *) a->y.data + at : r->out;
-    tile->add = fits && add ? (const float *) a->residual.data + at : NULL;
-    tile->out_step = fits ? c->K : tile->lanes;
+    tile->out = fits ? (float *) a->y.data + at : q->r->out;
+    tile->out_step = fits ? c->K : q->lanes;
+    tile->add =
+        fits && svr_tensor_present(&a->residual) ? (const float *) a->residual.data + at : NULL;
     return fits;
 }
 
-/* Output columns [from, to) of the row for one block of outputs. */
-static void compute_columns(const row *r, int64_t block, int64_t from, int64_t to)
+static void compute_columns(const columns *q)
 {
-    const conv *c = r->c;
+    const conv *c = q->r->c;
     const svr_conv3d_args *a = c->args;
-    int lanes = svr_cpu_block_lanes(c->K, block);
-    int64_t k0 = block * SVR_CPU_LANES;
-    int64_t outputs = svr_min_i64(lanes, c->K - k0);
-    const float *weights = c->packed + svr_cpu_block_start(block, c->taps * c->tap);
+    int64_t k0 = q->block * SVR_CPU_LANES, outputs = svr_min_i64(q->lanes, c->K - k0);
     const float *x[MOST_RUNS], *w[MOST_RUNS];
     float bias[SVR_CPU_LANES] = {0};
     svr_cpu_tile tile = {.x = x,
@@ -222,34 +245,35 @@ static void compute_columns(const row *r, int64_t block, int64_t from, int64_t t
                          .bias = bias,
                          .length = (int) (c->kw * c->C),
                          .x_step = a->stride_s * c->C,
-                         .w_step = lanes,
-                         .rows = c->simd->tile_rows(to - from, lanes),
-                         .lanes = lanes};
+                         .w_step = q->lanes,
+                         .rows = c->simd->tile_rows(q->to - q->from, q->lanes),
+                         .lanes = q->lanes};
 
     if (svr_tensor_present(&a->b))
         memcpy(bias, (const float *) a->b.data + k0, (size_t) outputs * sizeof(float));
-    for (int64_t ox = from; ox < to; ox += tile.rows) {
-        /* the last tile of a row is moved back to stay inside; what it computes twice is stored
-         * once */
-        int64_t start = svr_max_i64(svr_min_i64(ox, c->W_out - tile.rows), 0);
-        bool placed;
+    for (int64_t ox = q->from; ox < q->to; ox += tile.rows) {
+        bool placed = place_tile(q, ox, &tile);
 
-        tile.runs = find_runs(r, weights, lanes, start, tile.rows, x, w);
-        placed = place_tile(r, k0, start, ox, &tile);
+        tile.runs = find_runs(q, ox, tile.rows, x, w);
         c->simd->tile(&tile);
         if (!placed)
-            store_tile(r, k0, lanes, start, (int) (ox - start), tile.rows);
+            store_tile(q, ox, tile.rows);
     }
 }
 
-/* One output row for a group of blocks, piece by piece. */
+/* One output row for blocks [block, end), piece by piece. */
 static void compute_row(const row *r, int64_t block, int64_t end)
 {
     int64_t W = r->c->W_out;
 
     for (int64_t from = 0; from < W; from += PIECE)
-        for (int64_t b = block; b < end; b++)
-            compute_columns(r, b, from, svr_min_i64(from + PIECE, W));
+        for (int64_t b = block; b < end; b++) {
+            columns q = {.r = r, .from = from, .to = svr_min_i64(from + PIECE, W), .block = b};
+
+            q.lanes = svr_cpu_block_lanes(r->c->K, b);
+            q.weights = r->c->packed + svr_cpu_block_start(b, r->c->taps * r->c->tap);
+            compute_columns(&q);
+        }
 }
 
 static void conv_task(void *context, int64_t index, int thread)
@@ -278,6 +302,8 @@ svr_status svr_cpu_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *wor
 {
     conv c = conv_make(exec->backend, args);
 
+    if (svr_cpu_library_serves_conv3d(args))
+        return svr_cpu_library_conv3d(exec, args, workspace, err);
     if (c.kt * c.kh > MOST_RUNS)
         return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
                         "conv3d: the CPU takes kernels of at most %d rows (frames x height)",

@@ -54,7 +54,8 @@ svr_status svr_cpu_lincomb(svr_exec *exec, const svr_lincomb_args *args, void *w
     lincomb l = {args, svr_cpu_of(exec->backend)->simd, svr_tensor_elems(&args->y)};
 
     (void) workspace;
-    return svr_cpu_for(exec, svr_ceil_div(l.n, PIECES_PER_TASK * PIECE), lincomb_task, &l, err);
+    return svr_cpu_for(exec, svr_ceil_div(l.n, (int64_t) PIECES_PER_TASK * PIECE), lincomb_task, &l,
+                       err);
 }
 
 /* ---------------------------------------------------------------------------- guidance */

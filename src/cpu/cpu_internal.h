@@ -4,13 +4,15 @@
 
 #include "backend/exec.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/cpu_pool.h"
 #include "cpu/cpu_simd.h"
 
 typedef struct svr_cpu_backend {
     svr_backend base;
     svr_cpu_options options;
-    uint64_t attempts;        /* calls of alloc so far */
-    int threads;              /* >= 1 */
+    uint64_t attempts; /* calls of alloc so far */
+    svr_cpu_pool *pool;
+    int threads;              /* of the pool */
     const svr_cpu_simd *simd; /* loops for this machine's instruction set */
 } svr_cpu_backend;
 
@@ -19,9 +21,6 @@ static inline const svr_cpu_backend *svr_cpu_of(const svr_backend *backend)
 {
     return (const svr_cpu_backend *) backend;
 }
-
-/* One piece of a parallel loop: `index` in [0, count), `thread` in [0, threads). */
-typedef void (*svr_cpu_task)(void *context, int64_t index, int thread);
 
 /* Calls task for every index on all threads, in no particular order.  Pieces should take less than
  * some milliseconds: the cancel flag is looked at before each.  Errors: CANCELLED (then some pieces

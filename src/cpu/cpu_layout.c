@@ -109,6 +109,23 @@ typedef struct patches {
     bool to_tokens;
 } patches;
 
+/* One row of pixels of a token, whose features begin at `to`; returns where the next ones do. */
+static int64_t patch_row(const patches *p, int64_t pixel, int64_t to)
+{
+    for (int64_t c = 0; c < p->patch; c++) {
+        for (int k = 0; k < p->pictures; k++) {
+            int64_t n = p->picture[k].dims[3], at = (pixel + c) * n;
+
+            if (p->to_tokens)
+                move(p->simd, &p->picture[k], at, &p->tokens, to, n);
+            else
+                move(p->simd, &p->tokens, to, &p->picture[k], at, n);
+            to += n;
+        }
+    }
+    return to;
+}
+
 /* One row of tokens. */
 static void patch_task(void *context, int64_t index, int thread)
 {
@@ -119,21 +136,8 @@ static void patch_task(void *context, int64_t index, int thread)
     for (int64_t token = index * p->w; token < (index + 1) * p->w; token++) {
         int64_t to = token * features, column = token % p->w * P;
 
-        for (int64_t r = 0; r < P; r++) {
-            int64_t pixel = (index * P + r) * p->w * P + column;
-
-            for (int64_t c = 0; c < P; c++) {
-                for (int k = 0; k < p->pictures; k++) {
-                    int64_t n = p->picture[k].dims[3], at = (pixel + c) * n;
-
-                    if (p->to_tokens)
-                        move(p->simd, &p->picture[k], at, &p->tokens, to, n);
-                    else
-                        move(p->simd, &p->tokens, to, &p->picture[k], at, n);
-                    to += n;
-                }
-            }
-        }
+        for (int64_t r = 0; r < P; r++)
+            to = patch_row(p, (index * P + r) * p->w * P + column, to);
     }
 }
 

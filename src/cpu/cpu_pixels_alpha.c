@@ -27,7 +27,7 @@ typedef struct alpha_context {
     float *plane[PLANE_COUNT];
     int64_t width, height;
     int radius;
-    bool mask_like, rescale;
+    bool mask_like, rescale, inside_only;
     double steepest; /* largest gradient of the frame */
 } alpha_context;
 
@@ -79,14 +79,26 @@ static void sum_inputs_of_row(void *context, int64_t index, int thread)
     }
 }
 
+/* What a mean over the box around column x and `rows` is divided by. */
+static float box_area(const alpha_context *c, int64_t x, const int64_t rows[2])
+{
+    float side = (float) (2 * c->radius + 1);
+    int64_t columns[2];
+
+    if (!c->inside_only)
+        return side * side;
+    window_at(c, x, c->width, columns);
+    return (float) ((rows[1] - rows[0] + 1) * (columns[1] - columns[0] + 1));
+}
+
 /* Mean over the box of a plane of row sums. */
 static float box_mean(const alpha_context *c, int plane, int64_t x, const int64_t rows[2])
 {
-    float side = (float) (2 * c->radius + 1), sum = 0.0f;
+    float sum = 0.0f;
 
     for (int64_t y = rows[0]; y <= rows[1]; y++)
         sum += c->plane[plane][y * c->width + x];
-    return sum / (side * side);
+    return sum / box_area(c, x, rows);
 }
 
 static void fit_row(void *context, int64_t index, int thread)
@@ -284,7 +296,8 @@ svr_status svr_cpu_alpha_guide(svr_exec *exec, const svr_alpha_guide_args *args,
                        .width = args->y.dims[2],
                        .radius = args->mask_like ? 2 : 3,
                        .mask_like = args->mask_like,
-                       .rescale = args->negative_rgb};
+                       .rescale = args->negative_rgb,
+                       .inside_only = args->inside_only};
     int64_t n = c.width * c.height;
 
     for (int k = 0; k < PLANE_COUNT; k++)

@@ -138,7 +138,7 @@ static void unpack_yuv_row(void *context, int64_t index, int thread)
     float *rgb = (float *) args->rgb.data + index * width * 3;
 
     (void) thread;
-    for (int x = 0; x < width; x++) {
+    for (int x = 0; x < width; x++, rgb += 3) {
         chroma_pair at = pair_at(x, planes->width, color->chroma_h_cosited);
         int left = at.first * planes->step, right = at.second * planes->step;
         float u =
@@ -148,9 +148,9 @@ static void unpack_yuv_row(void *context, int64_t index, int thread)
         float luma_value = ((float) luma[x] - m->luma_offset) / m->luma_range;
         float cb = (u - 128.0f) / m->chroma_range, cr = (v - 128.0f) / m->chroma_range;
 
-        rgb[3 * x] = luma_value + m->r_cr * cr;
-        rgb[3 * x + 1] = luma_value - m->g_cb * cb - m->g_cr * cr;
-        rgb[3 * x + 2] = luma_value + m->b_cb * cb;
+        rgb[0] = luma_value + m->r_cr * cr;
+        rgb[1] = luma_value - m->g_cb * cb - m->g_cr * cr;
+        rgb[2] = luma_value + m->b_cb * cb;
     }
 }
 
@@ -163,10 +163,10 @@ static void unpack_rgb_row(void *context, int64_t index, int thread)
     float *rgb = (float *) args->rgb.data + index * width * 3;
 
     (void) thread;
-    for (int x = 0; x < width; x++) {
-        rgb[3 * x] = (float) in[x * layout.bytes + layout.r] / 255.0f;
-        rgb[3 * x + 1] = (float) in[x * layout.bytes + layout.g] / 255.0f;
-        rgb[3 * x + 2] = (float) in[x * layout.bytes + layout.b] / 255.0f;
+    for (int x = 0; x < width; x++, rgb += 3, in += layout.bytes) {
+        rgb[0] = (float) in[layout.r] / 255.0f;
+        rgb[1] = (float) in[layout.g] / 255.0f;
+        rgb[2] = (float) in[layout.b] / 255.0f;
     }
 }
 
@@ -240,10 +240,10 @@ static void pack_rgb_row(const svr_pack_args *args, int64_t index)
     const float *alpha = has_alpha ? (const float *) args->alpha.data + index * width : NULL;
     uint8_t *out = args->frame.plane[0] + index * args->frame.stride[0];
 
-    for (int x = 0; x < width; x++, out += layout.bytes) {
-        out[layout.r] = code(unit(rgb[3 * x]) * 255.0f, truncate);
-        out[layout.g] = code(unit(rgb[3 * x + 1]) * 255.0f, truncate);
-        out[layout.b] = code(unit(rgb[3 * x + 2]) * 255.0f, truncate);
+    for (int x = 0; x < width; x++, rgb += 3, out += layout.bytes) {
+        out[layout.r] = code(unit(rgb[0]) * 255.0f, truncate);
+        out[layout.g] = code(unit(rgb[1]) * 255.0f, truncate);
+        out[layout.b] = code(unit(rgb[2]) * 255.0f, truncate);
         if (layout.a >= 0)
             out[layout.a] = alpha ? code(alpha[x] * 255.0f, truncate) : 255;
     }
@@ -262,8 +262,8 @@ static void pack_luma_row(const pack_context *c, int64_t index)
     const float *rgb = (const float *) args->rgb.data + index * width * 3;
     uint8_t *out = args->frame.plane[0] + index * args->frame.stride[0];
 
-    for (int x = 0; x < width; x++)
-        out[x] = code(m->luma_offset + m->luma_range * luma_of(m, rgb + 3 * x), args->truncate);
+    for (int x = 0; x < width; x++, rgb += 3)
+        out[x] = code(m->luma_offset + m->luma_range * luma_of(m, rgb), args->truncate);
 }
 
 /* Luma samples whose average is a chroma sample: [1 2 1]/4 around a cosited one, else its pair. */
@@ -298,7 +298,7 @@ static void filtered(const svr_pack_args *args, const chroma_filter *rows,
         const float *row = data + (int64_t) rows->index[j] * args->info.width * 3;
 
         for (int i = 0; i < columns->count; i++) {
-            const float *pixel = row + 3 * columns->index[i];
+            const float *pixel = row + (int64_t) columns->index[i] * 3;
             float weight = rows->weight[j] * columns->weight[i];
 
             rgb[0] += weight * unit(pixel[0]);

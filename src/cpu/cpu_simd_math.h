@@ -12,8 +12,8 @@ typedef struct svr_cpu_range {
 } svr_cpu_range;
 
 /* The range as numbers that the compiler does not know: else it computes the clamped case apart for
- * every element and throws it away, and x / (1 + e^88) is a subnormal number that costs more than all
- * the rest. */
+ * every element and throws it away, and x / (1 + e^88) is a subnormal number that costs more than
+ * all the rest. */
 static inline svr_cpu_range svr_cpu_exp_range(void)
 {
     svr_cpu_range range = {-87.0f, 88.0f};

@@ -42,7 +42,7 @@ const svr_vae_config *svr_vae_get_config(const svr_vae *vae)
 }
 
 /* First layer: h = conv_in(input); the input stays the caller's. */
-static svr_status enter(vae_run *run, const vae_half *half, const vae_padded *input, svr_tensor *h,
+static svr_status enter(vae_run *run, const vae_half *half, const vae_input *input, svr_tensor *h,
                         svr_error *err)
 {
     const vae_state *state = &run->vae->state;
@@ -65,17 +65,17 @@ static svr_status enter(vae_run *run, const vae_half *half, const vae_padded *in
 static svr_status leave(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
                         svr_error *err)
 {
-    vae_padded input;
+    vae_input input;
 
     SVR_TRY(svr_exec_poll(run->exec, err));
     SVR_TRY(svr_vae_norm_consume(run, &half->norm_out, &half->conv_out, h, &input, err));
     SVR_TRY(svr_vae_conv(run, &half->conv_out, &input, NULL, y, err));
-    SVR_TRY(svr_vae_state_keep(run, &half->conv_out, &input, err));
-    svr_exec_free(run->exec, &input.whole);
+    SVR_TRY(svr_vae_state_keep(run, &half->conv_out, &input.x, err));
+    svr_exec_free(run->exec, &input.x);
     return SVR_OK;
 }
 
-static svr_status encode_slice(vae_run *run, const vae_padded *input, const svr_tensor *moments,
+static svr_status encode_slice(vae_run *run, const vae_input *input, const svr_tensor *moments,
                                svr_error *err)
 {
     const vae_half *half = &run->vae->encoder;
@@ -88,7 +88,7 @@ static svr_status encode_slice(vae_run *run, const vae_padded *input, const svr_
     return leave(run, half, &h, moments, err);
 }
 
-static svr_status decode_slice(vae_run *run, const vae_padded *input, const svr_tensor *y,
+static svr_status decode_slice(vae_run *run, const vae_input *input, const svr_tensor *y,
                                svr_error *err)
 {
     const vae_half *half = &run->vae->decoder;
@@ -102,10 +102,10 @@ static svr_status decode_slice(vae_run *run, const vae_padded *input, const svr_
 }
 
 /* Frames [first, end) of a clip; the frames in front of them are what the first layer carries. */
-static vae_padded clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
-                              int64_t end)
+static vae_input clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
+                             int64_t end)
 {
-    vae_padded part = {.x = svr_tensor_slice(clip, first, end - first)};
+    vae_input part = {.x = svr_tensor_slice(clip, first, end - first)};
 
     if (first > 0)
         part.head = svr_tensor_slice(clip, first - (conv_in->kt - 1), conv_in->kt - 1);
@@ -131,7 +131,7 @@ svr_status svr_vae_encode_clip(vae_run *run, int slice_frames, const svr_tensor 
 
     SVR_TRY(svr_vae_state_begin(run, half, sliced, x->dims[1], x->dims[2], err));
     for (int64_t a = 0, b; a < frames; a = b) {
-        vae_padded input;
+        vae_input input;
         svr_tensor out;
 
         b = slice_end(&run->vae->state, a, slice_frames, frames);
@@ -154,7 +154,7 @@ svr_status svr_vae_decode_clip(vae_run *run, int slice_frames, const svr_tensor 
 
     SVR_TRY(svr_vae_state_begin(run, half, sliced, z->dims[1], z->dims[2], err));
     for (int64_t a = 0, b; a < frames; a = b) {
-        vae_padded input;
+        vae_input input;
         svr_tensor out;
 
         b = slice_end(&run->vae->state, a, step, frames);

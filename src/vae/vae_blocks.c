@@ -3,9 +3,9 @@
 /* x = shortcut(x), a 1x1x1 convolution. */
 static svr_status apply_shortcut(vae_run *run, const vae_resnet *r, svr_tensor *x, svr_error *err)
 {
-    vae_padded input = {.whole = *x, .x = *x};
+    vae_input input = {.x = *x};
 
-    return svr_vae_conv_padded(run, &r->shortcut, &input, x, err);
+    return svr_vae_conv_consume(run, &r->shortcut, &input, x, err);
 }
 
 /* The shortcut runs where the residual is smallest: early when it narrows, late when it widens. */
@@ -13,20 +13,20 @@ svr_status svr_vae_resnet(vae_run *run, const vae_resnet *r, svr_tensor *x, svr_
 {
     bool narrows = r->has_shortcut && r->shortcut.out < r->shortcut.in;
     bool widens = r->has_shortcut && !narrows;
-    vae_padded input;
+    vae_input input;
     svr_tensor h;
 
     SVR_TRY(svr_exec_poll(run->exec, err));
     SVR_TRY(svr_vae_norm(run, &r->norm1, &r->conv1, x, &input, err));
     if (narrows)
         SVR_TRY(apply_shortcut(run, r, x, err));
-    SVR_TRY(svr_vae_conv_padded(run, &r->conv1, &input, &h, err));
+    SVR_TRY(svr_vae_conv_consume(run, &r->conv1, &input, &h, err));
     SVR_TRY(svr_vae_norm_consume(run, &r->norm2, &r->conv2, &h, &input, err));
     if (widens)
         SVR_TRY(apply_shortcut(run, r, x, err));
     SVR_TRY(svr_vae_conv(run, &r->conv2, &input, x, x, err));
-    SVR_TRY(svr_vae_state_keep(run, &r->conv2, &input, err));
-    svr_exec_free(run->exec, &input.whole);
+    SVR_TRY(svr_vae_state_keep(run, &r->conv2, &input.x, err));
+    svr_exec_free(run->exec, &input.x);
     return SVR_OK;
 }
 
@@ -100,49 +100,25 @@ svr_status svr_vae_mid(vae_run *run, const vae_mid *mid, svr_tensor *x, svr_erro
     return svr_vae_tap(run, mid->tap, x, err);
 }
 
-/* x moves behind the frames carried for `conv`; where there are none it stays where it is. */
-static svr_status pad_consume(vae_run *run, const vae_conv *conv, svr_tensor *x, vae_padded *input,
-                              svr_error *err)
-{
-    svr_copy_args copy;
-
-    if (conv->state < 0 || run->vae->state.first) {
-        *input = (vae_padded){.whole = *x, .x = *x};
-        return SVR_OK;
-    }
-    SVR_TRY(svr_vae_padded_alloc(run, conv, x->dims, input, err));
-    copy = (svr_copy_args){.src = *x, .dst = input->x};
-    SVR_TRY(svr_op_copy(run->exec, &copy, err));
-    svr_exec_free(run->exec, x);
-    return SVR_OK;
-}
-
 svr_status svr_vae_down_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err)
 {
-    vae_padded input;
-
     for (int i = 0; i < block->resnet_count; i++)
         SVR_TRY(svr_vae_resnet(run, &block->resnets[i], x, err));
     if (block->rescales) {
-        SVR_TRY(pad_consume(run, &block->rescale, x, &input, err));
-        SVR_TRY(svr_vae_conv_padded(run, &block->rescale, &input, x, err));
+        vae_input input = {.head = svr_vae_carried(run, &block->rescale), .x = *x};
+
+        SVR_TRY(svr_vae_conv_consume(run, &block->rescale, &input, x, err));
     }
     return svr_vae_tap(run, block->tap, x, err);
 }
 
-/* Frame `index` of x, widened and shuffled into its frames of `y`. */
+/* Frame `index` of x, not the clip's first, widened and shuffled into its frames of `y`. */
 static svr_status upscale_frame(vae_run *run, const vae_block *block, const svr_tensor *x,
                                 int64_t index, const svr_tensor *y, svr_error *err)
 {
-    bool starts = block->temporal && run->vae->state.first; /* one frame less at the clip's start */
-    int tz = block->temporal ? 2 : 1;
-    int64_t to = index * tz - (starts && index > 0);
-    bool drop = starts && index == 0;
-    vae_padded input = {.x = svr_tensor_slice(x, index, 1)};
-    svr_depth_to_space_args shuffle = {
-        .y = svr_tensor_slice(y, to, tz - drop), .tz = tz, .drop_second = drop};
+    vae_input input = {.x = svr_tensor_slice(x, index, 1)};
+    svr_depth_to_space_args shuffle = {.y = *y, .tz = block->temporal ? 2 : 1};
 
-    SVR_TRY(svr_exec_poll(run->exec, err));
     SVR_TRY(svr_exec_alloc(run->exec, run->storage,
                            SVR_DIMS(1, x->dims[1], x->dims[2], block->upscale.out), &shuffle.x,
                            err));
@@ -152,19 +128,54 @@ static svr_status upscale_frame(vae_run *run, const vae_block *block, const svr_
     return SVR_OK;
 }
 
-/* Frame by frame, so that the widened frames are never all there. */
+/* Shows what the reference remembers: two frames after the shuffle, which nothing here makes. */
+static svr_status tap_memory(vae_run *run, const vae_block *block, const svr_tensor *x,
+                             svr_error *err)
+{
+    int64_t tz = block->temporal ? 2 : 1, count = VAE_KERNEL - tz, first = x->dims[0] - count;
+    svr_tensor memory;
+
+    if (!run->exec->tap || !run->vae->state.first || run->vae->state.last)
+        return SVR_OK;
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
+                           SVR_DIMS(count * tz, 2 * x->dims[1], 2 * x->dims[2], block->rescale.in),
+                           &memory, err));
+    for (int64_t i = 0; i < count; i++) {
+        svr_tensor frames = svr_tensor_slice(&memory, i * tz, tz);
+
+        SVR_TRY(upscale_frame(run, block, x, first + i, &frames, err));
+    }
+    SVR_TRY(svr_exec_tap(run->exec, block->rescale.tap, &memory, err));
+    svr_exec_free(run->exec, &memory);
+    return SVR_OK;
+}
+
+/* x becomes the frames of twice the size; with time doubled, the clip's first counts once. */
 static svr_status upsample(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err)
 {
-    int64_t frames =
-        x->dims[0] * (block->temporal ? 2 : 1) - (block->temporal && run->vae->state.first ? 1 : 0);
-    const int64_t thw[3] = {frames, 2 * x->dims[1], 2 * x->dims[2]};
-    vae_padded input;
+    const svr_store *store = run->vae->store;
+    int tz = block->temporal ? 2 : 1;
+    svr_upsample_conv3d_args args = {
+        .x = *x,
+        .head = svr_vae_carried(run, &block->rescale),
+        .up = svr_store_tensor(store, block->upscale.weight),
+        .up_b = svr_store_tensor(store, block->upscale.bias),
+        .w = svr_store_tensor(store, block->rescale.weight),
+        .b = svr_store_tensor(store, block->rescale.bias),
+        .tz = tz,
+    };
 
-    SVR_TRY(svr_vae_padded_alloc(run, &block->rescale, thw, &input, err));
-    for (int64_t i = 0; i < x->dims[0]; i++)
-        SVR_TRY(upscale_frame(run, block, x, i, &input.x, err));
+    SVR_TRY(svr_exec_poll(run->exec, err));
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
+                           SVR_DIMS(tz * x->dims[0] - (tz == 2 && run->vae->state.first),
+                                    2 * x->dims[1], 2 * x->dims[2], block->rescale.out),
+                           &args.y, err));
+    SVR_TRY(svr_op_upsample_conv3d(run->exec, &args, err));
+    SVR_TRY(svr_vae_upsample_keep(run, block, x, err));
+    SVR_TRY(tap_memory(run, block, x, err));
     svr_exec_free(run->exec, x);
-    return svr_vae_conv_padded(run, &block->rescale, &input, x, err);
+    *x = args.y;
+    return SVR_OK;
 }
 
 svr_status svr_vae_up_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err)

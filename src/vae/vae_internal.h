@@ -58,7 +58,9 @@ typedef struct vae_block {
     vae_resnet *resnets;
     bool rescales, temporal; /* space by 2; time too */
     vae_conv upscale;        /* decoder only */
-    vae_conv rescale;        /* the strided convolution, or the one behind the shuffle */
+    /* the strided convolution, or the one behind the shuffle, whose state is what `upscale` reads
+     */
+    vae_conv rescale;
     const char *tap;
 } vae_block;
 
@@ -95,10 +97,10 @@ typedef struct vae_run {
     svr_dtype storage;
 } vae_run;
 
-/* A convolution's input: `head` (empty without carried frames) directly in front of `x`. */
-typedef struct vae_padded {
-    svr_tensor whole, head, x;
-} vae_padded;
+/* A convolution's input: `x`, scratch memory, and the frames before it (empty: none), borrowed. */
+typedef struct vae_input {
+    svr_tensor head, x;
+} vae_input;
 
 /* ---- vae_layers.c: declares all items of the store */
 svr_status svr_vae_declare(svr_vae *vae, svr_error *err);
@@ -112,31 +114,34 @@ svr_status svr_vae_state_begin(vae_run *run, const vae_half *half, bool sliced, 
 /* Gives that memory back. */
 void svr_vae_state_end(vae_run *run);
 
-/* Room for `frames` frames of h x w in front of which lie the carried ones, already filled in. */
-svr_status svr_vae_padded_alloc(vae_run *run, const vae_conv *conv, const int64_t thw[3],
-                                vae_padded *out, svr_error *err);
+/* The frames carried for `conv`; empty at the clip's start and where nothing is carried. */
+svr_tensor svr_vae_carried(const vae_run *run, const vae_conv *conv);
 
-/* Remembers the last frames of a finished input for the next slice. */
-svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const vae_padded *input,
+/* Remembers the last frames of an input x for the next slice. */
+svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tensor *x,
                               svr_error *err);
+
+/* The same for an up block's upsampler, whose carried frames are of low resolution. */
+svr_status svr_vae_upsample_keep(vae_run *run, const vae_block *block, const svr_tensor *x,
+                                 svr_error *err);
 
 /* ---- vae_steps.c: single layers */
 
 /* y = conv(input) (+ residual); y is given.  Weights may have more rows than y has channels. */
-svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_padded *input,
+svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *input,
                         const svr_tensor *residual, const svr_tensor *y, svr_error *err);
 
 /* The same with y made here and the input freed; remembers what the next slice needs. */
-svr_status svr_vae_conv_padded(vae_run *run, const vae_conv *conv, vae_padded *input, svr_tensor *y,
-                               svr_error *err);
+svr_status svr_vae_conv_consume(vae_run *run, const vae_conv *conv, vae_input *input, svr_tensor *y,
+                                svr_error *err);
 
-/* input = silu(norm(x)) where `conv` wants it; x stays. */
+/* input = silu(norm(x)) for `conv`; x stays. */
 svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv,
-                        const svr_tensor *x, vae_padded *input, svr_error *err);
+                        const svr_tensor *x, vae_input *input, svr_error *err);
 
-/* The same, but x is used up: normalised in place where no carried frames have to lie before it. */
+/* The same in place: x is used up. */
 svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_conv *conv,
-                                svr_tensor *x, vae_padded *input, svr_error *err);
+                                svr_tensor *x, vae_input *input, svr_error *err);
 
 /* ---- vae_blocks.c: x becomes the result */
 svr_status svr_vae_resnet(vae_run *run, const vae_resnet *resnet, svr_tensor *x, svr_error *err);

@@ -1,3 +1,4 @@
+#include "base/checked.h"
 #include "vae/vae_internal.h"
 
 #include <string.h>
@@ -14,6 +15,15 @@ static svr_status take(vae_run *run, const vae_conv *conv, int64_t h, int64_t w,
         return SVR_OK;
     return svr_exec_alloc(run->exec, run->storage, SVR_DIMS(carried_frames(conv), h, w, conv->in),
                           &run->vae->state.carried[conv->state], err);
+}
+
+/* An upsampler carries what its two high-resolution frames are made of. */
+static svr_status take_upsampler(vae_run *run, const vae_block *block, int64_t h, int64_t w,
+                                 svr_error *err)
+{
+    return svr_exec_alloc(run->exec, run->storage,
+                          SVR_DIMS(block->temporal ? 1 : 2, h, w, block->upscale.in),
+                          &run->vae->state.carried[block->rescale.state], err);
 }
 
 static svr_status take_resnet(vae_run *run, const vae_resnet *r, int64_t h, int64_t w,
@@ -43,15 +53,10 @@ static svr_status take_all(vae_run *run, const vae_half *half, int64_t h, int64_
             SVR_TRY(take_resnet(run, &block->resnets[j], h, w, err));
         if (!block->rescales)
             continue;
-        if (!encoder) {
-            h *= 2;
-            w *= 2;
-        }
-        SVR_TRY(take(run, &block->rescale, h, w, err));
-        if (encoder) {
-            h /= 2;
-            w /= 2;
-        }
+        SVR_TRY(encoder ? take(run, &block->rescale, h, w, err)
+                        : take_upsampler(run, block, h, w, err));
+        h = encoder ? h / 2 : h * 2;
+        w = encoder ? w / 2 : w * 2;
     }
     if (encoder)
         SVR_TRY(take_mid(run, &half->mid, h, w, err));
@@ -79,49 +84,51 @@ void svr_vae_state_end(vae_run *run)
         svr_exec_free(run->exec, &state->carried[i]);
 }
 
-svr_status svr_vae_padded_alloc(vae_run *run, const vae_conv *conv, const int64_t thw[3],
-                                vae_padded *out, svr_error *err)
+svr_tensor svr_vae_carried(const vae_run *run, const vae_conv *conv)
 {
     const vae_state *state = &run->vae->state;
-    int64_t before = conv->state >= 0 && !state->first ? carried_frames(conv) : 0;
-    svr_copy_args copy;
+    svr_tensor none = {0};
 
-    *out = (vae_padded){0};
-    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
-                           SVR_DIMS(before + thw[0], thw[1], thw[2], conv->in), &out->whole, err));
-    out->x = svr_tensor_slice(&out->whole, before, thw[0]);
-    if (before == 0)
-        return SVR_OK;
-    out->head = svr_tensor_slice(&out->whole, 0, before);
-    copy = (svr_copy_args){.src = state->carried[conv->state], .dst = out->head};
+    return conv->state < 0 || state->first ? none : state->carried[conv->state];
+}
+
+/* The last frames of what was carried and x.  A clip that starts with fewer than are carried
+ * repeats its first, as its padding did. */
+static svr_status keep_frames(vae_run *run, const svr_tensor *x, const svr_tensor *carried,
+                              svr_error *err)
+{
+    int64_t want = carried->dims[0], have = svr_min_i64(x->dims[0], want);
+    svr_copy_args copy = {.src = svr_tensor_slice(x, x->dims[0] - have, have),
+                          .dst = svr_tensor_slice(carried, want - have, have)};
+
+    for (int64_t i = 0; i < want - have; i++) {
+        svr_copy_args older = {.src = run->vae->state.first
+                                          ? svr_tensor_slice(x, 0, 1)
+                                          : svr_tensor_slice(carried, i + have, 1),
+                               .dst = svr_tensor_slice(carried, i, 1)};
+
+        SVR_TRY(svr_op_copy(run->exec, &older, err));
+    }
     return svr_op_copy(run->exec, &copy, err);
 }
 
-/* A clip that starts with fewer frames than are carried repeats its first, as its padding did. */
-static svr_status keep_frames(vae_run *run, const svr_tensor *input, const svr_tensor *carried,
-                              svr_error *err)
-{
-    int64_t want = carried->dims[0], have = input->dims[0];
-
-    for (int64_t i = 0; i < want; i++) {
-        int64_t from = have - want + i;
-        svr_copy_args copy = {.src = svr_tensor_slice(input, from < 0 ? 0 : from, 1),
-                              .dst = svr_tensor_slice(carried, i, 1)};
-
-        SVR_TRY(svr_op_copy(run->exec, &copy, err));
-    }
-    return SVR_OK;
-}
-
-svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const vae_padded *input,
+svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tensor *x,
                               svr_error *err)
 {
     const vae_state *state = &run->vae->state;
 
     if (conv->state < 0 || state->last)
         return SVR_OK;
-    SVR_TRY(keep_frames(run, &input->whole, &state->carried[conv->state], err));
+    SVR_TRY(keep_frames(run, x, &state->carried[conv->state], err));
     if (!state->first)
         return SVR_OK;
     return svr_exec_tap(run->exec, conv->tap, &state->carried[conv->state], err);
+}
+
+svr_status svr_vae_upsample_keep(vae_run *run, const vae_block *block, const svr_tensor *x,
+                                 svr_error *err)
+{
+    const vae_state *state = &run->vae->state;
+
+    return state->last ? SVR_OK : keep_frames(run, x, &state->carried[block->rescale.state], err);
 }

@@ -11,7 +11,7 @@ svr_status svr_vae_tap(vae_run *run, const char *name, const svr_tensor *x, svr_
 }
 
 /* Space is padded by one zero all round; strided convolutions by one below and right only. */
-svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_padded *input,
+svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *input,
                         const svr_tensor *residual, const svr_tensor *y, svr_error *err)
 {
     svr_tensor w = weight(run, conv->weight), b = weight(run, conv->bias);
@@ -35,8 +35,8 @@ svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_padded *in
     return svr_op_conv3d(run->exec, &args, err);
 }
 
-svr_status svr_vae_conv_padded(vae_run *run, const vae_conv *conv, vae_padded *input, svr_tensor *y,
-                               svr_error *err)
+svr_status svr_vae_conv_consume(vae_run *run, const vae_conv *conv, vae_input *input, svr_tensor *y,
+                                svr_error *err)
 {
     const int64_t *d = input->x.dims;
     int64_t before = input->head.data ? input->head.dims[0] : conv->kt - 1;
@@ -46,8 +46,8 @@ svr_status svr_vae_conv_padded(vae_run *run, const vae_conv *conv, vae_padded *i
                                     d[1] / conv->stride_s, d[2] / conv->stride_s, conv->out),
                            y, err));
     SVR_TRY(svr_vae_conv(run, conv, input, NULL, y, err));
-    SVR_TRY(svr_vae_state_keep(run, conv, input, err));
-    svr_exec_free(run->exec, &input->whole);
+    SVR_TRY(svr_vae_state_keep(run, conv, &input->x, err));
+    svr_exec_free(run->exec, &input->x);
     return SVR_OK;
 }
 
@@ -68,21 +68,17 @@ static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor
 }
 
 svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv,
-                        const svr_tensor *x, vae_padded *input, svr_error *err)
+                        const svr_tensor *x, vae_input *input, svr_error *err)
 {
-    SVR_TRY(svr_vae_padded_alloc(run, conv, x->dims, input, err));
+    input->head = svr_vae_carried(run, conv);
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage, 4, x->dims, &input->x, err));
     return norm_silu(run, norm, x, &input->x, err);
 }
 
 svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_conv *conv,
-                                svr_tensor *x, vae_padded *input, svr_error *err)
+                                svr_tensor *x, vae_input *input, svr_error *err)
 {
-    if (run->vae->state.first) {
-        *input = (vae_padded){.whole = *x, .x = *x};
-        *x = (svr_tensor){0};
-        return norm_silu(run, norm, &input->x, &input->x, err);
-    }
-    SVR_TRY(svr_vae_norm(run, norm, conv, x, input, err));
-    svr_exec_free(run->exec, x);
-    return SVR_OK;
+    *input = (vae_input){.head = svr_vae_carried(run, conv), .x = *x};
+    *x = (svr_tensor){0};
+    return norm_silu(run, norm, &input->x, &input->x, err);
 }

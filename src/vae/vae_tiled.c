@@ -272,7 +272,8 @@ static svr_status run_into(tiler *t, const svr_tensor *out, svr_error *err)
     SVR_TRY(run_tiles(t, err));
     if (direct)
         return SVR_OK;
-    SVR_TRY(svr_op_copy(t->run->exec, &(svr_copy_args){.src = t->sum, .dst = *out}, err));
+    svr_copy_args rounded = {.src = t->sum, .dst = *out};
+    SVR_TRY(svr_op_copy(t->run->exec, &rounded, err));
     svr_exec_free(t->run->exec, &t->sum);
     return SVR_OK;
 }

@@ -29,7 +29,8 @@ struct ops_array {
 struct ops_bench {
     svr_backend *backend, *twin;
     char label[256];
-    int cases;
+    int cases, refused;
+    bool unsupported; /* this case: the device said so, nothing to compare */
     test_random random;
     ops_array arrays[MOST_ARRAYS];
     int array_count;
@@ -42,8 +43,8 @@ struct ops_bench {
     svr_exec exec;
 };
 
-/* More than any case needs. */
-enum { SCRATCH_BYTES = 8 << 20 };
+/* More than any case needs, a library's own workspace included. */
+enum { SCRATCH_BYTES = 64 << 20 };
 
 /* ---------------------------------------------------------------------------- bench and cases */
 
@@ -114,7 +115,13 @@ void ops_case(ops_bench *bench, const char *fmt, ...)
     for (const char *c = bench->label; *c; c++)
         seed = seed * 31 + (unsigned char) *c;
     bench->random = test_random_seed(seed);
+    bench->unsupported = false;
     bench->cases++;
+}
+
+int ops_refused(const ops_bench *bench)
+{
+    return bench->refused;
 }
 
 int ops_cases(const ops_bench *bench)
@@ -319,6 +326,14 @@ void ops_after(ops_bench *bench, int pass, svr_status status, const svr_error *e
 {
     svr_error failure = {.code = SVR_OK};
 
+    if (status == SVR_ERR_UNSUPPORTED && strcmp(bench->backend->name, "cpu") != 0) {
+        if (!bench->unsupported)
+            printf("unsupported: %s: %s\n", bench->label, err->text);
+        bench->refused += !bench->unsupported;
+        bench->unsupported = true;
+        svr_scratch_destroy(bench->scratch);
+        return;
+    }
     if (status != SVR_OK)
         ops_fail(bench, "%s: %s", svr_status_name(status), err->text);
     CHECK_OK(svr_backend_synchronize(bench->exec.backend, &failure), failure);
@@ -378,7 +393,7 @@ const void *ops_result(const ops_array *array)
 
 void ops_compare(ops_bench *bench, const ops_array *a, const double *magnitude, double tolerance)
 {
-    int64_t n = svr_tensor_elems(&a->device);
+    int64_t n = bench->unsupported ? 0 : svr_tensor_elems(&a->device);
     svr_dtype dtype = a->device.dtype;
     double most = largest(a->values, n);
 
@@ -393,6 +408,13 @@ void ops_compare(ops_bench *bench, const ops_array *a, const double *magnitude, 
             ops_fail(bench, "element %lld is %.9g, wanted %.9g within %.3g", (long long) i,
                      (double) got, want, limit);
     }
+}
+
+double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype)
+{
+    if (strcmp(bench->backend->name, "cpu") == 0)
+        return 0.0;
+    return dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0.0;
 }
 
 void ops_compare_exact(ops_bench *bench, const ops_array *a)

@@ -40,8 +40,10 @@ void ops_bench_destroy(ops_bench *bench);
  */
 void ops_case(ops_bench *bench, const char *fmt, ...) SVR_PRINTF(2, 3);
 
-/* Cases so far. */
+/* Cases so far, and how many of them a device other than the CPU refused as unsupported:
+ * combinations that no network uses. */
 int ops_cases(const ops_bench *bench);
+int ops_refused(const ops_bench *bench);
 
 /* Random numbers of this case. */
 test_random *ops_random(ops_bench *bench);
@@ -67,6 +69,11 @@ svr_tensor ops_view(const ops_array *array, int side);
  * over the array. */
 void ops_compare(ops_bench *bench, const ops_array *array, const double *magnitude,
                  double tolerance);
+
+/* Tolerance for roundings of inner values to a 16-bit `dtype` that a device may do where the CPU
+ * backend keeps F32: products before gate and residual, sums of weights, probabilities.  0 on the
+ * CPU and for F32. */
+double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype);
 
 /* Bitwise equality with the reference rounded to the type: for ops that only move data. */
 void ops_compare_exact(ops_bench *bench, const ops_array *array);

@@ -132,6 +132,71 @@ void reference_depth_to_space(const svr_depth_to_space_args *a)
                 }
 }
 
+/* Value of the shuffled frames at (t, y, x, m), t counted from the first frame of head or x. */
+static double shuffled(const svr_upsample_conv3d_args *a, const int64_t at[4], double *mass)
+{
+    int64_t H = a->x.dims[1], W = a->x.dims[2], C = a->x.dims[3], M = a->w.dims[4];
+    int64_t heads = svr_tensor_present(&a->head) ? a->head.dims[0] : 0, frame = at[0] / a->tz;
+    int64_t row = ((at[1] % 2 * 2 + at[2] % 2) * a->tz + at[0] % a->tz) * M + at[3];
+    const double *x = frame < heads ? f64(&a->head) : f64(&a->x);
+    double sum = f64(&a->up_b)[row];
+
+    *mass = fabs(sum);
+    frame -= frame < heads ? 0 : heads;
+    x += ((frame * H + at[1] / 2) * W + at[2] / 2) * C;
+    for (int64_t c = 0; c < C; c++) {
+        sum += f64(&a->up)[row * C + c] * x[c];
+        *mass += fabs(f64(&a->up)[row * C + c] * x[c]);
+    }
+    return sum;
+}
+
+/* The steps one by one: all shuffled frames, without the second at the clip's start, then their
+ * convolution.  The magnitudes of the frames give those of the result through |w|. */
+void reference_upsample_conv3d(const svr_upsample_conv3d_args *a, double *magnitude)
+{
+    const int64_t *y = a->y.dims;
+    int64_t heads = svr_tensor_present(&a->head) ? a->head.dims[0] * a->tz : 0, M = a->w.dims[4];
+    int64_t frames = heads + y[0], n = frames * y[1] * y[2] * M, i = 0;
+    int64_t weights = svr_tensor_elems(&a->w);
+    double *u = calloc((size_t) n, sizeof *u), *mass = calloc((size_t) n, sizeof *mass);
+    double *size = calloc((size_t) weights, sizeof *size);
+    double *unused = calloc((size_t) svr_tensor_elems(&a->y), sizeof *unused);
+    svr_conv3d_args conv = {.x = svr_tensor_4d(u, a->x.dtype, frames, y[1], y[2], M),
+                            .w = a->w,
+                            .b = a->b,
+                            .y = a->y,
+                            .stride_t = 1,
+                            .stride_s = 1,
+                            .pad_top = 1,
+                            .pad_bottom = 1,
+                            .pad_left = 1,
+                            .pad_right = 1};
+
+    if (!u || !mass || !size || !unused)
+        abort();
+    for (int64_t t = 0; t < frames; t++)
+        for (int64_t h = 0; h < y[1]; h++)
+            for (int64_t w = 0; w < y[2]; w++)
+                for (int64_t m = 0; m < M; m++, i++) {
+                    int64_t full = t + (heads == 0 && a->tz == 2 && t > 0);
+
+                    u[i] = shuffled(a, (int64_t[]){full, h, w, m}, &mass[i]);
+                }
+    if (heads > 0)
+        conv.head = svr_tensor_4d(u, a->x.dtype, heads, y[1], y[2], M);
+    conv.x.dims[0] = y[0];
+    for (i = 0; i < weights; i++)
+        size[i] = fabs(f64(&a->w)[i]);
+    for (int pass = 0; pass < 2; pass++) {
+        conv.w.data = pass == 0 ? size : a->w.data;
+        conv.x.data = (pass == 0 ? mass : u) + heads * y[1] * y[2] * M;
+        conv.head.data = heads > 0 ? (pass == 0 ? mass : u) : NULL;
+        reference_conv3d(&conv, pass == 0 ? magnitude : unused);
+    }
+    free(u), free(mass), free(size), free(unused);
+}
+
 /* Row pointers of one attention: softmax(q k^T scale) v. */
 typedef struct rows {
     const double **q, **k, **v;

@@ -291,19 +291,24 @@ typedef struct alpha_frame {
     int64_t w, h;
     const double *alpha;
     double *picture, *guide, *slope, *offset, *edges, *y;
+    bool inside_only;
 } alpha_frame;
 
-/* Mean of a (b optional: of a * b) over the box, zero outside, always divided by its full area. */
+/* Mean of a (b optional: of a * b) over the box, zero outside, divided by its area or by what of it
+ * is inside. */
 static double box(const alpha_frame *f, const double *a, const double *b, int64_t i, int64_t radius)
 {
     int64_t x0 = i % f->w, y0 = i / f->w;
     double sum = 0;
+    int64_t inside = 0;
 
     for (int64_t y = y0 - radius; y <= y0 + radius; y++)
         for (int64_t x = x0 - radius; x <= x0 + radius; x++)
-            if (y >= 0 && y < f->h && x >= 0 && x < f->w)
+            if (y >= 0 && y < f->h && x >= 0 && x < f->w) {
                 sum += a[y * f->w + x] * (b ? b[y * f->w + x] : 1);
-    return sum / (double) ((2 * radius + 1) * (2 * radius + 1));
+                inside++;
+            }
+    return sum / (double) (f->inside_only ? inside : (2 * radius + 1) * (2 * radius + 1));
 }
 
 static void filter(alpha_frame *f, int64_t radius)
@@ -375,7 +380,7 @@ static double sharpen(const alpha_frame *f, int64_t i)
 
 void reference_alpha_guide(const svr_alpha_guide_args *args)
 {
-    alpha_frame f = {.h = args->y.dims[1], .w = args->y.dims[2]};
+    alpha_frame f = {.h = args->y.dims[1], .w = args->y.dims[2], .inside_only = args->inside_only};
     int64_t n = f.w * f.h;
     double *memory = calloc((size_t) (7 * n), sizeof *memory);
 
