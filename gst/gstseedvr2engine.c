@@ -26,7 +26,7 @@ check_settings (GstElement *element, const GstSeedVR2Settings *settings)
 }
 
 static svr_upscaler *
-create (GstElement *element, svr_backend_kind backend,
+create (GstElement *element, const GstSeedVR2Settings *settings,
         const GstSeedVR2Files *files, GstSeedVR2Report *report)
 {
   svr_upscaler_options options;
@@ -34,7 +34,8 @@ create (GstElement *element, svr_backend_kind backend,
   svr_error err = { 0 };
 
   svr_upscaler_options_init (&options);
-  options.backend = backend;
+  options.backend = (svr_backend_kind)settings->backend;
+  options.precision = (svr_precision)settings->precision;
   options.model_path = files->model;
   options.vae_path = files->vae_model;
   options.text_path = files->text_embedding;
@@ -65,8 +66,7 @@ gst_seedvr2_engine_open (GstElement *element,
   if (check_file (element, "model", files.model)
       && check_file (element, "vae-model", files.vae_model)
       && check_file (element, "text-embedding", files.text_embedding))
-    upscaler
-        = create (element, (svr_backend_kind)settings->backend, &files, report);
+    upscaler = create (element, settings, &files, report);
   gst_seedvr2_files_clear (&files);
   return upscaler;
 }

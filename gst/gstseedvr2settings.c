@@ -9,6 +9,7 @@ enum {
   PROP_VAE_MODEL,
   PROP_TEXT_EMBEDDING,
   PROP_BACKEND,
+  PROP_PRECISION,
   PROP_BATCH_SIZE,
   PROP_TEMPORAL_OVERLAP,
   PROP_PREPEND_FRAMES,
@@ -46,6 +47,28 @@ backend_get_type (void)
 
   if (g_once_init_enter (&type)) {
     GType fresh = g_enum_register_static ("GstSeedVR2Backend", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
+#define TYPE_PRECISION (precision_get_type ())
+static GType
+precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_PRECISION_AUTO, "fp16 on a GPU, fp32 on the CPU", "auto" },
+    { SVR_PRECISION_FP16, "16 bits, the closest of the fast ones", "fp16" },
+    { SVR_PRECISION_BF16, "16 bits with the range of fp32", "bf16" },
+    { SVR_PRECISION_FP32, "32 bits, slow on a GPU", "fp32" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2Precision", values);
 
     gst_type_mark_as_plugin_api (fresh, 0);
     g_once_init_leave (&type, fresh);
@@ -139,6 +162,11 @@ install_files (GObjectClass *klass)
       klass, PROP_BACKEND,
       g_param_spec_enum ("backend", "Backend", "What computes", TYPE_BACKEND,
                          SVR_BACKEND_AUTO, AT_START));
+  g_object_class_install_property (
+      klass, PROP_PRECISION,
+      g_param_spec_enum ("precision", "Precision",
+                         "How values are stored; sums are 32 bits always",
+                         TYPE_PRECISION, SVR_PRECISION_AUTO, AT_START));
 }
 
 static void
@@ -255,6 +283,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_VAE_MODEL] = AT (vae_model),
     [PROP_TEXT_EMBEDDING] = AT (text_embedding),
     [PROP_BACKEND] = AT (backend),
+    [PROP_PRECISION] = AT (precision),
     [PROP_BATCH_SIZE] = AT (batch_size),
     [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),

@@ -83,14 +83,9 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS,
     GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
 
-G_DEFINE_TYPE_WITH_CODE (GstSeedVR2Upscale, gst_seedvr2_upscale,
-                         GST_TYPE_BASE_TRANSFORM,
-                         GST_DEBUG_CATEGORY_INIT (gst_seedvr2_upscale_debug,
-                                                  "seedvr2upscale", 0,
-                                                  "SeedVR2 upscaler");
-                         gst_seedvr2_report_init_debug ())
+G_DEFINE_TYPE (GstSeedVR2Upscale, gst_seedvr2_upscale, GST_TYPE_BASE_TRANSFORM);
 GST_ELEMENT_REGISTER_DEFINE (seedvr2upscale, "seedvr2upscale", GST_RANK_NONE,
-                             GST_TYPE_SEEDVR2_UPSCALE)
+                             GST_TYPE_SEEDVR2_UPSCALE);
 
 #define parent_class gst_seedvr2_upscale_parent_class
 #define PARENT gst_seedvr2_upscale_parent ()
@@ -480,6 +475,9 @@ gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
   GObjectClass *object = G_OBJECT_CLASS (klass);
   GstElementClass *element = GST_ELEMENT_CLASS (klass);
 
+  GST_DEBUG_CATEGORY_INIT (gst_seedvr2_upscale_debug, "seedvr2upscale", 0,
+                           "SeedVR2 upscaler");
+  gst_seedvr2_report_init_debug ();
   object->set_property = gst_seedvr2_upscale_set_property;
   object->get_property = gst_seedvr2_upscale_get_property;
   object->finalize = gst_seedvr2_upscale_finalize;

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE (GstSeedVR2Upscale, gst_seedvr2_upscale, GST,
                       SEEDVR2_UPSCALE, GstBaseTransform)
 
-GST_ELEMENT_REGISTER_DECLARE (seedvr2upscale);
+GST_ELEMENT_REGISTER_DECLARE (seedvr2upscale)
 
 G_END_DECLS
 #endif

@@ -20,7 +20,7 @@ static const char summary[] =
 static const char *const properties[] = {
     "scale",          "resolution",       "max-resolution",   "model",          "vae-model",
     "text-embedding", "batch-size",       "temporal-overlap", "prepend-frames", "seed",
-    "cfg-scale",      "color-correction", "backend",
+    "cfg-scale",      "color-correction", "backend",          "precision",
 };
 enum { PROPERTIES = G_N_ELEMENTS(properties) };
 

@@ -32,6 +32,7 @@ svr_status svr_constants_condition(svr_constants *c, float timestep, bool negati
                                    const svr_dit_condition **out, svr_error *err)
 {
     const svr_prompt *prompt = prompt_of(c, negative);
+    svr_dit_text text = {prompt->values, prompt->length};
     svr_condition_entry entry = {timestep, negative, NULL};
 
     for (size_t i = 0; i < c->condition_count; i++) {
@@ -41,8 +42,7 @@ svr_status svr_constants_condition(svr_constants *c, float timestep, bool negati
         }
     }
     SVR_TRY(grow(c, err));
-    SVR_TRY(svr_dit_condition_create(c->backend, c->dit, timestep, prompt->values, prompt->length,
-                                     &entry.condition, err));
+    SVR_TRY(svr_dit_condition_create(c->backend, c->dit, timestep, &text, &entry.condition, err));
     c->conditions[c->condition_count++] = entry;
     *out = entry.condition;
     return SVR_OK;

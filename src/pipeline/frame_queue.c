@@ -16,6 +16,7 @@ svr_queued_frame *svr_queued_frame_copy(const uint8_t *data, size_t bytes)
     if (!frame)
         return NULL;
     frame->next = NULL;
+    frame->data = (uint8_t *) (frame + 1);
     memcpy(frame->data, data, bytes);
     return frame;
 }

@@ -13,7 +13,7 @@ extern "C" {
 /* A frame, tightly packed; free() it. */
 typedef struct svr_queued_frame {
     struct svr_queued_frame *next;
-    uint8_t data[];
+    uint8_t *data; /* behind this struct, in the same memory */
 } svr_queued_frame;
 
 /* Zeroed: empty. */

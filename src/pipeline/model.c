@@ -98,21 +98,22 @@ static svr_status to_storage(const svr_model *m, svr_exec *exec, const svr_tenso
     return svr_op_copy(exec, &copy, err);
 }
 
-static svr_status predict(void *user, svr_exec *exec, const svr_tensor *x_t, const svr_tensor *cond,
-                          float timestep, bool negative, const svr_tensor *v, svr_error *err)
+static svr_status predict(void *user, svr_exec *exec, const svr_tensor *cond,
+                          const svr_prediction *p, svr_error *err)
 {
     svr_model *m = user;
-    int grid[3] = {(int) x_t->dims[0], (int) x_t->dims[1], (int) x_t->dims[2]};
-    svr_dit_io io = {.geometry = svr_constants_geometry(&m->constants, grid, negative), .v = *v};
+    int grid[3] = {(int) cond->dims[0], (int) cond->dims[1], (int) cond->dims[2]};
+    svr_dit_io io = {.geometry = svr_constants_geometry(&m->constants, grid, p->negative),
+                     .v = *p->v};
 
     assert(io.geometry);
-    SVR_TRY(svr_constants_condition(&m->constants, timestep, negative, &io.condition, err));
-    SVR_TRY(to_storage(m, exec, x_t, &io.x_t, err));
+    SVR_TRY(svr_constants_condition(&m->constants, p->timestep, p->negative, &io.condition, err));
+    SVR_TRY(to_storage(m, exec, p->x_t, &io.x_t, err));
     SVR_TRY(to_storage(m, exec, cond, &io.cond, err));
     SVR_TRY(svr_dit_forward(exec, m->dit, &io, err));
     if (io.cond.data != cond->data)
         svr_exec_free(exec, &io.cond);
-    if (io.x_t.data != x_t->data)
+    if (io.x_t.data != p->x_t->data)
         svr_exec_free(exec, &io.x_t);
     return SVR_OK;
 }
@@ -275,10 +276,11 @@ static svr_status load_weights(svr_model *m, const svr_cancel *cancel, joint_pro
                                svr_error *err)
 {
     int groups = svr_dit_groups(&m->dit_config);
+    svr_store_watch watch = {cancel, report_joint, progress};
 
-    SVR_TRY(svr_store_load(m->dit_store, 0, groups, cancel, report_joint, progress, err));
+    SVR_TRY(svr_store_load(m->dit_store, 0, groups, &watch, err));
     progress->before = store_bytes(m->dit_store, groups);
-    SVR_TRY(svr_store_load(m->vae_store, 0, SVR_VAE_GROUPS, cancel, report_joint, progress, err));
+    SVR_TRY(svr_store_load(m->vae_store, 0, SVR_VAE_GROUPS, &watch, err));
     /* stores count values, the total counts their alignment too */
     progress->before = progress->total;
     report_joint(progress, 0, 0);

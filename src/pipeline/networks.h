@@ -5,6 +5,7 @@
 #define SVR_PIPELINE_NETWORKS_H
 
 #include "backend/exec.h"
+#include "dit/sampler.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,9 +26,9 @@ typedef struct svr_networks {
     /* x [T,H,W,3] storage -> latent [t,h,w,C] F32, scaled for the transformer */
     svr_status (*encode)(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
                          svr_error *err);
-    /* x_t, cond [t,h,w,C] F32 -> v [t,h,w,C] F32 */
-    svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *x_t, const svr_tensor *cond,
-                          float timestep, bool negative, const svr_tensor *v, svr_error *err);
+    /* p->x_t, cond [t,h,w,C] F32 -> p->v [t,h,w,C] F32 */
+    svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *cond,
+                          const svr_prediction *p, svr_error *err);
     /* latent [t,h,w,C] F32, scaled -> y [T,H,W,3] F32, model values, not clamped */
     svr_status (*decode)(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
                          svr_error *err);

@@ -120,26 +120,24 @@ static svr_status encode(svr_phases *p, svr_exec *exec, const svr_phases_batch *
 }
 
 /* What the sampler's predictor needs. */
-typedef struct prediction {
+typedef struct conditioned {
     const svr_networks *networks;
     const svr_tensor *cond;
-} prediction;
+} conditioned;
 
-static svr_status predict(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
-                          bool negative, const svr_tensor *v, svr_error *err)
+static svr_status predict(void *user, svr_exec *exec, const svr_prediction *p, svr_error *err)
 {
-    const prediction *p = user;
+    const conditioned *c = user;
 
-    SVR_TRY(
-        p->networks->predict(p->networks->user, exec, x_t, p->cond, timestep, negative, v, err));
-    return negative ? SVR_OK : svr_exec_tap(exec, "b.v", v, err);
+    SVR_TRY(c->networks->predict(c->networks->user, exec, c->cond, p, err));
+    return p->negative ? SVR_OK : svr_exec_tap(exec, "b.v", p->v, err);
 }
 
 /* z = x_0 for the condition `latent`, from the noise of this place. */
 static svr_status sample(svr_phases *p, svr_exec *exec, int64_t first_frame,
                          const svr_tensor *latent, const svr_tensor *z, svr_error *err)
 {
-    prediction user = {p->networks, latent};
+    conditioned user = {p->networks, latent};
     svr_predictor predictor = {&user, predict};
     svr_noise_args noise = {.y = *z,
                             .seed = p->config.seed,
@@ -216,9 +214,7 @@ svr_status svr_phases_blend(svr_phases *p, svr_exec *exec, const svr_tensor *pre
 /* A slice on its way out. */
 typedef struct finishing {
     svr_phases *phases;
-    const uint8_t *const *frames;
-    svr_frame_sink sink;
-    void *sink_user;
+    const svr_phases_slice *slice;
 } finishing;
 
 static svr_status style_frame(void *user, svr_exec *exec, int frame, const svr_tensor *style,
@@ -226,13 +222,13 @@ static svr_status style_frame(void *user, svr_exec *exec, int frame, const svr_t
 {
     const finishing *f = user;
 
-    return svr_pre_style(exec, f->phases->pre, f->frames[frame], style, err);
+    return svr_pre_style(exec, f->phases->pre, f->slice->frames[frame], style, err);
 }
 
 /* alpha [count,oh,ow] when the source has one and the output wants it, else absent. */
-static svr_status make_alpha(const finishing *f, svr_exec *exec, const svr_tensor *y,
-                             svr_tensor *alpha, svr_error *err)
+static svr_status make_alpha(const finishing *f, svr_exec *exec, svr_tensor *alpha, svr_error *err)
 {
+    const svr_tensor *y = f->slice->y;
     const svr_phases_config *config = &f->phases->config;
 
     *alpha = (svr_tensor){0};
@@ -240,7 +236,7 @@ static svr_status make_alpha(const finishing *f, svr_exec *exec, const svr_tenso
         return SVR_OK;
     SVR_TRY(
         svr_exec_alloc(exec, SVR_F32, SVR_DIMS(y->dims[0], y->dims[1], y->dims[2]), alpha, err));
-    return svr_pre_alpha(exec, f->phases->pre, f->frames, (int) y->dims[0], y, alpha, err);
+    return svr_pre_alpha(exec, f->phases->pre, f->slice->frames, y, alpha, err);
 }
 
 /* One frame as [H,W,..]. */
@@ -254,9 +250,10 @@ static svr_tensor picture(const svr_tensor *t, int frame)
     return one;
 }
 
-static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tensor *y,
-                              const svr_tensor *alpha, svr_error *err)
+static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tensor *alpha,
+                              svr_error *err)
 {
+    const svr_tensor *y = f->slice->y;
     const svr_video_info *info = &f->phases->config.out;
     size_t bytes = svr_frame_bytes(info);
     svr_tensor packed;
@@ -273,26 +270,26 @@ static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tens
             pack.alpha = picture(alpha, i);
         SVR_TRY(svr_op_pack(exec, &pack, err));
         SVR_TRY(svr_backend_download(exec->backend, f->phases->staging, packed.data, bytes, err));
-        SVR_TRY(f->sink(f->sink_user, i, f->phases->staging, err));
+        SVR_TRY(f->slice->sink(f->slice->sink_user, i, f->phases->staging, err));
     }
     svr_exec_free(exec, &packed);
     return SVR_OK;
 }
 
-svr_status svr_phases_finish(svr_phases *p, svr_exec *exec, const svr_tensor *y,
-                             const uint8_t *const *frames, svr_frame_sink sink, void *sink_user,
+svr_status svr_phases_finish(svr_phases *p, svr_exec *exec, const svr_phases_slice *slice,
                              svr_phase_times *times, svr_error *err)
 {
-    finishing f = {p, frames, sink, sink_user};
+    const svr_tensor *y = slice->y;
+    finishing f = {p, slice};
     svr_colour_style style = {&f, style_frame};
     uint64_t mark = 0, start = 0;
     svr_tensor alpha;
 
     SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
-    SVR_TRY(make_alpha(&f, exec, y, &alpha, err));
+    SVR_TRY(make_alpha(&f, exec, &alpha, err));
     SVR_TRY(svr_colour_correct(exec, p->config.colour, p->config.exact_colour, &style, y, err));
     SVR_TRY(svr_exec_tap(exec, "b.out", y, err));
-    SVR_TRY(pack_frames(&f, exec, y, &alpha, err));
+    SVR_TRY(pack_frames(&f, exec, &alpha, err));
     svr_exec_free(exec, &alpha);
     return lap(exec, &mark, times ? &times->finish_ns : NULL, err);
 }

@@ -8,6 +8,7 @@
 #define SVR_PIPELINE_PHASES_H
 
 #include "dit/sampler.h"
+#include "pipeline/batcher.h"
 #include "pipeline/networks.h"
 #include "pipeline/stats.h"
 #include "video/colour.h"
@@ -61,22 +62,31 @@ SVR_CHECKED svr_status svr_phases_compute(svr_phases *phases, svr_exec *exec,
 SVR_CHECKED svr_status svr_phases_blend(svr_phases *phases, svr_exec *exec, const svr_tensor *prev,
                                         const svr_tensor *cur, svr_error *err);
 
-/* Colour-corrects a slice in place and writes its frames, tightly packed as `out`, to host memory.
- *   y [count,oh,ow,3] F32   frames: the source frames of the slice
- * Frames are handed to `sink` in order as they are ready; `data` is valid during the call.
- * Tap: "b.out", the corrected slice. */
+/* Takes frame `index` of a slice, tightly packed; `data` is valid during the call. */
 typedef svr_status (*svr_frame_sink)(void *user, int index, const uint8_t *data, svr_error *err);
-SVR_CHECKED svr_status svr_phases_finish(svr_phases *phases, svr_exec *exec, const svr_tensor *y,
-                                         const uint8_t *const *frames, svr_frame_sink sink,
-                                         void *sink_user, svr_phase_times *times, svr_error *err);
 
-/* Peak scratch bytes of batches of 1 to `batch` frames with `overlap`, found by running the code
- * above on a counting backend.  Calls the networks' `prepare` for every latent grid that can occur,
- * so their tables are made too.  Polls `cancel` (may be NULL).  Errors: NO_MEM, CANCELLED, those of
- * the networks. */
-SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, int batch, int uniform, int overlap,
-                                       const svr_cancel *cancel, uint64_t *scratch_bytes,
-                                       svr_error *err);
+/* Decoded frames on their way out. */
+typedef struct svr_phases_slice {
+    const svr_tensor *y;          /* [count,oh,ow,3] F32, corrected in place */
+    const uint8_t *const *frames; /* [count] their source frames */
+    svr_frame_sink sink;          /* gets the frames in order, as they are ready */
+    void *sink_user;
+} svr_phases_slice;
+
+/* Colour-corrects a slice in place and writes its frames, tightly packed as `out`, to host memory.
+ * What it took is added to `times` (optional).  Tap: "b.out", the corrected slice.
+ * Errors: those of the sink, CANCELLED, NO_VRAM, DEVICE. */
+SVR_CHECKED svr_status svr_phases_finish(svr_phases *phases, svr_exec *exec,
+                                         const svr_phases_slice *slice, svr_phase_times *times,
+                                         svr_error *err);
+
+/* Peak scratch bytes of batches of 1 to plan->batch frames with plan->overlap, found by running the
+ * code above on a counting backend; `uniform`: short batches are mirrored up to full ones.  Calls
+ * the networks' `prepare` for every latent grid that can occur, so their tables are made too. Polls
+ * `cancel` (may be NULL).  Errors: NO_MEM, CANCELLED, those of the networks. */
+SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, const svr_temporal_plan *plan,
+                                       bool uniform, const svr_cancel *cancel,
+                                       uint64_t *scratch_bytes, svr_error *err);
 
 #ifdef __cplusplus
 }

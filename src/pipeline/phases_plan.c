@@ -42,7 +42,7 @@ static svr_status dry_run_init(dry_run *run, svr_phases *p, int batch, const svr
     run->frames = calloc((size_t) batch, sizeof *run->frames);
     run->exec.cancel = cancel;
     run->exec.backend = svr_counting_backend_create(p->backend);
-    run->exec.scratch = svr_scratch_create((void *) (uintptr_t) SVR_SCRATCH_ALIGN, SIZE_MAX / 2);
+    run->exec.scratch = svr_scratch_create_counting();
     if (!run->frame || !run->frames || !run->exec.backend || !run->exec.scratch)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to plan a stream");
     for (int i = 0; i < batch; i++)
@@ -76,9 +76,9 @@ static svr_status count_finish(dry_run *run, int batch, svr_error *err)
 {
     for (int n = 1; n <= batch; n++) {
         svr_tensor y = svr_tensor_slice(&run->slice, 0, n);
+        svr_phases_slice slice = {.y = &y, .frames = run->frames, .sink = ignore_frame};
 
-        SVR_TRY(svr_phases_finish(run->phases, &run->exec, &y, run->frames, ignore_frame, NULL,
-                                  NULL, err));
+        SVR_TRY(svr_phases_finish(run->phases, &run->exec, &slice, NULL, err));
         svr_scratch_reset(run->exec.scratch);
     }
     return SVR_OK;
@@ -91,18 +91,18 @@ static svr_status count_blend(dry_run *run, int overlap, svr_error *err)
     return overlap > 0 ? svr_phases_blend(run->phases, &run->exec, &part, &part, err) : SVR_OK;
 }
 
-svr_status svr_phases_plan(svr_phases *p, int batch, int uniform, int overlap,
+svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool uniform,
                            const svr_cancel *cancel, uint64_t *scratch_bytes, svr_error *err)
 {
     dry_run run;
-    svr_status status = dry_run_init(&run, p, batch, cancel, err);
+    svr_status status = dry_run_init(&run, p, plan->batch, cancel, err);
 
     if (status == SVR_OK)
-        status = count_compute(&run, batch, uniform, err);
+        status = count_compute(&run, plan->batch, uniform ? plan->batch : 0, err);
     if (status == SVR_OK)
-        status = count_finish(&run, batch, err);
+        status = count_finish(&run, plan->batch, err);
     if (status == SVR_OK)
-        status = count_blend(&run, overlap, err);
+        status = count_blend(&run, plan->overlap, err);
     if (status == SVR_OK)
         *scratch_bytes = svr_scratch_peak(run.exec.scratch);
     dry_run_finish(&run);

@@ -54,12 +54,14 @@ static svr_status alloc_scratch(svr_stream *s, svr_error *err)
 {
     /* a backend may align its blocks less than the scratch needs */
     uint64_t bytes = s->planned + SVR_SCRATCH_ALIGN;
-    uintptr_t start;
+    uintptr_t start, aligned;
 
     SVR_TRY(svr_backend_alloc(s->backend, SVR_MEM_SCRATCH, bytes, &s->scratch_block, err));
     s->scratch_block_bytes = bytes;
-    start = svr_align_up((uintptr_t) s->scratch_block, SVR_SCRATCH_ALIGN);
-    s->exec.scratch = svr_scratch_create((void *) start, s->planned);
+    start = (uintptr_t) s->scratch_block;
+    aligned = svr_align_up(start, SVR_SCRATCH_ALIGN);
+    s->exec.scratch =
+        svr_scratch_create((unsigned char *) s->scratch_block + (aligned - start), s->planned);
     return s->exec.scratch ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
 }
 
@@ -86,8 +88,7 @@ static svr_status set_up(svr_stream *s, svr_error *err)
     svr_status status;
 
     SVR_TRY(svr_phases_create(s->backend, s->networks, &s->options.phases, &s->phases, err));
-    SVR_TRY(svr_phases_plan(s->phases, t->batch, s->options.uniform ? t->batch : 0, t->overlap,
-                            s->exec.cancel, &s->planned, err));
+    SVR_TRY(svr_phases_plan(s->phases, t, s->options.uniform, s->exec.cancel, &s->planned, err));
     status = alloc_all(s, err);
     if (status == SVR_ERR_NO_VRAM || status == SVR_ERR_NO_MEM)
         svr_error_prefix(err,
@@ -192,10 +193,11 @@ static svr_status finish_front(svr_stream *s, const svr_stream_io *io, svr_phase
     slice front = s->slices[0];
     slice_sink sink = {io, front.start};
     svr_tensor y = svr_tensor_slice(&s->pending, 0, front.count);
+    svr_phases_slice out = {.y = &y, .frames = s->frames, .sink = sink_frame, .sink_user = &sink};
 
     assert(front.start == s->base && front.count <= s->length);
     look_up_sources(s, io, front.start, front.count);
-    SVR_TRY(svr_phases_finish(s->phases, &s->exec, &y, s->frames, sink_frame, &sink, times, err));
+    SVR_TRY(svr_phases_finish(s->phases, &s->exec, &out, times, err));
     svr_scratch_reset(s->exec.scratch);
     SVR_TRY(drop_front(s, front.count, err));
     s->slice_count--;

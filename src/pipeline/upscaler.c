@@ -12,13 +12,22 @@ void svr_upscaler_options_init(svr_upscaler_options *options)
 
 /* ------------------------------------------------------------------ life */
 
+static svr_dtype storage_of(svr_precision precision, const svr_backend *backend)
+{
+    if (precision == SVR_PRECISION_AUTO)
+        return strcmp(backend->name, "cpu") == 0 ? SVR_F32 : SVR_F16;
+    return precision == SVR_PRECISION_FP16   ? SVR_F16
+           : precision == SVR_PRECISION_BF16 ? SVR_BF16
+                                             : SVR_F32;
+}
+
 static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *options,
                                 svr_error *err)
 {
     svr_model_options model = {.dit_path = options->model_path,
                                .vae_path = options->vae_path,
                                .text_path = options->text_path,
-                               .storage = options->storage,
+                               .storage = storage_of(options->precision, u->backend),
                                .slice_frames = 4,
                                .steps = 1,
                                .log = &u->log};
@@ -98,11 +107,9 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
                         (int) options->backend);
     if (options->networks && options->backend != SVR_BACKEND_CPU)
         return SVR_FAIL(err, SVR_ERR_INVALID, "given networks need backend=cpu");
-    if (options->storage != SVR_F32 && options->storage != SVR_F16 && options->storage != SVR_BF16)
-        return SVR_FAIL(err, SVR_ERR_INVALID, "precision %s; choose f32, f16 or bf16",
-                        (unsigned) options->storage < SVR_DTYPE_COUNT
-                            ? svr_dtype_name(options->storage)
-                            : "unknown");
+    if (options->precision < SVR_PRECISION_AUTO || options->precision > SVR_PRECISION_FP32)
+        return SVR_FAIL(err, SVR_ERR_INVALID, "precision %d; choose auto, fp16, bf16 or fp32",
+                        (int) options->precision);
     if (options->threads < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID, "threads is %d; choose 0 (all cores) or more",
                         options->threads);

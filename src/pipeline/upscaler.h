@@ -15,7 +15,6 @@
 #ifndef SVR_PIPELINE_UPSCALER_H
 #define SVR_PIPELINE_UPSCALER_H
 
-#include "base/dtype.h"
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -34,6 +33,14 @@ typedef enum svr_backend_kind {
     SVR_BACKEND_CPU,
     SVR_BACKEND_CUDA
 } svr_backend_kind;
+
+/* How activations and matrices are stored; sums are F32 always. */
+typedef enum svr_precision {
+    SVR_PRECISION_AUTO = 0, /* fp16 on a GPU, fp32 on the CPU */
+    SVR_PRECISION_FP16,
+    SVR_PRECISION_BF16,
+    SVR_PRECISION_FP32
+} svr_precision;
 
 typedef enum svr_event_kind {
     SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are on the device */
@@ -59,8 +66,8 @@ typedef struct svr_upscaler_options {
     const char *model_path; /* transformer, safetensors */
     const char *vae_path;   /* VAE, safetensors */
     const char *text_path;  /* prompt embeddings `pos`, `neg`; NULL: those in the model file */
-    svr_dtype storage;      /* of activations; F32 (0) */
-    int threads;            /* CPU backend: 0 = all cores */
+    svr_precision precision;
+    int threads; /* CPU backend: 0 = all cores */
     svr_log log;
     /* optional: called on the worker without any lock held; must return soon and may not call the
      * upscaler except for svr_upscaler_get_stats() and svr_upscaler_cancel() */

@@ -226,8 +226,10 @@ static svr_status correct_lab_exactly(const slice *s, svr_error *err)
 {
     const svr_tensor *content = s->content;
     svr_match_ranks_args args = {.x = *content, .y = *content};
+    svr_lab_args in_place = {.x = *content, .y = *content}, style_in_place;
 
     SVR_TRY(load_styles(s, &args.ref, err));
+    style_in_place = (svr_lab_args){.x = args.ref, .y = args.ref};
     for (int64_t t = 0; t < content->dims[0]; t++) {
         svr_tensor frame = svr_tensor_slice(content, t, 1);
         svr_tensor style = svr_tensor_slice(&args.ref, t, 1);
@@ -237,10 +239,10 @@ static svr_status correct_lab_exactly(const slice *s, svr_error *err)
     }
     for (int c = 0; c < 3; c++)
         args.keep[c] = lab_keep[c];
-    SVR_TRY(svr_op_rgb_to_lab(s->exec, &(svr_lab_args){.x = args.ref, .y = args.ref}, err));
-    SVR_TRY(svr_op_rgb_to_lab(s->exec, &(svr_lab_args){.x = *content, .y = *content}, err));
+    SVR_TRY(svr_op_rgb_to_lab(s->exec, &style_in_place, err));
+    SVR_TRY(svr_op_rgb_to_lab(s->exec, &in_place, err));
     SVR_TRY(svr_op_match_ranks(s->exec, &args, err));
-    SVR_TRY(svr_op_lab_to_rgb(s->exec, &(svr_lab_args){.x = *content, .y = *content}, err));
+    SVR_TRY(svr_op_lab_to_rgb(s->exec, &in_place, err));
     svr_exec_free(s->exec, &args.ref);
     return SVR_OK;
 }

@@ -53,15 +53,14 @@ static svr_status create_stages(svr_backend *backend, svr_pre *pre, svr_error *e
 
         if (from.width == to.width && from.height == to.height)
             continue;
-        SVR_TRY(svr_resampler_create(backend, from.width, from.height, to.width, to.height,
-                                     &pre->stage[pre->stages], err));
+        SVR_TRY(svr_resampler_create(backend, from, to, &pre->stage[pre->stages], err));
         pre->stage_size[pre->stages++] = to;
         from = to;
     }
     if (!svr_pixel_has_alpha(pre->in.format))
         return SVR_OK;
-    return svr_resampler_create(backend, pre->in.width, pre->in.height, pre->plan.output.width,
-                                pre->plan.output.height, &pre->alpha, err);
+    return svr_resampler_create(backend, (svr_size){pre->in.width, pre->in.height},
+                                pre->plan.output, &pre->alpha, err);
 }
 
 svr_status svr_pre_create(svr_backend *backend, const svr_video_info *in, const svr_size_plan *plan,
@@ -281,13 +280,14 @@ static svr_status guide_alpha(svr_exec *exec, const svr_pre *pre, const svr_tens
     return SVR_OK;
 }
 
-svr_status svr_pre_alpha(svr_exec *exec, const svr_pre *pre, const uint8_t *const *data, int count,
+svr_status svr_pre_alpha(svr_exec *exec, const svr_pre *pre, const uint8_t *const *data,
                          const svr_tensor *rgb, const svr_tensor *alpha, svr_error *err)
 {
-    svr_alpha_guide_args args = {0};
+    int64_t count = rgb->dims[0];
+    svr_alpha_guide_args args = {.inside_only = true};
     svr_tensor planes;
 
-    assert(pre->alpha && rgb->dims[0] == count && alpha->dims[0] == count);
+    assert(pre->alpha && alpha->dims[0] == count);
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(count, pre->in.height, pre->in.width), &planes,
                            err));
     SVR_TRY(unpack_alpha(exec, pre, data, &planes, err));

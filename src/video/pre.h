@@ -33,10 +33,10 @@ SVR_CHECKED svr_status svr_pre_model(svr_exec *exec, const svr_pre *pre, const u
 SVR_CHECKED svr_status svr_pre_style(svr_exec *exec, const svr_pre *pre, const uint8_t *data,
                                      const svr_tensor *style, svr_error *err);
 
-/* Alpha planes of `count` frames, upscaled under the guidance of decoded pictures.
+/* Alpha planes of the frames data[count], upscaled under the guidance of decoded pictures.
  *   rgb [count,oh,ow,3] F32 model values   alpha [count,oh,ow] F32 unit.   Source: pipeline §12. */
 SVR_CHECKED svr_status svr_pre_alpha(svr_exec *exec, const svr_pre *pre, const uint8_t *const *data,
-                                     int count, const svr_tensor *rgb, const svr_tensor *alpha,
+                                     const svr_tensor *rgb, const svr_tensor *alpha,
                                      svr_error *err);
 
 #ifdef __cplusplus

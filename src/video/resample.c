@@ -77,6 +77,7 @@ svr_status svr_taps_init(int in, int out, svr_taps *taps, svr_error *err)
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "cannot resize %d to %d pixels; sizes must be at least 1", in, out);
     taps->taps = widest_kernel(in, out);
+    assert(taps->taps >= 1);
     if (svr_mul_size((size_t) out, (size_t) taps->taps, &weights)) {
         taps->first = calloc((size_t) out, sizeof *taps->first);
         taps->weight = calloc(weights, sizeof *taps->weight);
@@ -100,7 +101,7 @@ void svr_taps_finish(svr_taps *taps)
 
 struct svr_resampler {
     svr_backend *backend;
-    int in_w, in_h, out_w, out_h;
+    svr_size in, out;
     svr_resize_axis horizontal, vertical; /* absent when the sizes are equal */
 };
 
@@ -152,7 +153,7 @@ static svr_status axis_init(svr_backend *backend, int in, int out, svr_resize_ax
     return status;
 }
 
-svr_status svr_resampler_create(svr_backend *backend, int in_w, int in_h, int out_w, int out_h,
+svr_status svr_resampler_create(svr_backend *backend, svr_size in, svr_size out_size,
                                 svr_resampler **out, svr_error *err)
 {
     svr_resampler *r = calloc(1, sizeof *r);
@@ -161,12 +162,11 @@ svr_status svr_resampler_create(svr_backend *backend, int in_w, int in_h, int ou
     *out = NULL;
     if (!r)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for a resampler");
-    *r = (svr_resampler){
-        .backend = backend, .in_w = in_w, .in_h = in_h, .out_w = out_w, .out_h = out_h};
-    if (in_w != out_w || in_h != out_h) {
-        status = axis_init(backend, in_w, out_w, &r->horizontal, err);
+    *r = (svr_resampler){.backend = backend, .in = in, .out = out_size};
+    if (in.width != out_size.width || in.height != out_size.height) {
+        status = axis_init(backend, in.width, out_size.width, &r->horizontal, err);
         if (status == SVR_OK)
-            status = axis_init(backend, in_h, out_h, &r->vertical, err);
+            status = axis_init(backend, in.height, out_size.height, &r->vertical, err);
     }
     if (status != SVR_OK) {
         svr_resampler_destroy(r);
@@ -188,13 +188,14 @@ void svr_resampler_destroy(svr_resampler *resampler)
 svr_status svr_resampler_run(svr_exec *exec, const svr_resampler *resampler, const svr_tensor *x,
                              const svr_tensor *y, svr_error *err)
 {
-    assert(x->rank == 4 && x->dims[1] == resampler->in_h && x->dims[2] == resampler->in_w);
-    assert(y->rank == 4 && y->dims[1] == resampler->out_h && y->dims[2] == resampler->out_w);
+    svr_copy_args copy = {.src = *x, .dst = *y};
+    svr_resize_args resize = {
+        .x = *x, .y = *y, .horizontal = resampler->horizontal, .vertical = resampler->vertical};
+
+    assert(x->rank == 4 && x->dims[1] == resampler->in.height && x->dims[2] == resampler->in.width);
+    assert(y->rank == 4 && y->dims[1] == resampler->out.height &&
+           y->dims[2] == resampler->out.width);
     if (!svr_tensor_present(&resampler->horizontal.first))
-        return svr_op_copy(exec, &(svr_copy_args){.src = *x, .dst = *y}, err);
-    return svr_op_resize(
-        exec,
-        &(svr_resize_args){
-            .x = *x, .y = *y, .horizontal = resampler->horizontal, .vertical = resampler->vertical},
-        err);
+        return svr_op_copy(exec, &copy, err);
+    return svr_op_resize(exec, &resize, err);
 }

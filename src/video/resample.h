@@ -5,6 +5,7 @@
 
 #include "backend/exec.h"
 #include "backend/ops.h"
+#include "video/sizes.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,8 +25,8 @@ void svr_taps_finish(svr_taps *taps);
 /* Both axes of a resize in backend memory (tag STATE). */
 typedef struct svr_resampler svr_resampler;
 
-SVR_CHECKED svr_status svr_resampler_create(svr_backend *backend, int in_w, int in_h, int out_w,
-                                            int out_h, svr_resampler **out, svr_error *err);
+SVR_CHECKED svr_status svr_resampler_create(svr_backend *backend, svr_size in, svr_size out_size,
+                                            svr_resampler **out, svr_error *err);
 void svr_resampler_destroy(svr_resampler *resampler);
 
 /* y = resize(x); equal sizes: a copy.   x [T,in_h,in_w,C], y [T,out_h,out_w,C] F32.

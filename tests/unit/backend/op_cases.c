@@ -20,6 +20,18 @@ svr_conv3d_args good_conv3d(void)
                              .pad_right = 1};
 }
 
+svr_upsample_conv3d_args good_upsample_conv3d(void)
+{
+    return (svr_upsample_conv3d_args){.x = F16(3, 4, 5, 8),
+                                      .head = F16(1, 4, 5, 8),
+                                      .up = F32(48, 1, 1, 1, 8),
+                                      .up_b = F32(48),
+                                      .w = F32(7, 3, 3, 3, 6),
+                                      .b = F32(7),
+                                      .y = F16(6, 8, 10, 7),
+                                      .tz = 2};
+}
+
 svr_group_norm_args good_group_norm(void)
 {
     return (svr_group_norm_args){.x = F16(2, 3, 4, 32),
@@ -199,6 +211,6 @@ svr_saturation_mix_args good_saturation_mix(void)
 
 svr_alpha_guide_args good_alpha_guide(void)
 {
-    return (svr_alpha_guide_args){F32(2, 6, 7), F32(2, 6, 7, 3), F32(2, 6, 7), F32(2, 6, 7), true,
-                                  false};
+    return (svr_alpha_guide_args){F32(2, 6, 7), F32(2, 6, 7, 3), F32(2, 6, 7), F32(2, 6, 7),
+                                  true,         false,           true};
 }

@@ -103,13 +103,13 @@ static void test_same_peak(void)
     fake_backend_init(&fake);
     fake.workspace_bytes = 55555;
     counting = svr_counting_backend_create(&fake.base);
-    counted = peak_of(counting, svr_scratch_create((void *) 0x100000, SIZE_MAX / 2));
+    counted = peak_of(counting, svr_scratch_create_counting());
     CHECK_OK(svr_backend_alloc(&fake.base, SVR_MEM_SCRATCH, bytes, &block, &err), err);
     CHECK(fake.called == NULL); /* counting ran nothing */
     CHECK(peak_of(&fake.base, svr_scratch_create(block, counted)) == counted);
     CHECK(strcmp(fake.called, "copy") == 0);
     fake.workspace_bytes = 0;
-    small = peak_of(counting, svr_scratch_create((void *) 0x100000, SIZE_MAX / 2));
+    small = peak_of(counting, svr_scratch_create_counting());
     CHECK(small < counted); /* the workspace is part of the peak */
     svr_backend_free(&fake.base, SVR_MEM_SCRATCH, bytes, block);
     svr_backend_destroy(counting);

@@ -144,6 +144,18 @@ static void test_vae_ops(void)
     REFUSED(group_norm, a.activation = (svr_activation) 9, INVALID, "activation");
     REFUSED(group_norm, a.gamma.dims[0] = 31, SHAPE, "gamma is f32 [31]");
     REFUSED(group_norm, a.y.dims[3] = 31, SHAPE, "y is f16 [2, 3, 4, 31]");
+    ACCEPTED(upsample_conv3d, a.b = absent);
+    ACCEPTED(upsample_conv3d, (a.head = absent, a.y.dims[0] = 5));
+    ACCEPTED(upsample_conv3d, a.y.dtype = SVR_F32);
+    REFUSED(upsample_conv3d, a.head = absent, SHAPE, "y is");
+    REFUSED(upsample_conv3d, a.head.dims[0] = 2, SHAPE, "head must hold");
+    REFUSED(upsample_conv3d, a.head.dims[3] = 7, SHAPE, "head is f16 [1, 4, 5, 7]");
+    REFUSED(upsample_conv3d, a.tz = 0, INVALID, "tz");
+    REFUSED(upsample_conv3d, a.tz = 1, SHAPE, "up must have");
+    REFUSED(upsample_conv3d, a.w.dims[2] = 1, SHAPE, "w is");
+    REFUSED(upsample_conv3d, a.y.dims[1] = 9, SHAPE, "y is");
+    REFUSED(upsample_conv3d, a.y.dtype = SVR_BF16, SHAPE, "the type of x");
+    REFUSED(upsample_conv3d, a.y.data = a.x.data, SHAPE, "overlaps x");
     ACCEPTED(depth_to_space, (a.drop_second = false, a.y.dims[0] = 6));
     ACCEPTED(depth_to_space, (a.drop_second = false, a.tz = 1, a.y.dims[0] = 3, a.y.dims[3] = 4));
     REFUSED(depth_to_space, a.drop_second = false, SHAPE, "y is");

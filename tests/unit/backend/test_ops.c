@@ -25,13 +25,10 @@ static void tear_down(void)
     svr_scratch_destroy(exec.scratch);
 }
 
-/* Calls each op with correct arguments and wants `want`. */
-static void call_all(svr_status want, const char *text)
-{
-    svr_error err = {0};
-
-#define CALL(name)                                                                                 \
+#define DEFINE_CALL(name)                                                                          \
+    static void call_##name(svr_status want, const char *text)                                     \
     {                                                                                              \
+        svr_error err = {0};                                                                       \
         svr_##name##_args args = good_##name();                                                    \
                                                                                                    \
         fake.called = "none";                                                                      \
@@ -42,8 +39,14 @@ static void call_all(svr_status want, const char *text)
         if (want == SVR_OK)                                                                        \
             CHECK(strcmp(fake.called, #name) == 0);                                                \
         CHECK(svr_scratch_live(exec.scratch) == 0);                                                \
-        svr_error_clear(&err);                                                                     \
     }
+
+SVR_OP_LIST(DEFINE_CALL)
+
+/* Calls each op with correct arguments and wants `want`. */
+static void call_all(svr_status want, const char *text)
+{
+#define CALL(name) call_##name(want, text);
     SVR_OP_LIST(CALL)
 #undef CALL
 }

@@ -91,7 +91,7 @@ void network_load(network *n, int first_group, int groups)
 {
     svr_error err = {0};
 
-    CHECK_OK(svr_store_load(n->store, first_group, groups, NULL, NULL, NULL, &err), err);
+    CHECK_OK(svr_store_load(n->store, first_group, groups, NULL, &err), err);
 }
 
 void network_close(network *n)

@@ -68,7 +68,8 @@ static void check_blocks(const char *variant, int first, int count)
     network_load(&n, first, count);
     float *emb = golden_floats(c.file, "emb", NULL),
           *txt_in = golden_floats(c.file, "txt_in", NULL);
-    CHECK_OK(svr_dit_condition_from(d.backend, n.dit, emb, txt_in, c.text_len, &condition, &err),
+    CHECK_OK(svr_dit_condition_from(d.backend, n.dit, emb, &(svr_dit_text){txt_in, c.text_len},
+                                    &condition, &err),
              err);
     CHECK_OK(svr_dit_geometry_create(d.backend, n.dit, c.latent, c.text_len, &geometry, &err), err);
     io.condition = condition;
@@ -76,12 +77,13 @@ static void check_blocks(const char *variant, int first, int count)
     svr_tensor vid = golden_stream(&d, &c, first - 1, "vid", config.dim);
     svr_tensor txt = golden_stream(&d, &c, first - 1, "txt", config.dim);
     for (int layer = first; layer <= last; layer++)
-        CHECK_OK(svr_dit_block(&d.exec, n.dit, layer, &io, &vid, &txt, &err), err);
+        CHECK_OK(svr_dit_block(&d.exec, n.dit, layer, &io, (svr_tensor[]){vid, txt}, &err), err);
     check_stream(&d, &c, last, "vid", &vid);
     if (!svr_dit_is_text_tail(&config, last))
         check_stream(&d, &c, last, "txt", &txt);
     /* the next one was not loaded */
-    CHECK_FAILS(svr_dit_block(&d.exec, n.dit, (last + 1) % config.layers, &io, &vid, &txt, &err),
+    CHECK_FAILS(svr_dit_block(&d.exec, n.dit, (last + 1) % config.layers, &io,
+                              (svr_tensor[]){vid, txt}, &err),
                 SVR_ERR_INVALID, err);
     free(emb);
     free(txt_in);
@@ -163,8 +165,8 @@ static void model_open(model *m, const svr_dit_config *config, svr_dtype storage
     network_open(&m->network, &m->device, config, weights, storage);
     network_load(&m->network, 0, svr_dit_groups(config));
     test_random_fill(&random, text, TEXT_LEN * 24, 1.0f);
-    CHECK_OK(svr_dit_condition_create(m->device.backend, m->network.dit, 1000.0f, text, TEXT_LEN,
-                                      &m->condition, &err),
+    CHECK_OK(svr_dit_condition_create(m->device.backend, m->network.dit, 1000.0f,
+                                      &(svr_dit_text){text, TEXT_LEN}, &m->condition, &err),
              err);
     CHECK_OK(svr_dit_geometry_create(m->device.backend, m->network.dit, latent, TEXT_LEN,
                                      &m->geometry, &err),
@@ -273,8 +275,9 @@ static void test_wrong_shapes(void)
     io.geometry = other;
     CHECK_FAILS(svr_dit_forward(&m.device.exec, m.network.dit, &io, &err), SVR_ERR_SHAPE, err);
     svr_tensor vid = m.io.x_t, txt = m.io.x_t;
-    CHECK_FAILS(svr_dit_block(&m.device.exec, m.network.dit, 0, &m.io, &vid, &txt, &err),
-                SVR_ERR_SHAPE, err);
+    CHECK_FAILS(
+        svr_dit_block(&m.device.exec, m.network.dit, 0, &m.io, (svr_tensor[]){vid, txt}, &err),
+        SVR_ERR_SHAPE, err);
     svr_dit_geometry_destroy(other);
     CHECK_FAILS(svr_dit_geometry_create(m.device.backend, m.network.dit, (const int[]){1, 7, 8},
                                         TEXT_LEN, &other, &err),
@@ -325,7 +328,8 @@ static void test_refusals(void)
     CHECK_OK(svr_dit_create(&config, store, &dit, &err), err);
     CHECK_FAILS(svr_dit_geometry_create(backend, dit, latent, TEXT_LEN, &geometry, &err),
                 SVR_ERR_NO_MEM, err);
-    CHECK_FAILS(svr_dit_condition_create(backend, dit, 1000.0f, text, TEXT_LEN, &condition, &err),
+    CHECK_FAILS(svr_dit_condition_create(backend, dit, 1000.0f, &(svr_dit_text){text, TEXT_LEN},
+                                         &condition, &err),
                 SVR_ERR_NO_MEM, err);
     CHECK(svr_backend_memory(backend).live_total == 0);
     svr_dit_destroy(dit);

@@ -62,7 +62,8 @@ static void session_open(session *s, svr_safetensors **file, const char *variant
     network_open(&s->network, &s->device, &config, weights, storage);
     network_load(&s->network, 0, svr_dit_groups(&config));
     CHECK_OK(svr_dit_condition_create(s->device.backend, s->network.dit, s->input.timestep,
-                                      s->input.text, s->input.text_len, &s->condition, &err),
+                                      &(svr_dit_text){s->input.text, s->input.text_len},
+                                      &s->condition, &err),
              err);
     CHECK_OK(svr_dit_geometry_create(s->device.backend, s->network.dit, s->input.latent,
                                      s->input.text_len, &s->geometry, &err),
@@ -142,10 +143,12 @@ static void check_window(const window_view *view, const char *golden, const svr_
 static void check_windows(session *s, const char *name, const svr_tensor *value)
 {
     window_view view = {s, 0, 0, 3};
-    char golden[64], what[32];
+    char golden[64], *what;
 
-    if (sscanf(name, "block%d.%31s", &view.layer, what) != 2)
+    if (strncmp(name, "block", 5) != 0)
         return;
+    view.layer = (int) strtol(name + 5, &what, 10);
+    CHECK(*what++ == '.');
     bool text = strcmp(what, "qkv.txt") == 0;
     for (; (text || strcmp(what, "qkv.vid") == 0) && view.part < 2; view.part++) {
         snprintf(golden, sizeof(golden), "block%d.win0.%c", view.layer, "qk"[view.part]);
@@ -295,8 +298,8 @@ static void test_condition_from(void)
     float *emb = golden_floats(s.input.file, "emb", NULL);
     float *txt = golden_floats(s.input.file, "txt_in", NULL);
     svr_dit_condition_destroy(s.condition);
-    CHECK_OK(svr_dit_condition_from(s.device.backend, s.network.dit, emb, txt, s.input.text_len,
-                                    &s.condition, &err),
+    CHECK_OK(svr_dit_condition_from(s.device.backend, s.network.dit, emb,
+                                    &(svr_dit_text){txt, s.input.text_len}, &s.condition, &err),
              err);
     s.io.condition = s.condition;
     check_output(&s, &f32_limits);

@@ -51,7 +51,7 @@ static void check_grid(const svr_safetensors *file, const svr_dit_config *config
     float *want = golden_floats(file, name, &count);
 
     CHECK(count == tokens * 3 * (size_t) config->rope_pairs);
-    CHECK_OK(svr_rope_table_make(arena, config, grid, &windows, TEXT_LEN, &table, &err), err);
+    CHECK_OK(svr_rope_table_make(arena, config, &windows, TEXT_LEN, &table, &err), err);
     check_angles(&table, table.video_rows, config->rope_pairs, want, tokens);
     free(want);
     if (config->kind == SVR_MODEL_DIT_7B) {
@@ -109,7 +109,7 @@ static void check_local_positions(svr_model_kind kind)
 
     svr_rope_frequencies(&config, frequency);
     CHECK_OK(svr_windows_make(arena, grid, config.windows, true, &windows, &err), err);
-    CHECK_OK(svr_rope_table_make(arena, &config, grid, &windows, TEXT_LEN, &table, &err), err);
+    CHECK_OK(svr_rope_table_make(arena, &config, &windows, TEXT_LEN, &table, &err), err);
     int tokens = 0;
     for (int i = 0; i < windows.count; i++) {
         int index[3] = {i % windows.axis[0].count,

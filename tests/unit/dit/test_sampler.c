@@ -40,21 +40,20 @@ static void give(playback *p, const float *values, const svr_tensor *v)
              err);
 }
 
-static svr_status predict(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
-                          bool negative, const svr_tensor *v, svr_error *err)
+static svr_status predict(void *user, svr_exec *exec, const svr_prediction *asked, svr_error *err)
 {
     playback *p = user;
-    int step = negative ? p->positive - 1 : p->positive;
+    int step = asked->negative ? p->positive - 1 : p->positive;
 
     (void) exec;
     (void) err;
-    float *x = device_floats(p->device, x_t);
+    float *x = device_floats(p->device, asked->x_t);
     CHECK(max_difference(x, p->x_t + step * STEP_ELEMS, STEP_ELEMS) <= tolerance);
     free(x);
-    CHECK_NEAR(timestep, p->timesteps[step], 1e-4);
-    give(p, (negative ? p->v_neg : p->v_pos) + step * STEP_ELEMS, v);
-    p->positive += !negative;
-    p->negative += negative;
+    CHECK_NEAR(asked->timestep, p->timesteps[step], 1e-4);
+    give(p, (asked->negative ? p->v_neg : p->v_pos) + step * STEP_ELEMS, asked->v);
+    p->positive += !asked->negative;
+    p->negative += asked->negative;
     return SVR_OK;
 }
 
@@ -152,14 +151,13 @@ static void test_golden_runs(void)
     svr_safetensors_close(file);
 }
 
-static svr_status give_constant(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
-                                bool negative, const svr_tensor *v, svr_error *err)
+static svr_status give_constant(void *user, svr_exec *exec, const svr_prediction *asked,
+                                svr_error *err)
 {
     (void) exec;
-    (void) x_t;
     (void) err;
-    CHECK(timestep == 1000.0f && !negative);
-    give(user, ((playback *) user)->v_pos, v);
+    CHECK(asked->timestep == 1000.0f && !asked->negative);
+    give(user, ((playback *) user)->v_pos, asked->v);
     return SVR_OK;
 }
 

@@ -108,7 +108,7 @@ static svr_tensor acquire(rig *r, int group, int id)
 
 static void load(rig *r, int first, int count)
 {
-    CHECK_OK(svr_store_load(r->store, first, count, NULL, NULL, NULL, &r->err), r->err);
+    CHECK_OK(svr_store_load(r->store, first, count, NULL, &r->err), r->err);
 }
 
 static const char big_name[] = "blocks.0.mlp.vid.proj_in.weight";
@@ -183,7 +183,7 @@ static void test_convolutions_have_channels_last(void)
     CHECK_OK(svr_store_add(store, &item, &id, &err), err);
     item.name = "encoder.conv_in.bias";
     CHECK_FAILS(svr_store_add(store, &item, &id, &err), SVR_ERR_INVALID, err);
-    CHECK_OK(svr_store_load(store, 0, 1, NULL, NULL, NULL, &err), err);
+    CHECK_OK(svr_store_load(store, 0, 1, NULL, &err), err);
     CHECK_OK(svr_store_acquire(store, 0, &err), err);
     t = svr_store_tensor(store, id);
     CHECK(t.rank == 5 && t.dims[0] == 12 && t.dims[1] == 3 && t.dims[3] == 3 && t.dims[4] == 8);
@@ -287,12 +287,13 @@ static void test_progress_and_cancelling(void)
     add(&r, big_name, SVR_FORM_MATRIX, 0);
     add(&r, "vid_in.proj.bias", SVR_FORM_VECTOR, 0);
     p.cancel = cancel;
-    CHECK_FAILS(svr_store_load(r.store, 0, 3, cancel, on_progress, &p, &r.err), SVR_ERR_CANCELLED,
-                r.err);
+    CHECK_FAILS(svr_store_load(r.store, 0, 3, &(svr_store_watch){cancel, on_progress, &p}, &r.err),
+                SVR_ERR_CANCELLED, r.err);
     CHECK(p.calls == 2 && svr_backend_memory(r.backend).live_total == 0);
     CHECK_FAILS(svr_store_acquire(r.store, 0, &r.err), SVR_ERR_INVALID, r.err);
     p = (progress){0};
-    CHECK_OK(svr_store_load(r.store, 0, 3, NULL, on_progress, &p, &r.err), r.err);
+    CHECK_OK(svr_store_load(r.store, 0, 3, &(svr_store_watch){NULL, on_progress, &p}, &r.err),
+             r.err);
     CHECK(p.calls == 3 && p.last == p.total && p.total == (uint64_t) BIG * 2 + 1100 * 4);
     svr_cancel_destroy(cancel);
     close_rig(&r);
@@ -306,7 +307,7 @@ static void test_failures_leave_nothing_behind(void)
 
     add(&r, "vid_in.proj.bias", SVR_FORM_VECTOR, 0);
     add(&r, "txt_in.bias", SVR_FORM_VECTOR, 1);
-    CHECK_FAILS(svr_store_load(r.store, 0, 2, NULL, NULL, NULL, &r.err), SVR_ERR_NO_MEM, r.err);
+    CHECK_FAILS(svr_store_load(r.store, 0, 2, NULL, &r.err), SVR_ERR_NO_MEM, r.err);
     CHECK_OK(svr_store_acquire(r.store, 0, &r.err), r.err);
     svr_store_release(r.store, 0);
     CHECK_FAILS(svr_store_acquire(r.store, 1, &r.err), SVR_ERR_INVALID, r.err);
@@ -317,7 +318,7 @@ static void test_failures_leave_nothing_behind(void)
 
     r = open_rig(NULL, SVR_F32, SVR_F32, failing);
     add(&r, failing, SVR_FORM_VECTOR, 0);
-    CHECK_FAILS(svr_store_load(r.store, 0, 1, NULL, NULL, NULL, &r.err), SVR_ERR_IO, r.err);
+    CHECK_FAILS(svr_store_load(r.store, 0, 1, NULL, &r.err), SVR_ERR_IO, r.err);
     CHECK(svr_backend_memory(r.backend).live_total == 0);
     close_rig(&r);
 }

@@ -20,6 +20,16 @@ svr_stream_options rig_options(svr_size in, const svr_size_plan *sizes)
     return o;
 }
 
+svr_backend *rig_backend(uint64_t fail_allocation)
+{
+    svr_cpu_options options = {.fail_allocation = fail_allocation, .threads = 1};
+    svr_backend *backend = NULL;
+    svr_error err = {0};
+
+    CHECK_OK(svr_cpu_backend_create(&options, &backend, &err), err);
+    return backend;
+}
+
 /* Keeps the first two tensors of a kind. */
 static void keep(float **list, int *count, const svr_tensor *value)
 {

@@ -7,6 +7,9 @@
 
 #include <stdbool.h>
 
+/* A CPU backend with one thread whose n-th allocation (from 1; 0: none) fails. */
+svr_backend *rig_backend(uint64_t fail_allocation);
+
 /* Options of an RGB stream in -> out with the defaults of the public API. */
 svr_stream_options rig_options(svr_size in, const svr_size_plan *sizes);
 

@@ -66,7 +66,7 @@ static int take_ready(svr_batcher *b, const svr_temporal_plan *plan, int n, int 
 static void check_clip(int n, const svr_temporal_plan *plan)
 {
     svr_batcher *b = svr_batcher_create(plan);
-    svr_batch_span want[64], got[64];
+    svr_batch_span want[64] = {0}, got[64] = {0};
     int wanted = whole_plan(n + plan->prepend, plan, want), count = 0;
     svr_error err = {0};
 

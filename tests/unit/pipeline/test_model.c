@@ -27,16 +27,6 @@ static const char *join(const char *dir, const char *name)
     return path;
 }
 
-static svr_backend *open_backend(uint64_t fail_allocation)
-{
-    svr_cpu_options options = {.fail_allocation = fail_allocation, .threads = 1};
-    svr_backend *backend = NULL;
-    svr_error err = {0};
-
-    CHECK_OK(svr_cpu_backend_create(&options, &backend, &err), err);
-    return backend;
-}
-
 static svr_model_options nano_options(svr_dtype storage)
 {
     return (svr_model_options){.dit_path = join(model_dir, "nano_dit.safetensors"),
@@ -178,7 +168,7 @@ static void check_nano(svr_dtype storage)
 {
     static const char *const names[] = {"nano_e3", "nano_e4"};
     svr_model_options options = nano_options(storage);
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_model *model = NULL;
     svr_error err = {0};
 
@@ -223,7 +213,7 @@ static void test_plan_is_exact(void)
     uint8_t frames[18 * 24 * 16 * 3];
     rig_sequence s = {
         .frames = frames, .frame_bytes = 24 * 16 * 3, .out_elems = 48 * 32 * 3, .count = 18};
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_stream *stream = NULL;
     svr_model *model = NULL;
     svr_error err = {0};
@@ -255,7 +245,7 @@ static void test_long_batches(void)
     uint8_t *frames = calloc(COUNT, 16 * 16 * 3);
     rig_sequence s = {
         .frames = frames, .frame_bytes = 16 * 16 * 3, .out_elems = 16 * 16 * 3, .count = COUNT};
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_stream *stream = NULL;
     svr_model *model = NULL;
     svr_error err = {0};
@@ -282,7 +272,7 @@ static void test_long_batches(void)
 
 static void check_refused(const svr_model_options *options, svr_status want, const char *word)
 {
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_model *model = NULL;
     svr_error err = {0};
 
@@ -345,7 +335,7 @@ static void watch_progress(void *user, uint64_t done, uint64_t total)
 static void test_load_can_be_cancelled_and_repeated(void)
 {
     svr_model_options options = nano_options(SVR_F32);
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_cancel *cancel = svr_cancel_create();
     progress_seen seen = {0, 0};
     svr_model *model = NULL;
@@ -374,7 +364,7 @@ static void test_every_failing_allocation_is_clean(void)
     int n = 1;
 
     for (; status != SVR_OK; n++) {
-        svr_backend *backend = open_backend((uint64_t) n);
+        svr_backend *backend = rig_backend((uint64_t) n);
         svr_stream *stream = NULL;
         svr_model *model = NULL;
         svr_error err = {0};

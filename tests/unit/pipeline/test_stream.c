@@ -14,16 +14,6 @@
 
 static const char *data_dir;
 
-static svr_backend *open_backend(uint64_t fail_allocation)
-{
-    svr_cpu_options options = {.fail_allocation = fail_allocation, .threads = 1};
-    svr_backend *backend = NULL;
-    svr_error err = {0};
-
-    CHECK_OK(svr_cpu_backend_create(&options, &backend, &err), err);
-    return backend;
-}
-
 /* ------------------------------------------------------------------ goldens */
 
 /* Order of the manifest's `cc`. */
@@ -57,7 +47,7 @@ static void run_golden(const golden_case *g, int number)
                       .count = count,
                       .out = malloc(total * sizeof(float)),
                       .bytes = malloc(total)};
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_stream *stream = NULL;
     fake_networks fake;
     svr_error err = {0};
@@ -155,7 +145,7 @@ static void check_memory(const svr_stream_options *options, int count)
 {
     uint8_t *frames = textured_frames(count);
     rig_sequence s = small_sequence(frames, count);
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_stream *stream = NULL;
     fake_networks fake;
     svr_error err = {0};
@@ -204,7 +194,7 @@ static void test_every_length_fits(void)
 {
     for (int batch = 1; batch <= 9; batch += 2) {
         svr_stream_options o = small_options(batch, batch / 3, 0);
-        svr_backend *backend = open_backend(0);
+        svr_backend *backend = rig_backend(0);
         svr_stream *stream = NULL;
         fake_networks fake;
         svr_error err = {0};
@@ -232,7 +222,7 @@ static void test_every_failing_allocation_is_clean(void)
     int n = 1;
 
     for (; status != SVR_OK; n++) {
-        svr_backend *backend = open_backend((uint64_t) n);
+        svr_backend *backend = rig_backend((uint64_t) n);
         svr_stream *stream = NULL;
         fake_networks fake;
         svr_error err = {0};
@@ -268,7 +258,7 @@ static void test_noise_follows_the_film(void)
     uint8_t *frames = textured_frames(8);
     rig_sequence whole = small_sequence(frames, 8), second = small_sequence(frames, 4);
     size_t bytes = (size_t) 2 * (48 / 8) * (64 / 8) * 16 * sizeof(float);
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_stream *stream = NULL;
     fake_networks fake;
     svr_error err = {0};
@@ -295,7 +285,7 @@ static void test_restart(void)
     size_t total = (size_t) 11 * OUT_W * OUT_H * 3;
     rig_sequence first = small_sequence(frames, 11), again = small_sequence(frames, 11);
     rig_sequence broken = small_sequence(frames, 11);
-    svr_backend *backend = open_backend(0);
+    svr_backend *backend = rig_backend(0);
     svr_stream *stream = NULL;
     fake_networks fake;
     svr_error err = {0};
@@ -330,9 +320,8 @@ static void test_cross_fade_mixes(void)
     svr_stream_options o = rig_options((svr_size){16, 16}, &sizes);
     svr_tensor prev = svr_tensor_4d(prev_values, SVR_F32, 2, 16, 16, 3);
     svr_tensor cur = svr_tensor_4d(cur_values, SVR_F32, 2, 16, 16, 3);
-    svr_backend *backend = open_backend(0);
-    svr_exec exec = {.backend = backend,
-                     .scratch = svr_scratch_create((void *) (uintptr_t) SVR_SCRATCH_ALIGN, 4096)};
+    svr_backend *backend = rig_backend(0);
+    svr_exec exec = {.backend = backend, .scratch = svr_scratch_create_counting()};
     svr_phases *phases = NULL;
     fake_networks fake;
     svr_error err = {0};

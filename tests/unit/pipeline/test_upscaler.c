@@ -479,9 +479,9 @@ static void test_options_are_checked(void)
     svr_error_clear(&err);
     fake_networks_init(&fake, FAKE_IDENTITY);
     options.networks = &fake.networks;
-    options.storage = SVR_I32;
+    options.precision = (svr_precision) 4;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
-    options.storage = SVR_F32;
+    options.precision = SVR_PRECISION_AUTO;
     options.backend = SVR_BACKEND_CUDA;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
     CHECK(u == NULL);

@@ -59,7 +59,7 @@ vae_rig rig_open(const char *path, const svr_vae_config *config, svr_dtype stora
     CHECK_OK(svr_store_create(rig.backend, rig.weights, storage, SVR_VAE_GROUPS, &rig.store, &err),
              err);
     CHECK_OK(svr_vae_create(&rig.config, rig.store, &rig.vae, &err), err);
-    CHECK_OK(svr_store_load(rig.store, 0, SVR_VAE_GROUPS, NULL, NULL, NULL, &err), err);
+    CHECK_OK(svr_store_load(rig.store, 0, SVR_VAE_GROUPS, NULL, &err), err);
     CHECK_OK(svr_backend_alloc(rig.backend, SVR_MEM_SCRATCH, rig.block_bytes, &rig.block, &err),
              err);
     rig.exec.backend = rig.backend;

@@ -5,6 +5,7 @@
 
 #include "random.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,8 +77,7 @@ static void test_counting_backend_predicts_the_peak(void)
         int64_t in[4], zin[4];
         float *x = random_clip(13, SIZE, 3, in);
         float *z = random_clip(4, SIZE / FACTOR, small.latent_channels, zin);
-        svr_exec dry = {.backend = counting,
-                        .scratch = svr_scratch_create((void *) 4096, SIZE_MAX / 2)};
+        svr_exec dry = {.backend = counting, .scratch = svr_scratch_create_counting()};
         /* beyond any scratch address, as memory of another allocation is */
         svr_tensor fake_x =
             svr_tensor_4d((void *) 0xC000000000000000u, SVR_F16, in[0], in[1], in[2], in[3]);
@@ -116,6 +116,55 @@ static void test_slices_of_any_length(void)
         }
         free(z), free(whole), free(encoded);
     }
+    rig_close(&rig);
+}
+
+/* Columns [first, first + width) of z [T,h,w,C] in new memory; their sizes go to `dims`. */
+static float *columns_of(const float *z, const int64_t zin[4], int64_t first, int64_t width,
+                         int64_t dims[4])
+{
+    size_t run = (size_t) (width * zin[3]);
+    float *part = malloc((size_t) (zin[0] * zin[1]) * run * sizeof *part);
+
+    CHECK(part != NULL);
+    memcpy(dims, zin, 4 * sizeof dims[0]);
+    dims[2] = width;
+    for (int64_t row = 0; row < zin[0] * zin[1]; row++)
+        memcpy(part + (size_t) row * run, z + (row * zin[2] + first) * zin[3], run * sizeof *part);
+    return part;
+}
+
+/* Two tiles side by side: each alone where the other does not reach, between both where they
+ * overlap. */
+static void test_decoded_tiles_are_blended(void)
+{
+    enum { LATENT_W = 4, TILE_W = 3, W = LATENT_W * FACTOR, TW = TILE_W * FACTOR };
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    svr_vae_cut cut = {
+        .tile_h = 2 * FACTOR, .tile_w = TW, .overlap_h = FACTOR, .overlap_w = 2 * FACTOR};
+    int64_t square[4], zin[4], part[4], out[4] = {5, 2 * FACTOR, W, 3};
+    int64_t tile_out[4] = {5, 2 * FACTOR, TW, 3};
+    float *z4 = random_clip(2, LATENT_W, small.latent_channels, square);
+    /* [2,4,4,C] read as [2,2,4,C]: the first two rows of a frame, then the others */
+    memcpy(zin, square, sizeof zin);
+    zin[1] = 2;
+    float *tiled = rig_decode(&rig, &cut, z4, zin, out), *tile[2];
+
+    for (int i = 0; i < 2; i++) {
+        float *z = columns_of(z4, zin, i, TILE_W, part);
+        tile[i] = rig_decode(&rig, &(svr_vae_cut){0}, z, part, tile_out);
+        free(z);
+    }
+    for (int64_t n = 0; n < out[0] * out[1] * W * 3; n++) {
+        int64_t row = n / (W * 3), x = n / 3 % W, c = n % 3;
+        bool has[2] = {x < TW, x >= FACTOR};
+        float a = has[0] ? tile[0][(row * TW + x) * 3 + c] : 0.0f;
+        float b = has[1] ? tile[1][(row * TW + x - FACTOR) * 3 + c] : a;
+
+        a = has[0] ? a : b;
+        CHECK(tiled[n] >= fminf(a, b) - 2e-5f && tiled[n] <= fmaxf(a, b) + 2e-5f);
+    }
+    free(z4), free(tiled), free(tile[0]), free(tile[1]);
     rig_close(&rig);
 }
 
@@ -220,6 +269,7 @@ int main(void)
     RUN(test_memory_does_not_grow_with_the_clip);
     RUN(test_counting_backend_predicts_the_peak);
     RUN(test_slices_of_any_length);
+    RUN(test_decoded_tiles_are_blended);
     RUN(test_zero_attention_is_left_out);
     RUN(test_refusals);
     RUN(test_recovers_after_failures);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCRATCH_BYTES = 64 * 1024 * 1024 };
+/* little: it is filled anew for each of many small cases where malloc() is told to */
+enum { SCRATCH_BYTES = 4 * 1024 * 1024 };
 
 fixture fixture_open(void)
 {

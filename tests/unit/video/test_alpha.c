@@ -45,8 +45,9 @@ static svr_tensor enlarged(fixture *f, const svr_tensor *alpha, int64_t oh, int6
     svr_tensor x = svr_tensor_4d(alpha->data, SVR_F32, 1, alpha->dims[1], alpha->dims[2], 1);
     svr_tensor y = fixture_floats(4, (int64_t[]){1, oh, ow, 1});
 
-    CHECK_OK(svr_resampler_create(f->backend, (int) alpha->dims[2], (int) alpha->dims[1], (int) ow,
-                                  (int) oh, &resampler, &err),
+    CHECK_OK(svr_resampler_create(f->backend,
+                                  (svr_size){(int) alpha->dims[2], (int) alpha->dims[1]},
+                                  (svr_size){(int) ow, (int) oh}, &resampler, &err),
              err);
     CHECK_OK(svr_resampler_run(&f->exec, resampler, &x, &y, &err), err);
     svr_resampler_destroy(resampler);
@@ -185,7 +186,7 @@ static void check_batch(batch *b, bool mask_like, bool negative)
     svr_error err = {0};
     const uint8_t *const data[FRAMES] = {b->bytes[0], b->bytes[1]};
 
-    CHECK_OK(svr_pre_alpha(&b->f.exec, b->pre, data, FRAMES, &b->rgb, &b->alpha, &err), err);
+    CHECK_OK(svr_pre_alpha(&b->f.exec, b->pre, data, &b->rgb, &b->alpha, &err), err);
     for (int t = 0; t < FRAMES; t++) {
         svr_tensor small = fixture_floats(3, (int64_t[]){1, H, W});
         svr_tensor want = fixture_floats(3, (int64_t[]){1, OH, OW});
@@ -193,7 +194,8 @@ static void check_batch(batch *b, bool mask_like, bool negative)
         svr_alpha_guide_args args = {.rgb = svr_tensor_slice(&b->rgb, t, 1),
                                      .y = want,
                                      .mask_like = mask_like,
-                                     .negative_rgb = negative};
+                                     .negative_rgb = negative,
+                                     .inside_only = true};
 
         for (int i = 0; i < W * H; i++)
             ((float *) small.data)[i] = (float) b->bytes[t][4 * i + 3] / 255.0f;
@@ -239,8 +241,8 @@ static void test_cancelled(void)
 
     svr_cancel_set(cancel, true);
     b.f.exec.cancel = cancel;
-    CHECK_FAILS(svr_pre_alpha(&b.f.exec, b.pre, data, FRAMES, &b.rgb, &b.alpha, &err),
-                SVR_ERR_CANCELLED, err);
+    CHECK_FAILS(svr_pre_alpha(&b.f.exec, b.pre, data, &b.rgb, &b.alpha, &err), SVR_ERR_CANCELLED,
+                err);
     svr_scratch_reset(b.f.exec.scratch);
     svr_cancel_destroy(cancel);
     batch_close(&b);
@@ -258,8 +260,8 @@ static void test_counted_memory(void)
         const uint8_t *const data[FRAMES] = {b.bytes[0], b.bytes[1]};
         const uint8_t *const nothing[FRAMES] = {NULL, NULL};
 
-        CHECK_OK(svr_pre_alpha(&exec, b.pre, nothing, FRAMES, &b.rgb, &b.alpha, &err), err);
-        CHECK_OK(svr_pre_alpha(&b.f.exec, b.pre, data, FRAMES, &b.rgb, &b.alpha, &err), err);
+        CHECK_OK(svr_pre_alpha(&exec, b.pre, nothing, &b.rgb, &b.alpha, &err), err);
+        CHECK_OK(svr_pre_alpha(&b.f.exec, b.pre, data, &b.rgb, &b.alpha, &err), err);
         CHECK(svr_scratch_peak(counted) == svr_scratch_peak(b.f.exec.scratch));
         svr_scratch_destroy(counted);
         batch_close(&b);

@@ -77,9 +77,11 @@ static void test_resampler(void)
 
     for (int i = 0; i < 30; i++)
         ((float *) x.data)[i] = (float) (i / 5);
-    CHECK_OK(svr_resampler_create(f.backend, 5, 3, 5, 3, &same, &err), err);
-    CHECK_OK(svr_resampler_create(f.backend, 5, 3, 11, 3, &wider, &err), err);
-    CHECK_FAILS(svr_resampler_create(f.backend, 5, 3, 5, 0, &bad, &err), SVR_ERR_INVALID, err);
+    CHECK_OK(svr_resampler_create(f.backend, (svr_size){5, 3}, (svr_size){5, 3}, &same, &err), err);
+    CHECK_OK(svr_resampler_create(f.backend, (svr_size){5, 3}, (svr_size){11, 3}, &wider, &err),
+             err);
+    CHECK_FAILS(svr_resampler_create(f.backend, (svr_size){5, 3}, (svr_size){5, 0}, &bad, &err),
+                SVR_ERR_INVALID, err);
     CHECK(bad == NULL);
     CHECK_OK(svr_resampler_run(&f.exec, same, &x, &y, &err), err);
     CHECK(memcmp(x.data, y.data, svr_tensor_bytes(&x)) == 0);
@@ -253,10 +255,10 @@ static void test_pass_through(void)
             formats[k], W, H, {.kr = 0.2126, .kb = 0.0722, .chroma_h_cosited = true}};
         svr_size_plan plan = svr_size_plan_exact((svr_size){W, H}, 1);
         svr_pre *pre = pre_of(&f, &info, &plan);
-        svr_tensor style = fixture_floats(4, (int64_t[]){1, H, W, 3}), rgb = style;
+        svr_tensor style = fixture_floats(4, (int64_t[]){1, H, W, 3}), rgb;
         svr_tensor alpha = fixture_floats(2, (int64_t[]){H, W});
         svr_tensor unit = fixture_floats(3, (int64_t[]){H, W, 3});
-        uint8_t in[4 * W * H], out[4 * W * H];
+        uint8_t in[4 * W * H], out[4 * W * H] = {0};
 
         for (int i = 0; i < 4 * W * H; i++)
             in[i] = (uint8_t) (k == 0 ? 7 * i : i < W * H ? 90 + i % 70 : 121);
