@@ -3,6 +3,7 @@
 #include "bench_flops.h"
 #include "commands.h"
 #include "pipeline/backends.h"
+#include "pipeline/batcher.h"
 #include "pipeline/model.h"
 #include "pipeline/phases.h"
 #include "video/temporal.h"
@@ -84,13 +85,14 @@ static svr_status prepare(bench *b, svr_error *err)
 {
     const svr_networks *networks = svr_model_networks(b->model);
     svr_phases_config config = phases_config(b->setup);
+    svr_temporal_plan plan = svr_temporal_plan_make(b->setup->frames, 0, 0);
     svr_tensor y = {.dtype = SVR_F32, .rank = 4};
 
     config.sizes =
         svr_size_plan_exact((svr_size){b->setup->width, b->setup->height}, networks->grid_multiple);
     paint(b, svr_frame_bytes(&config.in));
     SVR_TRY(svr_phases_create(b->backend, networks, &config, &b->phases, err));
-    SVR_TRY(svr_phases_plan(b->phases, b->setup->frames, 0, 0, NULL, &b->block_bytes, err));
+    SVR_TRY(svr_phases_plan(b->phases, &plan, false, NULL, &b->block_bytes, err));
     SVR_TRY(svr_backend_alloc(b->backend, SVR_MEM_SCRATCH, b->block_bytes, &b->block, err));
     b->exec.backend = b->backend;
     b->exec.scratch = svr_scratch_create(b->block, b->block_bytes);
@@ -113,13 +115,13 @@ static svr_status drop_frame(void *user, int index, const uint8_t *data, svr_err
 static svr_status run_once(bench *b, int run, svr_error *err)
 {
     svr_phases_batch batch = {.frames = b->frames, .count = b->setup->frames};
+    svr_phases_slice slice = {.y = &b->y, .frames = b->frames, .sink = drop_frame};
     svr_phase_times times = {0};
     double total = 0;
 
     svr_scratch_reset(b->exec.scratch);
     SVR_TRY(svr_phases_compute(b->phases, &b->exec, &batch, &b->y, &times, err));
-    SVR_TRY(
-        svr_phases_finish(b->phases, &b->exec, &b->y, b->frames, drop_frame, NULL, &times, err));
+    SVR_TRY(svr_phases_finish(b->phases, &b->exec, &slice, &times, err));
     if (run < 0)
         return SVR_OK;
     b->samples[BENCH_ENCODE][run] = (double) times.encode_ns / 1e6;

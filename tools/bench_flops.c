@@ -87,6 +87,7 @@ static svr_status count_phases(const batch *b, counting_exec *counting, bench_fl
     const svr_networks *net = b->networks;
     svr_exec *exec = &counting->exec;
     svr_tensor x, latent, x_t, v, y;
+    svr_prediction prediction = {.x_t = &x_t, .v = &v, .timestep = 1000.0f};
 
     SVR_TRY(
         svr_exec_alloc(exec, net->storage, SVR_DIMS(b->frames, b->height, b->width, 3), &x, err));
@@ -97,26 +98,32 @@ static svr_status count_phases(const batch *b, counting_exec *counting, bench_fl
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, x.rank, x.dims, &y, err));
     SVR_TRY(net->encode(net->user, exec, &x, &latent, err));
     out->encode = take(counting);
-    SVR_TRY(net->predict(net->user, exec, &x_t, &latent, 1000.0f, false, &v, err));
+    SVR_TRY(net->predict(net->user, exec, &latent, &prediction, err));
     out->dit = take(counting);
     SVR_TRY(net->decode(net->user, exec, &latent, &y, err));
     out->decode = take(counting);
     return SVR_OK;
 }
 
-static svr_status count_on(svr_backend *counting_backend, const batch *b, bench_flops *out,
-                           svr_error *err)
+/* Of an op table the ops that are worth counting. */
+static svr_ops counted_ops(const svr_ops *others)
 {
-    svr_ops ops = *counting_backend->ops;
-    counting_exec counting = {.exec = {.backend = counting_backend}};
-    svr_status status;
+    svr_ops ops = *others;
 
     ops.conv3d = count_conv3d;
     ops.linear = count_linear;
     ops.swiglu = count_swiglu;
     ops.frame_attention = count_frame_attention;
     ops.window_attention = count_window_attention;
-    counting_backend->ops = &ops;
+    return ops;
+}
+
+static svr_status count_on(svr_backend *counting_backend, const batch *b, bench_flops *out,
+                           svr_error *err)
+{
+    counting_exec counting = {.exec = {.backend = counting_backend}};
+    svr_status status;
+
     counting.exec.scratch = svr_scratch_create_counting();
     if (!counting.exec.scratch)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to count operations");
@@ -134,6 +141,7 @@ svr_status bench_count_flops(svr_backend *backend, const svr_networks *networks,
                .width = frames_height_width[2]};
     svr_backend *counting;
     svr_status status;
+    svr_ops ops;
     int latent[3];
 
     b.t = (b.frames - 1) / networks->temporal_factor + 1;
@@ -147,6 +155,8 @@ svr_status bench_count_flops(svr_backend *backend, const svr_networks *networks,
     counting = svr_counting_backend_create(backend);
     if (!counting)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to count operations");
+    ops = counted_ops(counting->ops);
+    counting->ops = &ops;
     status = count_on(counting, &b, out, err);
     svr_backend_destroy(counting);
     return status;

@@ -2,9 +2,10 @@
  *
  *     seedvr2-compare [--picture FILE.png --frame N] ORIGINAL VIDEO…
  *
- * Decodes everything to I420 (BT.709, video range) through GStreamer; all must have the original's size.  PSNR is over
- * the luma plane, from the mean squared error over all frames that both have.  The picture shows
- * the videos in the order given, then the original.  Used by tools/demo.sh; not installed. */
+ * Decodes everything to I420 (BT.709, video range) through GStreamer; all must have the original's
+ * size.  PSNR is over the luma plane, from the mean squared error over all frames that both have.
+ * The picture shows the videos in the order given, then the original.  Used by tools/demo.sh; not
+ * installed. */
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
 #include <gst/gst.h>

@@ -15,25 +15,24 @@ const char *svr_status_name(svr_status code)
     return i < sizeof names / sizeof names[0] ? names[i] : "unknown status";
 }
 
-svr_status svr_error_set(svr_error *err, svr_status code, const char *file, int line,
-                         const char *fmt, ...)
+void svr_error_set(svr_error *err, svr_status code, const char *file, int line, const char *fmt,
+                   ...)
 {
     va_list ap;
 
     if (!err || err->code != SVR_OK)
-        return code;
+        return;
     err->code = code;
     err->file = file;
     err->line = line;
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    return code;
 }
 
 void svr_error_prefix(svr_error *err, const char *fmt, ...)
 {
-    char old[sizeof err->text];
+    char old[SVR_ERROR_TEXT_BYTES];
     va_list ap;
     int n;
 

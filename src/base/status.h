@@ -32,20 +32,22 @@ typedef enum svr_status {
     SVR_ERR_CANCELLED    /* svr_upscaler_cancel() was called */
 } svr_status;
 
+enum { SVR_ERROR_TEXT_BYTES = 512 };
+
 /* What went wrong, for people: `text` says what and what to do. */
 typedef struct svr_error {
     svr_status code;
     const char *file; /* source position of the first failure, static storage */
     int line;
-    char text[512];
+    char text[SVR_ERROR_TEXT_BYTES];
 } svr_error;
 
 /* Short name of a code, e.g. "no memory"; static storage, never NULL. */
 const char *svr_status_name(svr_status code);
 
-/* Fills `err` (unless NULL or already filled) and returns `code`.  Use through SVR_FAIL. */
-svr_status svr_error_set(svr_error *err, svr_status code, const char *file, int line,
-                         const char *fmt, ...) SVR_PRINTF(5, 6);
+/* Fills `err` unless it is NULL or already filled.  Use through SVR_FAIL. */
+void svr_error_set(svr_error *err, svr_status code, const char *file, int line, const char *fmt,
+                   ...) SVR_PRINTF(5, 6);
 
 /* Puts context in front of the text of a filled record; nothing on NULL or an empty record. */
 void svr_error_prefix(svr_error *err, const char *fmt, ...) SVR_PRINTF(2, 3);
@@ -53,7 +55,10 @@ void svr_error_prefix(svr_error *err, const char *fmt, ...) SVR_PRINTF(2, 3);
 /* Empties the record for reuse. */
 void svr_error_clear(svr_error *err);
 
-#define SVR_FAIL(err, code, ...) svr_error_set((err), (code), __FILE__, __LINE__, __VA_ARGS__)
+/* Fills `err`; its value is `code`, which is evaluated twice: a plain comma, so that compilers and
+ * checkers see that what follows a constant code is a failure. */
+#define SVR_FAIL(err, code, ...)                                                                   \
+    (svr_error_set((err), (code), __FILE__, __LINE__, __VA_ARGS__), (code))
 
 /* Returns from the current function when `call` fails and nothing has to be undone. */
 #define SVR_TRY(call)                                                                              \

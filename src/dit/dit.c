@@ -210,7 +210,8 @@ static svr_status run_blocks(svr_exec *exec, const svr_dit *dit, const svr_dit_i
     for (int layer = 0; layer <= last; layer++) {
         /* only a tap reads the text behind the last block */
         dit_text_use text_use = layer < last || exec->tap ? DIT_TEXT_USED : DIT_TEXT_UNUSED;
-        SVR_TRY(svr_dit_block_run(exec, dit, layer, io, streams, text_use, err));
+        dit_block_call call = {dit, layer, io, streams, text_use};
+        SVR_TRY(svr_dit_block_run(exec, &call, err));
     }
     return SVR_OK;
 }
@@ -255,13 +256,14 @@ svr_status svr_dit_forward(svr_exec *exec, svr_dit *dit, const svr_dit_io *io, s
 }
 
 svr_status svr_dit_block(svr_exec *exec, svr_dit *dit, int layer, const svr_dit_io *io,
-                         const svr_tensor *vid, const svr_tensor *txt, svr_error *err)
+                         const svr_tensor streams[2], svr_error *err)
 {
-    svr_tensor streams[2] = {*vid, *txt};
+    const svr_tensor *vid = &streams[DIT_VIDEO], *txt = &streams[DIT_TEXT];
+    dit_block_call call = {dit, layer, io, streams, DIT_TEXT_USED};
 
     assert(layer >= 0 && layer < dit->config.layers);
     SVR_TRY(check_text(io, err));
     SVR_TRY(check_stream("vid", vid, video_tokens(io->geometry), dit->config.dim, err));
     SVR_TRY(check_stream("txt", txt, io->geometry->text_len, dit->config.dim, err));
-    return svr_dit_block_run(exec, dit, layer, io, streams, DIT_TEXT_USED, err);
+    return svr_dit_block_run(exec, &call, err);
 }

@@ -40,15 +40,21 @@ void svr_dit_set_token_chunk(svr_dit *dit, int64_t tokens);
 SVR_CHECKED svr_status svr_dit_time_embedding(const svr_dit *dit, float timestep, float *out,
                                               svr_error *err);
 
-/* Folded constants for a timestep (0..1000) and a prompt embedding text [text_len, txt_in].
+/* Tokens of a prompt in host memory, [len, width]; len >= 1. */
+typedef struct svr_dit_text {
+    const float *values;
+    int len;
+} svr_dit_text;
+
+/* Folded constants for a timestep (0..1000) and a prompt embedding of width txt_in.
  * Lives in backend memory (tag STATE) until destroyed.  Errors: NO_MEM, NO_VRAM, DEVICE. */
 SVR_CHECKED svr_status svr_dit_condition_create(svr_backend *backend, const svr_dit *dit,
-                                                float timestep, const float *text, int text_len,
+                                                float timestep, const svr_dit_text *text,
                                                 svr_dit_condition **out, svr_error *err);
 
-/* The same from a given embedding emb [6D] and projected text txt [text_len, D] (verification). */
+/* The same from a given embedding emb [6D] and projected text of width D (verification). */
 SVR_CHECKED svr_status svr_dit_condition_from(svr_backend *backend, const svr_dit *dit,
-                                              const float *emb, const float *txt, int text_len,
+                                              const float *emb, const svr_dit_text *txt,
                                               svr_dit_condition **out, svr_error *err);
 void svr_dit_condition_destroy(svr_dit_condition *condition);
 
@@ -75,10 +81,10 @@ typedef struct svr_dit_io {
 SVR_CHECKED svr_status svr_dit_forward(svr_exec *exec, svr_dit *dit, const svr_dit_io *io,
                                        svr_error *err);
 
-/* One block in place: vid [Nv,D] F32, txt [L,D] F32; where the text ends (3B, last block) txt
- * stays. Of `io` only condition and geometry are read.  Errors: as above. */
+/* One block in place: streams are video [Nv,D] and text [L,D], F32; where the text ends (3B, last
+ * block) the text stays. Of `io` only condition and geometry are read.  Errors: as above. */
 SVR_CHECKED svr_status svr_dit_block(svr_exec *exec, svr_dit *dit, int layer, const svr_dit_io *io,
-                                     const svr_tensor *vid, const svr_tensor *txt, svr_error *err);
+                                     const svr_tensor streams[2], svr_error *err);
 
 #ifdef __cplusplus
 }

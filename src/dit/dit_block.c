@@ -266,21 +266,20 @@ static svr_status run_loaded(const block_run *run, svr_error *err)
     return svr_dit_block_tap(run->exec, run->layer, "txt", &run->streams[DIT_TEXT], err);
 }
 
-svr_status svr_dit_block_run(svr_exec *exec, const svr_dit *dit, int layer, const svr_dit_io *io,
-                             const svr_tensor streams[2], dit_text_use text_use, svr_error *err)
+svr_status svr_dit_block_run(svr_exec *exec, const dit_block_call *call, svr_error *err)
 {
-    const dit_block *block = &dit->blocks[layer];
+    const dit_block *block = &call->dit->blocks[call->layer];
     block_run run = {.exec = exec,
-                     .dit = dit,
-                     .io = io,
-                     .layer = layer,
+                     .dit = call->dit,
+                     .io = call->io,
+                     .layer = call->layer,
                      .block = block,
-                     .streams = streams,
-                     .text_result = text_use == DIT_TEXT_USED && block->has_text_result};
+                     .streams = call->streams,
+                     .text_result = call->text_use == DIT_TEXT_USED && block->has_text_result};
 
     SVR_TRY(svr_exec_poll(exec, err));
-    SVR_TRY(svr_store_acquire(dit->store, layer, err));
+    SVR_TRY(svr_store_acquire(call->dit->store, call->layer, err));
     svr_status status = run_loaded(&run, err);
-    svr_store_release(dit->store, layer);
+    svr_store_release(call->dit->store, call->layer);
     return status;
 }

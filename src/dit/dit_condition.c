@@ -270,20 +270,19 @@ static svr_status upload(svr_backend *backend, const float *folded, const float 
 }
 
 svr_status svr_dit_condition_from(svr_backend *backend, const svr_dit *dit, const float *emb,
-                                  const float *txt, int text_len, svr_dit_condition **out,
-                                  svr_error *err)
+                                  const svr_dit_text *txt, svr_dit_condition **out, svr_error *err)
 {
     float *folded = NULL;
 
-    assert(text_len > 0);
+    assert(txt->len > 0);
     svr_dit_condition *condition = calloc(1, sizeof(*condition));
     if (!condition)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the condition of the transformer");
     condition->config = dit->config;
-    condition->text_len = text_len;
+    condition->text_len = txt->len;
     svr_status status = fold_constants(dit, emb, &folded, err);
     if (status == SVR_OK)
-        status = upload(backend, folded, txt, condition, err);
+        status = upload(backend, folded, txt->values, condition, err);
     free(folded);
     if (status != SVR_OK)
         svr_dit_condition_destroy(condition);
@@ -293,23 +292,24 @@ svr_status svr_dit_condition_from(svr_backend *backend, const svr_dit *dit, cons
 }
 
 svr_status svr_dit_condition_create(svr_backend *backend, const svr_dit *dit, float timestep,
-                                    const float *text, int text_len, svr_dit_condition **out,
+                                    const svr_dit_text *text, svr_dit_condition **out,
                                     svr_error *err)
 {
     size_t dim = (size_t) dit->config.dim;
-    size_t tokens = (size_t) text_len;
+    size_t tokens = (size_t) text->len;
     float *emb = malloc((6 + tokens) * dim * sizeof(float));
 
-    assert(text_len > 0);
+    assert(text->len > 0);
     if (!emb)
-        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for a text of %d tokens", text_len);
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for a text of %d tokens", text->len);
     float *txt = emb + 6 * dim;
-    host_linear txt_in = {"txt_in", text, txt, tokens, dim, (size_t) dit->config.txt_in};
+    svr_dit_text projected = {txt, text->len};
+    host_linear txt_in = {"txt_in", text->values, txt, tokens, dim, (size_t) dit->config.txt_in};
     svr_status status = svr_dit_time_embedding(dit, timestep, emb, err);
     if (status == SVR_OK)
         status = host_linear_run(svr_store_weights(dit->store), &txt_in, err);
     if (status == SVR_OK)
-        status = svr_dit_condition_from(backend, dit, emb, txt, text_len, out, err);
+        status = svr_dit_condition_from(backend, dit, emb, &projected, out, err);
     free(emb);
     return status;
 }

@@ -50,8 +50,7 @@ static svr_status make_cut(svr_arena *scratch, const svr_dit_config *config,
     /* the offsets stay on the host as well, so all of the windows do not go to `scratch` */
     SVR_TRY(
         svr_windows_make(geometry->arena, geometry->grid, config->windows, shifted, &windows, err));
-    SVR_TRY(svr_rope_table_make(scratch, config, geometry->grid, &windows, geometry->text_len,
-                                &table, err));
+    SVR_TRY(svr_rope_table_make(scratch, config, &windows, geometry->text_len, &table, err));
     SVR_TRY(rotations(scratch, &table, pairs, &cosines, &sines, err));
     int64_t tokens = windows.offsets[windows.count];
     cut->window_count = windows.count;

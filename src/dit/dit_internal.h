@@ -128,10 +128,17 @@ SVR_CHECKED svr_status svr_dit_block_tap(svr_exec *exec, int layer, const char *
 /* Whether the text that leaves a block is read by anything. */
 typedef enum dit_text_use { DIT_TEXT_UNUSED = 0, DIT_TEXT_USED } dit_text_use;
 
+typedef struct dit_block_call {
+    const svr_dit *dit;
+    int layer;
+    const svr_dit_io *io;      /* condition and geometry */
+    const svr_tensor *streams; /* [2] */
+    dit_text_use text_use;
+} dit_block_call;
+
 /* svr_dit_block(), leaving the text as it is where it is unused. */
-SVR_CHECKED svr_status svr_dit_block_run(svr_exec *exec, const svr_dit *dit, int layer,
-                                         const svr_dit_io *io, const svr_tensor streams[2],
-                                         dit_text_use text_use, svr_error *err);
+SVR_CHECKED svr_status svr_dit_block_run(svr_exec *exec, const dit_block_call *call,
+                                         svr_error *err);
 
 #ifdef __cplusplus
 }

@@ -219,5 +219,7 @@ svr_status svr_dit_declare_items(svr_dit *dit, svr_error *err)
 
 svr_tensor svr_dit_item(const svr_dit *dit, int id)
 {
-    return id == DIT_NO_ITEM ? (svr_tensor){0} : svr_store_tensor(dit->store, id);
+    svr_tensor absent = {0};
+
+    return id == DIT_NO_ITEM ? absent : svr_store_tensor(dit->store, id);
 }

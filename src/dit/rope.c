@@ -192,10 +192,18 @@ static svr_status alloc_table(svr_arena *arena, const svr_dit_config *config, co
     return SVR_OK;
 }
 
-svr_status svr_rope_table_make(svr_arena *arena, const svr_dit_config *config, const int grid[3],
+/* Length of an axis: its segments cover it. */
+static int axis_length(const svr_axis_cut *cut)
+{
+    return cut->segments[cut->count - 1].end;
+}
+
+svr_status svr_rope_table_make(svr_arena *arena, const svr_dit_config *config,
                                const svr_windows *windows, int text_len, svr_rope_table *out,
                                svr_error *err)
 {
+    const int grid[3] = {axis_length(&windows->axis[0]), axis_length(&windows->axis[1]),
+                         axis_length(&windows->axis[2])};
     row_map map;
     float *frequencies = svr_arena_alloc(arena, (size_t) config->rope_pairs, sizeof(*frequencies));
 

@@ -29,8 +29,8 @@ typedef struct svr_rope_table {
 
 /* Memory from `arena`.  Errors: NO_MEM. */
 SVR_CHECKED svr_status svr_rope_table_make(svr_arena *arena, const svr_dit_config *config,
-                                           const int grid[3], const svr_windows *windows,
-                                           int text_len, svr_rope_table *out, svr_error *err);
+                                           const svr_windows *windows, int text_len,
+                                           svr_rope_table *out, svr_error *err);
 
 #ifdef __cplusplus
 }

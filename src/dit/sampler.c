@@ -61,13 +61,17 @@ static svr_tensor as_rows(const svr_tensor *t)
 
 /* Evaluates the negative text and moves v away from it. */
 static svr_status guide(svr_exec *exec, const svr_sampler_config *config,
-                        const svr_predictor *predictor, const svr_tensor *x, float timestep,
-                        double scale, const svr_tensor *v, svr_error *err)
+                        const svr_predictor *predictor, const svr_prediction *positive,
+                        double scale, svr_error *err)
 {
+    const svr_tensor *v = positive->v;
+    svr_prediction p = *positive;
     svr_tensor negative;
 
     SVR_TRY(svr_exec_alloc(exec, v->dtype, v->rank, v->dims, &negative, err));
-    SVR_TRY(predictor->predict(predictor->user, exec, x, timestep, true, &negative, err));
+    p.v = &negative;
+    p.negative = true;
+    SVR_TRY(predictor->predict(predictor->user, exec, &p, err));
     svr_guidance_args args = {.pos = as_rows(v),
                               .neg = as_rows(&negative),
                               .scale = (float) scale,
@@ -101,12 +105,13 @@ svr_status svr_sampler_run(svr_exec *exec, const svr_sampler_config *config,
     timesteps[config->steps] = 0.0f;
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, x->rank, x->dims, &v, err));
     for (int i = 0; i < config->steps; i++) {
+        svr_prediction p = {.x_t = x, .v = &v, .timestep = timesteps[i]};
         double scale = step_scale(config, i);
 
         SVR_TRY(svr_exec_poll(exec, err));
-        SVR_TRY(predictor->predict(predictor->user, exec, x, timesteps[i], false, &v, err));
+        SVR_TRY(predictor->predict(predictor->user, exec, &p, err));
         if (scale != 1.0)
-            SVR_TRY(guide(exec, config, predictor, x, timesteps[i], scale, &v, err));
+            SVR_TRY(guide(exec, config, predictor, &p, scale, err));
         SVR_TRY(svr_exec_tap(exec, "v_comb", &v, err));
         SVR_TRY(euler_step(exec, timesteps[i], timesteps[i + 1], &v, x, err));
     }

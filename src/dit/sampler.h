@@ -18,12 +18,17 @@ typedef struct svr_sampler_config {
     double cfg_partial; /* guidance only while (i+1)/steps <= partial; 1: always */
 } svr_sampler_config;
 
-/* v = predictor(x_t, t); `negative` selects the negative text.
- *   x_t the sampler's x   v F32, same shape, uninitialised: the predictor fills it. */
+/* One evaluation of a velocity: v = predictor(x_t, timestep, text). */
+typedef struct svr_prediction {
+    const svr_tensor *x_t; /* the sampler's x */
+    const svr_tensor *v;   /* F32, same shape, uninitialised: the predictor fills it */
+    float timestep;        /* 0 .. 1000 */
+    bool negative;         /* whether the negative text is meant */
+} svr_prediction;
+
 typedef struct svr_predictor {
     void *user;
-    svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
-                          bool negative, const svr_tensor *v, svr_error *err);
+    svr_status (*predict)(void *user, svr_exec *exec, const svr_prediction *p, svr_error *err);
 } svr_predictor;
 
 /* Trailing timesteps 1000 * (1 - i/steps), i = 0 .. steps-1. */

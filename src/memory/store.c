@@ -42,9 +42,7 @@ struct svr_store {
 /* Host memory and bookkeeping of one svr_store_load(). */
 typedef struct loader {
     svr_store *store;
-    const svr_cancel *cancel;
-    svr_store_progress progress;
-    void *progress_user;
+    svr_store_watch watch;
     uint64_t done, total;
     size_t capacity;        /* elements of each buffer */
     float *values, *sorted; /* as read; in the device's order */
@@ -210,8 +208,8 @@ static svr_status upload_chunk(loader *l, const store_item *it, size_t first, si
     SVR_TRY(svr_backend_upload(l->store->backend, (char *) it->view.data + first * size, packed,
                                n * size, err));
     l->done += n * size;
-    if (l->progress)
-        l->progress(l->progress_user, l->done, l->total);
+    if (l->watch.progress)
+        l->watch.progress(l->watch.progress_user, l->done, l->total);
     return SVR_OK;
 }
 
@@ -224,7 +222,7 @@ static svr_status load_chunks(loader *l, const store_item *it, const float *made
     for (size_t first = 0; first < total; first += step) {
         size_t n = total - first < step ? total - first : step;
 
-        if (svr_cancel_raised(l->cancel))
+        if (svr_cancel_raised(l->watch.cancel))
             return SVR_FAIL(err, SVR_ERR_CANCELLED, "loading the weights was cancelled");
         if (made)
             memcpy(l->values, made + first, n * sizeof made[0]);
@@ -317,11 +315,10 @@ static bool take_buffers(loader *l)
     return l->values && l->sorted && l->packed;
 }
 
-svr_status svr_store_load(svr_store *store, int first, int count, const svr_cancel *cancel,
-                          svr_store_progress progress, void *progress_user, svr_error *err)
+svr_status svr_store_load(svr_store *store, int first, int count, const svr_store_watch *watch,
+                          svr_error *err)
 {
-    loader l = {
-        .store = store, .cancel = cancel, .progress = progress, .progress_user = progress_user};
+    loader l = {.store = store, .watch = watch ? *watch : (svr_store_watch){0}};
     svr_status status = SVR_OK;
 
     assert(first >= 0 && count >= 0 && first + count <= store->group_count);

@@ -56,13 +56,20 @@ SVR_CHECKED svr_status svr_store_add(svr_store *store, const svr_store_item *ite
 /* Bytes of a group on the device, known before loading. */
 uint64_t svr_store_group_bytes(const svr_store *store, int group);
 
-/* Brings those of groups [first, first + count) to the device that are not there; `progress`
- * (optional) is called with bytes done and to do.  Errors: NO_MEM, NO_VRAM, CANCELLED, those of the
- * values. */
+/* Is told bytes done and to do. */
 typedef void (*svr_store_progress)(void *user, uint64_t done_bytes, uint64_t total_bytes);
+
+/* How a load is watched and stopped; all of it optional. */
+typedef struct svr_store_watch {
+    const svr_cancel *cancel; /* polled between chunks */
+    svr_store_progress progress;
+    void *progress_user;
+} svr_store_watch;
+
+/* Brings those of groups [first, first + count) to the device that are not there; `watch` may be
+ * NULL.  Errors: NO_MEM, NO_VRAM, CANCELLED, those of the values. */
 SVR_CHECKED svr_status svr_store_load(svr_store *store, int first, int count,
-                                      const svr_cancel *cancel, svr_store_progress progress,
-                                      void *progress_user, svr_error *err);
+                                      const svr_store_watch *watch, svr_error *err);
 
 /* Makes a group usable until the matching release.  Errors: INVALID when it was not loaded. */
 SVR_CHECKED svr_status svr_store_acquire(svr_store *store, int group, svr_error *err);

@@ -159,7 +159,7 @@ static svr_status read_patch(const svr_config_text *text, svr_error *err)
 {
     int patch[3] = {1, 2, 2};
 
-    SVR_TRY(svr_config_ints(text, "patch", 3, 1, 64, patch, err));
+    SVR_TRY(svr_config_ints(text, "patch", 3, 64, patch, err));
     if (patch[0] != 1 || patch[1] != 2 || patch[2] != 2)
         return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
                         "%s: config 'patch' is %d,%d,%d; only 1,2,2 is supported",
@@ -173,7 +173,7 @@ static svr_status read_text(const svr_config_text *text, svr_dit_config *c, svr_
     SVR_TRY(agree_kind(text, c, err));
     SVR_TRY(read_patch(text, err));
     SVR_TRY(read_rope(text, c, err));
-    SVR_TRY(svr_config_ints(text, "windows", 3, 1, MAX_WINDOWS, c->windows, err));
+    SVR_TRY(svr_config_ints(text, "windows", 3, MAX_WINDOWS, c->windows, err));
     SVR_TRY(svr_config_float(text, "eps", 1e-12, 1, &c->eps, err));
     return svr_config_bool(text, "last_layer_video_only", &c->last_layer_video_only, err);
 }

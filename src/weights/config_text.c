@@ -63,40 +63,52 @@ static svr_status wrong_value(const svr_config_text *text, const char *key, cons
                     svr_safetensors_path(text->file), key, wanted);
 }
 
-static bool is_int(const svr_json *value, int lo, int hi)
+/* What integers a member must hold. */
+typedef struct int_rule {
+    int count, lo, hi;
+} int_rule;
+
+static bool is_int(const svr_json *value, const int_rule *rule)
 {
-    return value->type == SVR_JSON_NUMBER && value->is_integer && value->integer >= lo &&
-           value->integer <= hi;
+    return value->type == SVR_JSON_NUMBER && value->is_integer && value->integer >= rule->lo &&
+           value->integer <= rule->hi;
 }
 
-svr_status svr_config_int(const svr_config_text *text, const char *keys, int lo, int hi, int *value,
-                          svr_error *err)
-{
-    return svr_config_ints(text, keys, 1, lo, hi, value, err);
-}
-
-svr_status svr_config_ints(const svr_config_text *text, const char *keys, int count, int lo, int hi,
-                           int *values, svr_error *err)
+static svr_status read_ints(const svr_config_text *text, const char *keys, const int_rule *rule,
+                            int *values, svr_error *err)
 {
     char key[MAX_KEY], wanted[80];
     const svr_json *found = member(text, keys, key), *item = found;
 
     if (!found)
         return SVR_OK;
-    snprintf(wanted, sizeof wanted, "%d whole number(s) of %d to %d", count, lo, hi);
+    snprintf(wanted, sizeof wanted, "%d whole number(s) of %d to %d", rule->count, rule->lo,
+             rule->hi);
     if (found->type == SVR_JSON_ARRAY) {
-        if (found->children != (size_t) count)
+        if (found->children != (size_t) rule->count)
             return wrong_value(text, key, wanted, err);
         item = found->child;
-    } else if (count != 1) {
+    } else if (rule->count != 1) {
         return wrong_value(text, key, wanted, err);
     }
-    for (int i = 0; i < count; i++, item = item->next) {
-        if (!is_int(item, lo, hi))
+    for (int i = 0; i < rule->count; i++, item = item->next) {
+        if (!is_int(item, rule))
             return wrong_value(text, key, wanted, err);
         values[i] = (int) item->integer;
     }
     return SVR_OK;
+}
+
+svr_status svr_config_int(const svr_config_text *text, const char *keys, int lo, int hi, int *value,
+                          svr_error *err)
+{
+    return read_ints(text, keys, &(int_rule){1, lo, hi}, value, err);
+}
+
+svr_status svr_config_ints(const svr_config_text *text, const char *keys, int count, int most,
+                           int *values, svr_error *err)
+{
+    return read_ints(text, keys, &(int_rule){count, 1, most}, values, err);
 }
 
 svr_status svr_config_float(const svr_config_text *text, const char *keys, double lo, double hi,
@@ -156,7 +168,7 @@ svr_status svr_config_agree_ints(const svr_config_text *text, const char *keys, 
     if (!found)
         return SVR_OK;
     for (int i = 0; i < count && same; i++, item = item->next)
-        same = is_int(item, actual[i], actual[i]);
+        same = is_int(item, &(int_rule){1, actual[i], actual[i]});
     if (same)
         return SVR_OK;
     list(says, sizeof says, count, actual);

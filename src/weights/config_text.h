@@ -37,9 +37,9 @@ SVR_CHECKED svr_status svr_config_float(const svr_config_text *text, const char 
                                         double hi, float *value, svr_error *err);
 SVR_CHECKED svr_status svr_config_bool(const svr_config_text *text, const char *keys, bool *value,
                                        svr_error *err);
-/* Exactly `count` integers. */
+/* Exactly `count` integers, each 1 .. most. */
 SVR_CHECKED svr_status svr_config_ints(const svr_config_text *text, const char *keys, int count,
-                                       int lo, int hi, int *values, svr_error *err);
+                                       int most, int *values, svr_error *err);
 
 /* Contradictions between the config and the shapes: `actual` was read from `tensor`. */
 SVR_CHECKED svr_status svr_config_agree(const svr_config_text *text, const char *keys, int actual,

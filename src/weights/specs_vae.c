@@ -77,7 +77,7 @@ static void add_encoder(const svr_vae_config *c, svr_spec_list *list)
     }
     add_mid(list, "encoder.mid_block", in);
     svr_spec_add_norm(list, "encoder.conv_norm_out", in);
-    svr_spec_add_conv(list, "encoder.conv_out", 2 * c->latent_channels, in, cube);
+    svr_spec_add_conv(list, "encoder.conv_out", INT64_C(2) * c->latent_channels, in, cube);
 }
 
 /* Mirror image: time is doubled in the first `temporal_stages` blocks. */

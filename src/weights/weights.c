@@ -54,7 +54,8 @@ static svr_status create(const network *net, svr_weights **out, svr_error *err)
         svr_specs_of_dit(net->dit, &list);
     weights->specs = list.specs;
     weights->count = list.count;
-    weights->entries = svr_arena_alloc(weights->arena, list.count, sizeof weights->entries[0]);
+    weights->entries =
+        svr_arena_alloc(weights->arena, list.count, sizeof(const svr_safetensors_entry *));
     if (list.failed || !weights->entries) {
         svr_weights_destroy(weights);
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the names of the %s's tensors",

@@ -220,7 +220,7 @@ to_yuv (gdouble kr, gdouble kb, bool full, gdouble yuv[3])
 /* The matrix and range of the output caps are those of the bytes. */
 GST_START_TEST (test_rgb_to_yuv)
 {
-  gdouble mean[4], want[3];
+  gdouble mean[4], want[3] = { 0 };
   gchar *caps;
 
   if (!matrices[__i__].colorimetry || matrices[__i__].height != 64)

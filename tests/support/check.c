@@ -12,10 +12,8 @@ static void fail(const char *file, int line)
     fprintf(stderr, "%s:%d: check failed: ", file, line);
 }
 
-void check_true(int ok, const char *what, const char *file, int line)
+void check_failed(const char *what, const char *file, int line)
 {
-    if (ok)
-        return;
     fail(file, line);
     fprintf(stderr, "%s\n", what);
     exit(1);
@@ -43,8 +41,7 @@ void check_text(const char *text, const char *part, const char *file, int line)
     exit(1);
 }
 
-void check_near(double got, double want, double limit, const char *what, const char *file,
-                int line)
+void check_near(double got, double want, double limit, const char *what, const char *file, int line)
 {
     if (fabs(got - want) <= limit)
         return;

@@ -12,7 +12,7 @@
 enum { CHECK_SKIP = 77 };
 
 /* Fails unless `cond` holds. */
-#define CHECK(cond) check_true((cond) ? 1 : 0, #cond, __FILE__, __LINE__)
+#define CHECK(cond) ((cond) ? (void) 0 : check_failed(#cond, __FILE__, __LINE__))
 
 /* Fails unless `call` is SVR_OK; prints the text of `err`. */
 #define CHECK_OK(call, err) check_status((call), SVR_OK, &(err), #call, __FILE__, __LINE__)
@@ -30,7 +30,7 @@ enum { CHECK_SKIP = 77 };
 /* Runs a test function and counts it. */
 #define RUN(fn) check_run((fn), #fn)
 
-void check_true(int ok, const char *what, const char *file, int line);
+_Noreturn void check_failed(const char *what, const char *file, int line);
 void check_status(svr_status got, svr_status want, svr_error *err, const char *what,
                   const char *file, int line);
 void check_text(const char *text, const char *part, const char *file, int line);

@@ -112,19 +112,18 @@ static svr_status count_prediction(fake_networks *fake, svr_error *err)
                     "the fake network fails at prediction %d, as it was told", fake->predictions);
 }
 
-static svr_status predict(void *user, svr_exec *exec, const svr_tensor *x_t, const svr_tensor *cond,
-                          float timestep, bool negative, const svr_tensor *v, svr_error *err)
+static svr_status predict(void *user, svr_exec *exec, const svr_tensor *cond,
+                          const svr_prediction *p, svr_error *err)
 {
     fake_networks *fake = user;
-    const float *x = x_t->data, *c = cond->data;
-    float *out = v->data, text = negative ? -0.02f : 0.02f;
+    const float *x = p->x_t->data, *c = cond->data;
+    float *out = p->v->data, text = p->negative ? -0.02f : 0.02f;
 
-    (void) timestep;
     if (is_dry(exec))
         return SVR_OK;
     SVR_TRY(count_prediction(fake, err));
     SVR_TRY(spend(exec, fake->predict_ms, err));
-    for (int64_t i = 0; i < svr_tensor_elems(v); i += CHANNELS)
+    for (int64_t i = 0; i < svr_tensor_elems(p->v); i += CHANNELS)
         for (int64_t k = 0; k < CHANNELS; k++)
             out[i + k] =
                 fake->kind == FAKE_IDENTITY

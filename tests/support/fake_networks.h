@@ -9,7 +9,9 @@
  * FAKE_IDENTITY: a frame comes back as its 8x8 means, whatever the batch: the frames of a latent
  * are kept in channels 3 * (frame in latent) + colour, and x_0 = condition.
  *
- * They can be slow (polling the cancel flag meanwhile) and fail. */
+ * Computed on their own from the definition, apart from those of `seedvr2 verify` (which work on
+ * any backend): each is a check on the other.  They can be slow (polling the cancel flag meanwhile)
+ * and fail. */
 #ifndef SVR_TESTS_FAKE_NETWORKS_H
 #define SVR_TESTS_FAKE_NETWORKS_H
 

@@ -1,4 +1,5 @@
-/* Repeatable random test data.  A generator is a counter and a seed, so data do not depend on order. */
+/* Repeatable random test data.  A generator is a counter and a seed, so data do not depend on
+ * order. */
 #ifndef SVR_TESTS_RANDOM_H
 #define SVR_TESTS_RANDOM_H
 

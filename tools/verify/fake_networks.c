@@ -31,12 +31,12 @@ static float block_mean(const float *x, const int64_t dims[4], const int64_t at[
 static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
                          svr_error *err)
 {
-    g_autofree float *in = NULL;
-    g_autofree float *out = g_new0(float, (size_t) svr_tensor_elems(latent));
+    g_autofree float *in = NULL, *out = NULL;
     int64_t t = latent->dims[0], h = latent->dims[1], w = latent->dims[2];
 
     (void) user;
     SVR_TRY(device_get_new(exec->backend, x, &in, err));
+    out = g_new0(float, (size_t) svr_tensor_elems(latent));
     for (int64_t n = 0; n < t * h * w; n++) {
         int64_t at[3] = {n / (h * w), n / w % h, n % w};
 
@@ -52,35 +52,35 @@ static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const 
 }
 
 /* v = x_t - f(cond): one step gives f(cond) whatever the noise was. */
-static svr_status predict(void *user, svr_exec *exec, const svr_tensor *x_t, const svr_tensor *cond,
-                          float timestep, bool negative, const svr_tensor *v, svr_error *err)
+static svr_status predict(void *user, svr_exec *exec, const svr_tensor *cond,
+                          const svr_prediction *p, svr_error *err)
 {
-    size_t n = (size_t) svr_tensor_elems(v);
-    g_autofree float *x = NULL, *c = NULL;
-    g_autofree float *out = g_new(float, n);
+    size_t n = (size_t) svr_tensor_elems(p->v);
+    g_autofree float *x = NULL, *c = NULL, *out = NULL;
 
-    (void) user, (void) timestep;
-    SVR_TRY(device_get_new(exec->backend, x_t, &x, err));
+    (void) user;
+    SVR_TRY(device_get_new(exec->backend, p->x_t, &x, err));
     SVR_TRY(device_get_new(exec->backend, cond, &c, err));
+    out = g_new(float, n);
     for (size_t i = 0; i < n; i++) {
         size_t row = i - i % CHANNELS;
         float before = c[row + (i - row + CHANNELS - 1) % CHANNELS];
 
-        out[i] = x[i] - (0.9f * c[i] + 0.05f * before + (negative ? -0.02f : 0.02f));
+        out[i] = x[i] - (0.9f * c[i] + 0.05f * before + (p->negative ? -0.02f : 0.02f));
     }
-    return store(exec, out, v, err);
+    return store(exec, out, p->v, err);
 }
 
 /* Nearest neighbour of channels 0..2 with a ripple of channels 3..5. */
 static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
                          svr_error *err)
 {
-    g_autofree float *z = NULL;
-    g_autofree float *out = g_new(float, (size_t) svr_tensor_elems(y));
+    g_autofree float *z = NULL, *out = NULL;
     int64_t h = latent->dims[1], w = latent->dims[2], n = 0;
 
     (void) user;
     SVR_TRY(device_get_new(exec->backend, latent, &z, err));
+    out = g_new(float, (size_t) svr_tensor_elems(y));
     for (int64_t t = 0; t < y->dims[0]; t++)
         for (int64_t i = 0; i < y->dims[1]; i++)
             for (int64_t j = 0; j < y->dims[2]; j++) {

@@ -96,7 +96,7 @@ svr_status golden_floats(const golden *g, const char *name, float **out, svr_err
 
     SVR_TRY(golden_entry(g, name, -1, &entry, err));
     n = svr_safetensors_elems(entry);
-    *out = g_new(float, n);
+    *out = g_new0(float, n);
     if (is_integer(entry->dtype)) {
         for (size_t i = 0; i < n; i++)
             (*out)[i] = (float) integer_at(entry, i);

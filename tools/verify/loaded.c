@@ -13,7 +13,7 @@ svr_status loaded_vae_open(svr_backend *backend, svr_dtype storage, const char *
     SVR_TRY(svr_weights_bind_vae(out->file, &out->config, &out->weights, err));
     SVR_TRY(svr_store_create(backend, out->weights, storage, SVR_VAE_GROUPS, &out->store, err));
     SVR_TRY(svr_vae_create(&out->config, out->store, &out->vae, err));
-    return svr_store_load(out->store, 0, SVR_VAE_GROUPS, NULL, NULL, NULL, err);
+    return svr_store_load(out->store, 0, SVR_VAE_GROUPS, NULL, err);
 }
 
 void loaded_vae_close(loaded_vae *net)
@@ -42,7 +42,7 @@ svr_status loaded_dit_open(svr_backend *backend, svr_dtype storage, const char *
     memcpy(out->config.windows, windows, sizeof(out->config.windows));
     SVR_TRY(svr_weights_bind_dit(out->file, &out->config, &out->weights, err));
     SVR_TRY(create_dit(backend, storage, out, err));
-    return svr_store_load(out->store, 0, svr_dit_groups(&out->config), NULL, NULL, NULL, err);
+    return svr_store_load(out->store, 0, svr_dit_groups(&out->config), NULL, err);
 }
 
 svr_status loaded_dit_generate(svr_backend *backend, svr_dtype storage,
@@ -52,7 +52,7 @@ svr_status loaded_dit_generate(svr_backend *backend, svr_dtype storage,
     *out = (loaded_dit){.config = *config};
     SVR_TRY(svr_weights_generate_dit(config, procedural_generate, seed, &out->weights, err));
     SVR_TRY(create_dit(backend, storage, out, err));
-    return svr_store_load(out->store, layer, 1, NULL, NULL, NULL, err);
+    return svr_store_load(out->store, layer, 1, NULL, err);
 }
 
 void loaded_dit_close(loaded_dit *net)

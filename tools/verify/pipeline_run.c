@@ -56,11 +56,11 @@ static svr_status finish_batch(progress *p, svr_exec *exec, computed *batch, svr
 {
     int64_t frames = batch->y.dims[0] - batch->skip, first = batch->start + batch->skip;
     svr_tensor slice = svr_tensor_slice(&batch->y, batch->skip, frames);
-    size_t picture = (size_t) (svr_tensor_elems(&batch->y) / batch->y.dims[0]);
+    size_t picture = (size_t) (batch->y.dims[1] * batch->y.dims[2] * batch->y.dims[3]);
+    svr_phases_slice out = {.y = &slice, .frames = p->sources + first, .sink = ignore_frame};
     g_autofree float *values = NULL;
 
-    SVR_TRY(svr_phases_finish(p->phases, exec, &slice, p->sources + first, ignore_frame, NULL, NULL,
-                              err));
+    SVR_TRY(svr_phases_finish(p->phases, exec, &out, NULL, err));
     SVR_TRY(device_get_new(exec->backend, &slice, &values, err));
     for (int64_t i = 0; i < frames; i++) {
         int64_t at = first + i - p->run->prepend;

@@ -84,8 +84,8 @@ static svr_status read_condition(verify_run *run, const golden *g, dit_case *c, 
         /* computed on the host in F32 whatever the storage type */
         verify_compare(&run->report, "emb", emb, want, n, &verify_dit_limits[SVR_F32]);
     }
-    return svr_dit_condition_create(run->backend, c->net.dit, timestep[0], text, c->text_len,
-                                    &c->condition, err);
+    return svr_dit_condition_create(run->backend, c->net.dit, timestep[0],
+                                    &(svr_dit_text){text, c->text_len}, &c->condition, err);
 }
 
 static svr_status run_case(void *user, svr_exec *exec, svr_error *err)

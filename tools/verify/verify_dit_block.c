@@ -92,8 +92,8 @@ static svr_status prepare(verify_run *run, block_case *c, svr_error *err)
     c->txt = generate(c, "txt", c->text_len * c->width);
     c->vid_out = g_new0(float, (size_t) (c->tokens * c->width));
     c->txt_out = g_new0(float, (size_t) (c->text_len * c->width));
-    SVR_TRY(svr_dit_condition_from(run->backend, c->net.dit, emb, c->txt, c->text_len,
-                                   &c->condition, err));
+    SVR_TRY(svr_dit_condition_from(run->backend, c->net.dit, emb,
+                                   &(svr_dit_text){c->txt, c->text_len}, &c->condition, err));
     SVR_TRY(
         svr_dit_geometry_create(run->backend, c->net.dit, latent, c->text_len, &c->geometry, err));
     c->io = (svr_dit_io){.condition = c->condition, .geometry = c->geometry};
@@ -108,7 +108,7 @@ static svr_status run_block(void *user, svr_exec *exec, svr_error *err)
     SVR_TRY(device_put(exec, c->vid, svr_tensor_2d(NULL, SVR_F32, c->tokens, c->width), &vid, err));
     SVR_TRY(
         device_put(exec, c->txt, svr_tensor_2d(NULL, SVR_F32, c->text_len, c->width), &txt, err));
-    SVR_TRY(svr_dit_block(exec, c->net.dit, c->layer, &c->io, &vid, &txt, err));
+    SVR_TRY(svr_dit_block(exec, c->net.dit, c->layer, &c->io, (svr_tensor[]){vid, txt}, err));
     SVR_TRY(device_get(exec->backend, &vid, c->vid_out, err));
     return device_get(exec->backend, &txt, c->txt_out, err);
 }

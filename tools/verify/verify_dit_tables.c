@@ -79,7 +79,7 @@ static svr_status compare_tensor(verify_run *run, const golden *g, const svr_dit
     else
         status = svr_windows_make(arena, grid, single, false, &windows, err);
     if (status == SVR_OK)
-        status = svr_rope_table_make(arena, config, grid, &windows, text_len, &table, err);
+        status = svr_rope_table_make(arena, config, &windows, text_len, &table, err);
     if (status == SVR_OK)
         status = compare_angles(run, g, name, &table, video ? table.video_rows : table.text_rows,
                                 video ? (int64_t) grid[0] * grid[1] * grid[2] : text_len,

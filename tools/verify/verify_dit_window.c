@@ -31,7 +31,7 @@ static svr_status attend(void *user, svr_exec *exec, svr_error *err)
         order[i] = i;
     SVR_TRY(device_put(exec, w->qkv, shape, &args.vid, err));
     shape.dims[0] = w->text_rows;
-    SVR_TRY(device_put(exec, w->qkv + w->video_rows * 3 * width, shape, &args.txt, err));
+    SVR_TRY(device_put(exec, w->qkv + (int64_t) w->video_rows * 3 * width, shape, &args.txt, err));
     SVR_TRY(device_put_ints(exec, order, w->video_rows, &args.order, err));
     SVR_TRY(device_put_ints(exec, offsets, 2, &args.offsets, err));
     SVR_TRY(svr_exec_alloc(exec, shape.dtype, SVR_DIMS(w->video_rows, width), &args.out_vid, err));

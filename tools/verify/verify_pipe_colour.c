@@ -147,7 +147,7 @@ static double mean_delta_e(const float *a, const float *b, size_t n)
         sum += sqrt(pow(lab_a[0] - lab_b[0], 2) + pow(lab_a[1] - lab_b[1], 2) +
                     pow(lab_a[2] - lab_b[2], 2));
     }
-    return sum / (double) (n / 3);
+    return sum * 3.0 / (double) n;
 }
 
 /* The default form of lab, against the reference's ranks: it may differ, but not visibly. */

@@ -33,7 +33,6 @@ static svr_status run_clip(verify_run *run, const golden *g, const char *name,
                            const int params[PARAMS], pipeline_run *p, svr_error *err)
 {
     const svr_safetensors_entry *frames;
-    svr_networks networks = fake_networks(NULL);
     svr_video_info in = {.format = SVR_PIXEL_RGB}, out = in;
     svr_size_plan sizes;
     size_t n;
@@ -45,10 +44,9 @@ static svr_status run_clip(verify_run *run, const golden *g, const char *name,
     in.height = (int) frames->dims[1];
     in.width = (int) frames->dims[2];
     sizes = svr_size_plan_short_side((svr_size){in.width, in.height}, params[SHORT_SIDE],
-                                     params[MAX_EDGE], 1, networks.grid_multiple);
+                                     params[MAX_EDGE], 1, p->networks->grid_multiple);
     out.width = sizes.output.width;
     out.height = sizes.output.height;
-    p->networks = &networks;
     p->config = (svr_phases_config){.in = in,
                                     .out = out,
                                     .sizes = sizes,
@@ -71,6 +69,7 @@ svr_status verify_pipe_e2e(verify_run *run, const golden *g, svr_error *err)
 {
     static const char suffix[] = "short_max_batch_uniform_overlap_prepend_cc";
     g_auto(GStrv) prefixes = golden_prefixes(g, suffix);
+    svr_networks networks = fake_networks(NULL);
     svr_status status = SVR_OK;
 
     for (char **prefix = prefixes; *prefix && status == SVR_OK; prefix++) {
@@ -81,6 +80,7 @@ svr_status verify_pipe_e2e(verify_run *run, const golden *g, svr_error *err)
 
         SVR_TRY(read_params(g, params_name, params, err));
         pipeline_run_init(&p);
+        p.networks = &networks;
         status = run_clip(run, g, out, params, &p, err);
         pipeline_run_finish(&p);
     }

@@ -300,8 +300,8 @@ static svr_status alpha_planes(verify_run *run, const golden *g, const char *pre
     n = (size_t) (c->frames * c->out_h * c->out_w);
     c->out = g_new0(float, n);
     c->edges = g_new0(float, n);
-    SVR_TRY(svr_resampler_create(run->backend, (int) c->in_w, (int) c->in_h, (int) c->out_w,
-                                 (int) c->out_h, &c->resampler, err));
+    SVR_TRY(svr_resampler_create(run->backend, (svr_size){(int) c->in_w, (int) c->in_h},
+                                 (svr_size){(int) c->out_w, (int) c->out_h}, &c->resampler, err));
     SVR_TRY(device_run(&run->device, run_alpha, c, NULL, err));
     if (c->mask_like && golden_has(g, edges))
         SVR_TRY(verify_tensor(run, g, edges, c->edges, n, &edge, err));

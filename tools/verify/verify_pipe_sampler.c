@@ -28,19 +28,18 @@ static size_t elems(const sampler_case *c)
 }
 
 /* Answers with the stored model output of the step that is running. */
-static svr_status predict(void *user, svr_exec *exec, const svr_tensor *x_t, float timestep,
-                          bool negative, const svr_tensor *v, svr_error *err)
+static svr_status predict(void *user, svr_exec *exec, const svr_prediction *p, svr_error *err)
 {
     sampler_case *c = (sampler_case *) user;
+    const svr_tensor *v = p->v;
     g_autofree void *raw = g_malloc(svr_tensor_bytes(v));
 
-    (void) timestep;
-    if (!negative) {
+    if (!p->negative) {
         c->step++;
         g_assert(c->step < c->config.steps);
-        SVR_TRY(device_get(exec->backend, x_t, c->seen + (size_t) c->step * elems(c), err));
+        SVR_TRY(device_get(exec->backend, p->x_t, c->seen + (size_t) c->step * elems(c), err));
     }
-    svr_from_f32((negative ? c->v_neg : c->v_pos) + (size_t) c->step * elems(c), v->dtype, raw,
+    svr_from_f32((p->negative ? c->v_neg : c->v_pos) + (size_t) c->step * elems(c), v->dtype, raw,
                  elems(c));
     return svr_backend_upload(exec->backend, v->data, raw, svr_tensor_bytes(v), err);
 }

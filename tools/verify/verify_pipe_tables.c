@@ -112,8 +112,8 @@ static void area_row(int64_t *row, int64_t columns)
     (void) columns;
     row[4] = size.height;
     row[5] = size.width;
-    row[6] = size.height / GRID * GRID;
-    row[7] = size.width / GRID * GRID;
+    row[6] = (int64_t) (size.height / GRID) * GRID;
+    row[7] = (int64_t) (size.width / GRID) * GRID;
 }
 
 static svr_status check_tables(verify_run *run, const golden *g, svr_error *err)

@@ -70,7 +70,7 @@ static void output_dims(vae_case *c, const svr_vae_config *config)
     int64_t space = svr_vae_spatial_factor(config), time = svr_vae_temporal_factor(config);
     const int64_t *in = c->in_dims;
     int64_t encoded[4] = {(in[0] - 1) / time + 1, in[1] / space, in[2] / space,
-                          2 * config->latent_channels};
+                          INT64_C(2) * config->latent_channels};
     int64_t decoded[4] = {(in[0] - 1) * time + 1, in[1] * space, in[2] * space, 3};
 
     memcpy(c->out_dims, c->decode ? decoded : encoded, sizeof(c->out_dims));

@@ -1,0 +1,5 @@
+/* The test is that this program compiles: it consists of one file for each header. */
+int main(void)
+{
+    return 0;
+}
