@@ -42,7 +42,7 @@ typedef struct source {
 
 static size_t patch_floats(const conv *c)
 {
-    int64_t width = (SVR_CPU_TILE_ROWS - 1) * c->args->stride_s + c->kw;
+    int64_t width = (int64_t) (SVR_CPU_TILE_ROWS - 1) * c->args->stride_s + c->kw;
 
     return svr_cpu_floats(c->kt * c->kh * width * c->C) + 2 * (size_t) SVR_CPU_TILE_FLOATS;
 }
@@ -204,7 +204,7 @@ static void store_tile(const columns *q, int64_t ox, int rows)
 
     for (int p = 0; p < rows && ox + p < q->to; p++) {
         int64_t at = first_element(q, ox + p);
-        float *out = r->out + p * q->lanes;
+        float *out = r->out + (ptrdiff_t) p * q->lanes;
 
         if (svr_tensor_present(residual)) {
             const float *add = svr_cpu_load(c->simd, residual, at, count, r->wide);

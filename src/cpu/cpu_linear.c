@@ -268,13 +268,13 @@ static void library_task(void *context, int64_t index, int thread)
     float *second = tiles + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
     float *buffer = second + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
     const float *x = svr_cpu_load(p->simd, &p->x, m0 * p->K, rows * p->K, buffer + LIBRARY_OUTPUTS);
-    float *const outs[2] = {tiles, second};
+    const int64_t size[3] = {rows, outputs, p->K};
 
-    for (int i = 0; i < p->matrices; i++)
-        svr_cpu_library_product(x, (const float *) p->w[i].data + n0 * p->K, outs[i],
-                                (const int64_t[]){rows, outputs, p->K});
-    if (p->matrices == 2)
+    svr_cpu_library_product(x, (const float *) p->w[0].data + n0 * p->K, tiles, size);
+    if (p->matrices == 2) {
+        svr_cpu_library_product(x, (const float *) p->w[1].data + n0 * p->K, second, size);
         p->simd->silu_mul(tiles, second, (size_t) (rows * outputs));
+    }
     for (int64_t i = 0; i < rows; i++)
         finish_row(p, (const int64_t[]){m0 + i, n0, outputs}, tiles + i * outputs, buffer);
 }

@@ -48,8 +48,8 @@ typedef struct conv {
 
 bool svr_cpu_library_serves_conv3d(const svr_conv3d_args *args)
 {
-    double flops = 2.0 * (double) svr_tensor_elems(&args->y) *
-                   (double) (svr_tensor_elems(&args->w) / args->w.dims[0]);
+    double flops = 2.0 * (double) svr_tensor_elems(&args->y) * (double) svr_tensor_elems(&args->w) /
+                   (double) args->w.dims[0];
 
     return args->x.dtype == SVR_F32 && args->y.dtype == SVR_F32 && args->w.dtype == SVR_F32 &&
            args->x.dims[3] >= LEAST_CHANNELS && args->y.dims[3] >= LEAST_CHANNELS &&
