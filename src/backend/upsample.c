@@ -12,17 +12,16 @@ typedef struct plan {
     void *rest;          /* workspace of the convolutions */
 } plan;
 
-static plan plan_of(const svr_upsample_conv3d_args *args, uintptr_t workspace)
+static plan plan_of(const svr_upsample_conv3d_args *args, void *workspace)
 {
     const int64_t *x = args->x.dims, *y = args->y.dims;
-    uintptr_t at = workspace;
+    unsigned char *at = workspace;
     plan p = {.before = svr_tensor_present(&args->head) ? args->head.dims[0] * args->tz : 0};
 
-    p.shuffled =
-        svr_tensor_4d((void *) at, args->x.dtype, p.before + y[0], y[1], y[2], args->w.dims[4]);
+    p.shuffled = svr_tensor_4d(at, args->x.dtype, p.before + y[0], y[1], y[2], args->w.dims[4]);
     at += svr_align_up(svr_tensor_bytes(&p.shuffled), ALIGN_BYTES);
-    p.widened = svr_tensor_4d((void *) at, args->x.dtype, 1, x[1], x[2], args->up.dims[0]);
-    p.rest = (void *) (at + svr_align_up(svr_tensor_bytes(&p.widened), ALIGN_BYTES));
+    p.widened = svr_tensor_4d(at, args->x.dtype, 1, x[1], x[2], args->up.dims[0]);
+    p.rest = at + svr_align_up(svr_tensor_bytes(&p.widened), ALIGN_BYTES);
     return p;
 }
 
@@ -61,11 +60,12 @@ static size_t conv_bytes(svr_backend *backend, const svr_conv3d_args *args)
 
 size_t svr_upsample_plain_workspace(svr_backend *backend, const svr_upsample_conv3d_args *args)
 {
-    plan p = plan_of(args, ALIGN_BYTES); /* an address that is not NULL */
+    unsigned char *anywhere = args->y.data; /* only sizes are read */
+    plan p = plan_of(args, anywhere);
     svr_conv3d_args widen = widening(args, &p), conv = convolution(args, &p);
     size_t a = conv_bytes(backend, &widen), b = conv_bytes(backend, &conv);
 
-    return (uintptr_t) p.rest - ALIGN_BYTES + (a > b ? a : b);
+    return (size_t) ((unsigned char *) p.rest - anywhere) + (a > b ? a : b);
 }
 
 /* Frames of x to frames of p->shuffled from `to` on; at the clip's start the second is dropped. */
@@ -96,7 +96,7 @@ static svr_status shuffle_frames(svr_exec *exec, const svr_upsample_conv3d_args 
 svr_status svr_upsample_plain(svr_exec *exec, const svr_upsample_conv3d_args *args, void *workspace,
                               svr_error *err)
 {
-    plan p = plan_of(args, (uintptr_t) workspace);
+    plan p = plan_of(args, workspace);
     svr_conv3d_args conv = convolution(args, &p);
 
     if (p.before > 0)
