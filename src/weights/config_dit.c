@@ -18,7 +18,8 @@ static svr_status count_layers(const svr_safetensors *file, svr_dit_config *c, s
 {
     char name[MAX_NAME];
 
-    c->split_layers = svr_config_count(file, "blocks.%d.attn.proj_qkv.vid.weight", SVR_MAX_LAYERS);
+    c->split_layers =
+        svr_config_count(file, "blocks.", ".attn.proj_qkv.vid.weight", SVR_MAX_LAYERS);
     for (c->layers = c->split_layers; c->layers <= SVR_MAX_LAYERS; c->layers++) {
         snprintf(name, sizeof name, "blocks.%d.attn.proj_qkv.all.weight", c->layers);
         if (!svr_safetensors_find(file, name))

@@ -208,19 +208,15 @@ svr_status svr_config_size(const svr_safetensors *file, const char *name, int ra
     return SVR_OK;
 }
 
-/* The formats are literals of this folder. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-int svr_config_count(const svr_safetensors *file, const char *format, int limit)
+int svr_config_count(const svr_safetensors *file, const char *before, const char *after, int limit)
 {
     char name[MAX_NAME];
     int n = 0;
 
     for (; n <= limit; n++) {
-        snprintf(name, sizeof name, format, n);
+        snprintf(name, sizeof name, "%s%d%s", before, n, after);
         if (!svr_safetensors_find(file, name))
             break;
     }
     return n;
 }
-#pragma GCC diagnostic pop

@@ -57,9 +57,9 @@ SVR_CHECKED svr_status svr_config_agree_word(const svr_config_text *text, const 
 SVR_CHECKED svr_status svr_config_size(const svr_safetensors *file, const char *name, int rank,
                                        int axis, int *value, svr_error *err);
 
-/* How many of the names that `format` (with one %d) makes of 0, 1, … are in the file, up to the
- * first that is not; at most `limit` + 1. */
-int svr_config_count(const svr_safetensors *file, const char *format, int limit);
+/* How many of the names `before` 0 `after`, `before` 1 `after`, … are in the file, up to the first
+ * that is not; at most `limit` + 1. */
+int svr_config_count(const svr_safetensors *file, const char *before, const char *after, int limit);
 
 #ifdef __cplusplus
 }

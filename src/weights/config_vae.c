@@ -9,10 +9,10 @@ static const svr_vae_config defaults = {
 
 static svr_status count_stages(const svr_safetensors *file, svr_vae_config *c, svr_error *err)
 {
-    c->stages =
-        svr_config_count(file, "encoder.down_blocks.%d.resnets.0.conv1.weight", SVR_VAE_MAX_STAGES);
+    c->stages = svr_config_count(file, "encoder.down_blocks.", ".resnets.0.conv1.weight",
+                                 SVR_VAE_MAX_STAGES);
     c->layers_per_block =
-        svr_config_count(file, "encoder.down_blocks.0.resnets.%d.conv1.weight", SVR_MAX_LAYERS);
+        svr_config_count(file, "encoder.down_blocks.0.resnets.", ".conv1.weight", SVR_MAX_LAYERS);
     if (c->stages < 1 || c->stages > SVR_VAE_MAX_STAGES || c->layers_per_block > SVR_MAX_LAYERS)
         return SVR_FAIL(err, SVR_ERR_FORMAT,
                         "%s: has %d encoder.down_blocks with %d resnets; a VAE has 1 to %d blocks "
