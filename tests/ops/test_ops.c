@@ -1,6 +1,8 @@
-/* test_ops [cpu|cuda]: all ops of a backend against references in double precision.  On the CPU:
- * for every instruction set that this machine has, with one thread and with three. */
+/* test_ops [cpu|cuda|cuda-portable]: all ops of a backend against references in double precision.
+ * On the CPU: for every instruction set that this machine has, with one thread and with three.
+ * cuda-portable takes the paths of the lowest compute capability. */
 #include "harness.h"
+#include "portable.h"
 
 #include "check.h"
 #include "cpu/cpu_backend.h"
@@ -49,12 +51,15 @@ static void test_cpu(void)
 }
 
 /* Any other backend, where it is there. */
-static int test_device(svr_backend_kind kind, const char *label)
+static int test_device(const char *label)
 {
     svr_error err = {.code = SVR_OK};
     svr_backend *backend = NULL;
+    svr_status status = strcmp(label, "cuda") == 0
+                            ? svr_backend_open(SVR_BACKEND_CUDA, 0, NULL, &backend, &err)
+                            : portable_backend_open(&backend, &err);
 
-    if (svr_backend_open(kind, 0, NULL, &backend, &err) == SVR_ERR_NO_DEVICE) {
+    if (status == SVR_ERR_NO_DEVICE) {
         printf("skipped: %s\n", err.text);
         return CHECK_SKIP;
     }
@@ -66,8 +71,8 @@ static int test_device(svr_backend_kind kind, const char *label)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "cuda") == 0)
-        return test_device(SVR_BACKEND_CUDA, "cuda");
+    if (argc > 1 && strncmp(argv[1], "cuda", 4) == 0)
+        return test_device(argv[1]);
     RUN(test_cpu);
     return check_done();
 }

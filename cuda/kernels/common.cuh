@@ -1,0 +1,149 @@
+/* What kernels share: storage types, vector access, reductions, dispatch over types.
+ * Device code is templated over the storage type only; arithmetic is F32. */
+#ifndef SVR_CUDA_KERNELS_COMMON_CUH
+#define SVR_CUDA_KERNELS_COMMON_CUH
+
+#include "cuda_internal.h"
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <stdint.h>
+
+namespace svr
+{
+
+template <typename T> __device__ __forceinline__ float to_float(T v);
+template <> __device__ __forceinline__ float to_float(float v)
+{
+    return v;
+}
+template <> __device__ __forceinline__ float to_float(__half v)
+{
+    return __half2float(v);
+}
+template <> __device__ __forceinline__ float to_float(__nv_bfloat16 v)
+{
+    return __bfloat162float(v);
+}
+
+template <typename T> __device__ __forceinline__ T from_float(float v);
+template <> __device__ __forceinline__ float from_float(float v)
+{
+    return v;
+}
+template <> __device__ __forceinline__ __half from_float(float v)
+{
+    return __float2half_rn(v);
+}
+template <> __device__ __forceinline__ __nv_bfloat16 from_float(float v)
+{
+    return __float2bfloat16_rn(v);
+}
+
+/* Eight consecutive elements at an address aligned to 16 bytes. */
+template <typename T> __device__ __forceinline__ void load8(const T *p, float (&v)[8])
+{
+    if constexpr (sizeof(T) == 2) {
+        uint4 raw = *reinterpret_cast<const uint4 *>(p);
+        const T *e = reinterpret_cast<const T *>(&raw);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            v[i] = to_float(e[i]);
+    } else {
+        *reinterpret_cast<float4 *>(v) = *reinterpret_cast<const float4 *>(p);
+        *reinterpret_cast<float4 *>(v + 4) = *reinterpret_cast<const float4 *>(p + 4);
+    }
+}
+
+template <typename T> __device__ __forceinline__ void store8(T *p, const float (&v)[8])
+{
+    if constexpr (sizeof(T) == 2) {
+        uint4 raw;
+        T *e = reinterpret_cast<T *>(&raw);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            e[i] = from_float<T>(v[i]);
+        *reinterpret_cast<uint4 *>(p) = raw;
+    } else {
+        *reinterpret_cast<float4 *>(p) = *reinterpret_cast<const float4 *>(v);
+        *reinterpret_cast<float4 *>(p + 4) = *reinterpret_cast<const float4 *>(v + 4);
+    }
+}
+
+__device__ __forceinline__ float warp_sum(float v)
+{
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2)
+        v += __shfl_xor_sync(0xffffffffu, v, offset);
+    return v;
+}
+
+/* Sum over the block, given to every thread; `shared` holds 32 floats. */
+__device__ __forceinline__ float block_sum(float v, float *shared)
+{
+    int warps = (blockDim.x + 31) / 32;
+
+    v = warp_sum(v);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0)
+        shared[threadIdx.x / 32] = v;
+    __syncthreads();
+    v = threadIdx.x % 32 < warps ? shared[threadIdx.x % 32] : 0.0f;
+    return warp_sum(v);
+}
+
+__device__ __forceinline__ float silu(float x)
+{
+    return x / (1.0f + expf(-x));
+}
+
+__device__ __forceinline__ float gelu_tanh(float x)
+{
+    return 0.5f * x * (1.0f + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+}
+
+__device__ __forceinline__ float activate(float x, int activation)
+{
+    return activation == SVR_ACT_SILU        ? silu(x)
+           : activation == SVR_ACT_GELU_TANH ? gelu_tanh(x)
+                                             : x;
+}
+
+/* Whether vectors of 16 bytes may be used at all of these addresses (NULL counts as aligned):
+ * slices of tensors with odd sizes may start anywhere. */
+template <typename... P> static inline bool aligned16(P... p)
+{
+    return (((uintptr_t) p | ...) & 15) == 0;
+}
+
+/* Blocks of `threads` for n items, bounded for grid-stride loops. */
+static inline unsigned grid_for(int64_t n, int threads)
+{
+    int64_t blocks = (n + threads - 1) / threads;
+
+    return (unsigned) (blocks < 1 ? 1 : blocks > (1 << 20) ? (1 << 20) : blocks);
+}
+
+} // namespace svr
+
+/* Runs `body` with T bound to the element type of a storage dtype. */
+#define SVR_STORAGE_SWITCH(dtype, T, ...)                                                          \
+    switch (dtype) {                                                                               \
+    case SVR_F16: {                                                                                \
+        using T = __half;                                                                          \
+        __VA_ARGS__;                                                                               \
+        break;                                                                                     \
+    }                                                                                              \
+    case SVR_BF16: {                                                                               \
+        using T = __nv_bfloat16;                                                                   \
+        __VA_ARGS__;                                                                               \
+        break;                                                                                     \
+    }                                                                                              \
+    default: {                                                                                     \
+        using T = float;                                                                           \
+        __VA_ARGS__;                                                                               \
+        break;                                                                                     \
+    }                                                                                              \
+    }
+
+#endif

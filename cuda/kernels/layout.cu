@@ -1,0 +1,200 @@
+/* depth_to_space, patchify, unpatchify, crop: pure index maps, bound by memory.  One thread moves
+ * eight channels where the inner size allows it, else one. */
+#include "common.cuh"
+
+namespace svr
+{
+
+/* Copies V elements; the types may differ when V is 1. */
+template <int V, typename S, typename D> __device__ __forceinline__ void move(const S *s, D *d)
+{
+    if constexpr (V == 8 && sizeof(S) == sizeof(D)) {
+        float v[8];
+
+        load8(s, v);
+        store8(d, v);
+    } else {
+        *d = from_float<D>(to_float(*s));
+    }
+}
+
+struct shuffle_shape {
+    int64_t t, h, w, c; /* of the output, c in units of V */
+    int tz;
+    bool drop;
+};
+
+/* One thread an output group: finds the channel block of x that it comes from. */
+template <int V, typename T>
+__global__ void depth_to_space_kernel(const T *x, T *y, int64_t n, shuffle_shape s)
+{
+    int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x, rest = i;
+    int64_t c, j, row, frame, block;
+
+    if (i >= n)
+        return;
+    c = rest % s.c;
+    rest /= s.c;
+    j = rest % s.w;
+    rest /= s.w;
+    row = rest % s.h;
+    frame = rest / s.h;
+    if (s.drop && frame > 0)
+        frame++;
+    block = ((row % 2) * 2 + j % 2) * s.tz + frame % s.tz;
+    move<V>(x + ((((frame / s.tz) * (s.h / 2) + row / 2) * (s.w / 2) + j / 2) * (4 * s.tz * s.c) +
+                 block * s.c + c) *
+                    V,
+            y + i * V);
+}
+
+struct patch_shape {
+    int64_t h, w;   /* tokens */
+    int64_t ca, cb; /* channels of both sources */
+    int patch;
+};
+
+/* One thread a feature of a token. */
+template <typename A, typename B, typename Y>
+__global__ void patchify_kernel(const A *a, const B *b, Y *y, int64_t n, patch_shape s)
+{
+    int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x, rest = i;
+    int64_t channel, col, row, wi, hi, pixel;
+
+    if (i >= n)
+        return;
+    channel = rest % (s.ca + s.cb);
+    rest /= s.ca + s.cb;
+    col = rest % s.patch;
+    rest /= s.patch;
+    row = rest % s.patch;
+    rest /= s.patch;
+    wi = rest % s.w;
+    rest /= s.w;
+    hi = rest % s.h;
+    pixel = (((rest / s.h) * s.h + hi) * s.patch + row) * (s.w * s.patch) + wi * s.patch + col;
+    y[i] = from_float<Y>(channel < s.ca ? to_float(a[pixel * s.ca + channel])
+                                        : to_float(b[pixel * s.cb + channel - s.ca]));
+}
+
+/* One thread an element of the picture. */
+template <typename X, typename Y>
+__global__ void unpatchify_kernel(const X *x, Y *y, int64_t n, patch_shape s)
+{
+    int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x, rest = i;
+    int64_t c, col, row, frame, token, feature;
+
+    if (i >= n)
+        return;
+    c = rest % s.ca;
+    rest /= s.ca;
+    col = rest % (s.w * s.patch);
+    rest /= s.w * s.patch;
+    row = rest % (s.h * s.patch);
+    frame = rest / (s.h * s.patch);
+    token = (frame * s.h + row / s.patch) * s.w + col / s.patch;
+    feature = ((row % s.patch) * s.patch + col % s.patch) * s.ca + c;
+    y[i] = from_float<Y>(to_float(x[token * (s.patch * s.patch * s.ca) + feature]));
+}
+
+struct crop_shape {
+    int64_t h, w, hp, wp, c;
+};
+
+template <typename X, typename Y>
+__global__ void crop_kernel(const X *x, Y *y, int64_t n, crop_shape s)
+{
+    int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
+    int64_t inner = s.w * s.c, row = i / inner;
+
+    if (i < n)
+        y[i] =
+            from_float<Y>(to_float(x[((row / s.h) * s.hp + row % s.h) * (s.wp * s.c) + i % inner]));
+}
+
+} // namespace svr
+
+using namespace svr;
+
+enum { THREADS = 256 };
+
+static unsigned blocks_of(int64_t n)
+{
+    return (unsigned) ((n + THREADS - 1) / THREADS);
+}
+
+svr_status svr_cuda_depth_to_space(svr_exec *exec, const svr_depth_to_space_args *args,
+                                   void *workspace, svr_error *err)
+{
+    cudaStream_t stream = svr_cuda_of(exec)->stream;
+    const int64_t *d = args->y.dims;
+    int v = d[3] % 8 == 0 && aligned16(args->x.data, args->y.data) ? 8 : 1;
+    shuffle_shape s = {d[0], d[1], d[2], d[3] / v, args->tz, args->drop_second};
+    int64_t n = svr_tensor_elems(&args->y) / v;
+
+    (void) workspace;
+    SVR_STORAGE_SWITCH(
+        args->x.dtype, T,
+        if (v == 8) depth_to_space_kernel<8, T>
+        <<<blocks_of(n), THREADS, 0, stream>>>((const T *) args->x.data, (T *) args->y.data, n, s);
+        else depth_to_space_kernel<1, T>
+        <<<blocks_of(n), THREADS, 0, stream>>>((const T *) args->x.data, (T *) args->y.data, n, s));
+    return svr_cuda_launched("depth_to_space", err);
+}
+
+template <typename A, typename Y>
+static void launch_patchify(const svr_patchify_args *args, int64_t n, const patch_shape &s,
+                            cudaStream_t stream)
+{
+    SVR_STORAGE_SWITCH(
+        svr_tensor_present(&args->b) ? args->b.dtype : args->a.dtype, B,
+        patchify_kernel<A, B, Y><<<blocks_of(n), THREADS, 0, stream>>>(
+            (const A *) args->a.data, (const B *) args->b.data, (Y *) args->y.data, n, s));
+}
+
+svr_status svr_cuda_patchify(svr_exec *exec, const svr_patchify_args *args, void *workspace,
+                             svr_error *err)
+{
+    cudaStream_t stream = svr_cuda_of(exec)->stream;
+    patch_shape s = {args->a.dims[1] / args->patch, args->a.dims[2] / args->patch, args->a.dims[3],
+                     svr_tensor_present(&args->b) ? args->b.dims[3] : 0, args->patch};
+    int64_t n = svr_tensor_elems(&args->y);
+
+    (void) workspace;
+    SVR_STORAGE_SWITCH(
+        args->a.dtype, A,
+        SVR_STORAGE_SWITCH(args->y.dtype, Y, (launch_patchify<A, Y>(args, n, s, stream))));
+    return svr_cuda_launched("patchify", err);
+}
+
+svr_status svr_cuda_unpatchify(svr_exec *exec, const svr_unpatchify_args *args, void *workspace,
+                               svr_error *err)
+{
+    cudaStream_t stream = svr_cuda_of(exec)->stream;
+    patch_shape s = {args->y.dims[1] / args->patch, args->y.dims[2] / args->patch, args->y.dims[3],
+                     0, args->patch};
+    int64_t n = svr_tensor_elems(&args->y);
+
+    (void) workspace;
+    SVR_STORAGE_SWITCH(args->x.dtype, X,
+                       SVR_STORAGE_SWITCH(args->y.dtype, Y,
+                                          unpatchify_kernel<X, Y>
+                                          <<<blocks_of(n), THREADS, 0, stream>>>(
+                                              (const X *) args->x.data, (Y *) args->y.data, n, s)));
+    return svr_cuda_launched("unpatchify", err);
+}
+
+svr_status svr_cuda_crop(svr_exec *exec, const svr_crop_args *args, void *workspace, svr_error *err)
+{
+    cudaStream_t stream = svr_cuda_of(exec)->stream;
+    crop_shape s = {args->y.dims[1], args->y.dims[2], args->x.dims[1], args->x.dims[2],
+                    args->y.dims[3]};
+    int64_t n = svr_tensor_elems(&args->y);
+
+    (void) workspace;
+    SVR_STORAGE_SWITCH(args->x.dtype, X,
+                       SVR_STORAGE_SWITCH(args->y.dtype, Y,
+                                          crop_kernel<X, Y><<<blocks_of(n), THREADS, 0, stream>>>(
+                                              (const X *) args->x.data, (Y *) args->y.data, n, s)));
+    return svr_cuda_launched("crop", err);
+}

@@ -1,0 +1,129 @@
+/* rms_norm: y = x / rms [* weight] [* scale + shift], bound by memory.
+ *
+ * Rows of up to 4096 elements: one block a row, which it reads once, as vectors of eight that stay
+ * in registers.  Other widths and addresses: one block a row, read twice. */
+#include "common.cuh"
+
+namespace svr
+{
+
+enum { RMS_THREADS = 128, RMS_VECTORS = 4 };
+
+/* The optional vectors [D]. */
+struct rms_vectors {
+    const float *weight, *scale, *shift;
+};
+
+/* `count` elements from channel c on. */
+template <int V>
+__device__ __forceinline__ void rms_apply(const rms_vectors &p, int c, float factor, float (&v)[8])
+{
+    float weight[8], scale[8], shift[8];
+
+    if constexpr (V == 8) {
+        if (p.weight)
+            load8(p.weight + c, weight);
+        if (p.scale) {
+            load8(p.scale + c, scale);
+            load8(p.shift + c, shift);
+        }
+    } else {
+        weight[0] = p.weight ? p.weight[c] : 1.0f;
+        scale[0] = p.scale ? p.scale[c] : 1.0f;
+        shift[0] = p.scale ? p.shift[c] : 0.0f;
+    }
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        v[k] *= factor;
+        if (p.weight)
+            v[k] *= weight[k];
+        if (p.scale)
+            v[k] = v[k] * scale[k] + shift[k];
+    }
+}
+
+template <typename X, typename Y>
+__global__ void __launch_bounds__(RMS_THREADS)
+    rms_norm_kernel(const X *x, Y *y, rms_vectors p, int d, float eps)
+{
+    __shared__ float shared[32];
+    int64_t row = (int64_t) blockIdx.x * d;
+    float v[RMS_VECTORS][8] = {}, square = 0.0f, factor;
+
+#pragma unroll
+    for (int i = 0; i < RMS_VECTORS; i++) {
+        int c = (i * RMS_THREADS + threadIdx.x) * 8;
+
+        if (c < d)
+            load8(x + row + c, v[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < RMS_VECTORS; i++)
+#pragma unroll
+        for (int k = 0; k < 8; k++)
+            square += v[i][k] * v[i][k];
+    factor = rsqrtf(block_sum(square, shared) / (float) d + eps);
+#pragma unroll
+    for (int i = 0; i < RMS_VECTORS; i++) {
+        int c = (i * RMS_THREADS + threadIdx.x) * 8;
+
+        if (c < d) {
+            rms_apply<8>(p, c, factor, v[i]);
+            store8(y + row + c, v[i]);
+        }
+    }
+}
+
+template <typename X, typename Y>
+__global__ void __launch_bounds__(RMS_THREADS)
+    rms_norm_any_kernel(const X *x, Y *y, rms_vectors p, int d, float eps)
+{
+    __shared__ float shared[32];
+    int64_t row = (int64_t) blockIdx.x * d;
+    float square = 0.0f, factor;
+
+    for (int c = threadIdx.x; c < d; c += RMS_THREADS) {
+        float v = to_float(x[row + c]);
+
+        square += v * v;
+    }
+    factor = rsqrtf(block_sum(square, shared) / (float) d + eps);
+    for (int c = threadIdx.x; c < d; c += RMS_THREADS) {
+        float v[8] = {to_float(x[row + c])};
+
+        rms_apply<1>(p, c, factor, v);
+        y[row + c] = from_float<Y>(v[0]);
+    }
+}
+
+} // namespace svr
+
+using namespace svr;
+
+template <typename X, typename Y>
+static void launch_rms_norm(const svr_rms_norm_args *args, cudaStream_t stream)
+{
+    int d = (int) args->x.dims[1];
+    unsigned rows = (unsigned) args->x.dims[0];
+    const X *x = (const X *) args->x.data;
+    Y *y = (Y *) args->y.data;
+    rms_vectors p = {(const float *) args->weight.data, (const float *) args->scale.data,
+                     (const float *) args->shift.data};
+
+    if (d % 8 == 0 && d <= RMS_THREADS * RMS_VECTORS * 8 &&
+        aligned16(x, y, p.weight, p.scale, p.shift))
+        rms_norm_kernel<X, Y><<<rows, RMS_THREADS, 0, stream>>>(x, y, p, d, args->eps);
+    else
+        rms_norm_any_kernel<X, Y><<<rows, RMS_THREADS, 0, stream>>>(x, y, p, d, args->eps);
+}
+
+svr_status svr_cuda_rms_norm(svr_exec *exec, const svr_rms_norm_args *args, void *workspace,
+                             svr_error *err)
+{
+    cudaStream_t stream = svr_cuda_of(exec)->stream;
+
+    (void) workspace;
+    SVR_STORAGE_SWITCH(args->x.dtype, X,
+                       SVR_STORAGE_SWITCH(args->y.dtype, Y, (launch_rms_norm<X, Y>(args, stream))));
+    return svr_cuda_launched("rms_norm", err);
+}
