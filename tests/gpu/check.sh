@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # All checks that need a GPU, in one call of a few minutes.  Run it on a machine with an NVIDIA GPU over a build
 # of this tree (the build may come from another machine; python3 with torch and safetensors is wanted for the
-# random full-size models only).
+# random full-size models only, tests/gpu/make_full_size.py).
 #
-#     tests/gpu/check.sh BUILD [OUT]      BUILD: Meson build folder, OUT: folder for the full logs
+#     tests/gpu/check.sh BUILD [OUT] [--long]      BUILD: Meson build folder, OUT: folder for the full logs,
+#                                                  --long: racecheck and initcheck too, many minutes
 #
 # Last line: "N passed, N failed, N skipped".  Exits 77 without a GPU.
 set -uo pipefail
@@ -36,12 +37,14 @@ for dtype in f32 f16 bf16; do
         --model-dir "$here/models" "$here/tests/data/goldens"
 done
 if command -v compute-sanitizer >/dev/null; then
-    for tool in memcheck racecheck initcheck; do
+    tools=memcheck
+    [ "${3:-}" = --long ] && tools="memcheck racecheck initcheck"
+    for tool in $tools; do
         check "ops-$tool" compute-sanitizer --tool $tool --error-exitcode 9 \
             "$build/tests/ops/test_ops" cuda
     done
 else
-    skipped=$((skipped + 3))
+    skipped=$((skipped + 1))
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
