@@ -10,6 +10,7 @@
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -41,7 +42,7 @@ typedef struct conv {
     band_kind kinds[MOST_KINDS];
     int kind_count;
     char *packed, *scratchpads;
-    bool failed;
+    atomic_bool failed;
 } conv;
 
 /* ---------------------------------------------------------------------------- shapes */
@@ -218,18 +219,10 @@ static void finish(conv *c)
         dnnl_engine_destroy(c->engine);
 }
 
-/* Primitives for one thread each: the pieces, not the primitives, are what runs in parallel. */
 static svr_status prepare(conv *c, svr_error *err)
 {
-    int threads = omp_get_max_threads();
-    svr_status status;
-
-    omp_set_num_threads(1);
-    status = check(dnnl_engine_create(&c->engine, dnnl_cpu, 0), err);
-    if (status == SVR_OK)
-        status = make_kinds(c, err);
-    omp_set_num_threads(threads);
-    return status;
+    SVR_TRY(check(dnnl_engine_create(&c->engine, dnnl_cpu, 0), err));
+    return make_kinds(c, err);
 }
 
 /* ---------------------------------------------------------------------------- computing */
@@ -385,11 +378,21 @@ static void band_task(void *context, int64_t index, int thread)
         int used = s == 0 && svr_tensor_present(&a->b) ? 5 : 4;
 
         if (execute(c, s == 0 ? kind->first : kind->next, bindings, used) != dnnl_success)
-            c->failed = true;
+            atomic_store(&c->failed, true);
     }
 }
 
 /* ---------------------------------------------------------------------------- entries */
+
+/* Primitives and reorders for one thread each: the bands are what runs in parallel.  Returns the
+ * number of threads to set again. */
+static int one_thread_each(void)
+{
+    int threads = omp_get_max_threads();
+
+    omp_set_num_threads(1);
+    return threads;
+}
 
 static size_t workspace_bytes(const conv *c, int threads)
 {
@@ -400,9 +403,11 @@ size_t svr_cpu_library_conv3d_workspace(svr_backend *backend, const svr_conv3d_a
 {
     conv c = conv_make(args);
     size_t bytes = 0;
+    int threads = one_thread_each();
 
     if (prepare(&c, NULL) == SVR_OK)
         bytes = workspace_bytes(&c, svr_cpu_of(backend)->threads);
+    omp_set_num_threads(threads);
     finish(&c);
     return bytes;
 }
@@ -411,15 +416,17 @@ svr_status svr_cpu_library_conv3d(svr_exec *exec, const svr_conv3d_args *args, v
                                   svr_error *err)
 {
     conv c = conv_make(args);
+    int threads = one_thread_each();
     svr_status status = prepare(&c, err);
 
     c.packed = workspace;
     c.scratchpads = c.packed + c.weight_bytes * (size_t) c.taps;
     if (status == SVR_OK)
         status = pack_weights(&c, err);
+    omp_set_num_threads(threads);
     if (status == SVR_OK)
         status = svr_cpu_for(exec, args->y.dims[0] * c.bands, band_task, &c, err);
-    if (status == SVR_OK && c.failed)
+    if (status == SVR_OK && atomic_load(&c.failed))
         status = SVR_FAIL(err, SVR_ERR_DEVICE, "conv3d: oneDNN failed in a band");
     finish(&c);
     return status;

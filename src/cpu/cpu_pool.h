@@ -1,8 +1,9 @@
 /* Threads that share the pieces of one loop at a time.
  *
  * They wait a few microseconds for the next loop, then sleep: decoders and encoders want the same
- * cores, and threads that keep spinning (OpenMP's default) took 160 s where these need 25 on a busy
- * machine. Level 2.  Thread: run() from one thread at a time. */
+ * cores, and starve where threads keep spinning, as OpenMP's do by default (the element's tests
+ * took 160 s with it on a busy machine, 25 s once its threads were told to wait passively).
+ * Level 2.  Thread: run() from one thread at a time. */
 #ifndef SVR_CPU_CPU_POOL_H
 #define SVR_CPU_CPU_POOL_H
 
