@@ -1,8 +1,8 @@
 #include "cuda_backend.h"
 
+#include "cuda_conv_choice.h"
 #include "cuda_internal.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +61,7 @@ static void destroy(svr_backend *backend)
 
     if (b->stream)
         (void) cudaStreamSynchronize(b->stream);
+    svr_cuda_conv_choices_close(b->conv_choices);
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         if (b->staging_free[i])
             (void) cudaEventDestroy(b->staging_free[i]);
@@ -267,29 +268,29 @@ static svr_status find_entry_points(svr_cuda_backend *b, svr_error *err)
     return SVR_OK;
 }
 
-svr_status svr_cuda_backend_create(const svr_log *log, svr_backend **out, svr_error *err)
+svr_status svr_cuda_backend_create(const svr_cuda_options *options, const svr_log *log,
+                                   svr_backend **out, svr_error *err)
 {
-    return svr_cuda_backend_create_limited(log, INT_MAX, out, err);
-}
-
-svr_status svr_cuda_backend_create_limited(const svr_log *log, int highest_capability,
-                                           svr_backend **out, svr_error *err)
-{
+    static const svr_cuda_options defaults = {.dnn = SVR_CUDA_DNN_MEASURED};
     svr_cuda_backend *b = calloc(1, sizeof *b);
     svr_status status;
 
     if (!b)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the CUDA backend");
+    if (!options)
+        options = &defaults;
     b->base = (svr_backend){.vtable = &vtable, .ops = &ops, .name = "cuda"};
     if (log)
         b->log = *log;
     status = choose_device(b, err);
-    if (b->capability > highest_capability)
-        b->capability = highest_capability;
+    if (options->highest_capability > 0 && b->capability > options->highest_capability)
+        b->capability = options->highest_capability;
     if (status == SVR_OK)
         status = open_streams(b, err);
     if (status == SVR_OK)
         status = find_entry_points(b, err);
+    if (status == SVR_OK)
+        status = svr_cuda_conv_choices_open(b, options, err);
     if (status != SVR_OK) {
         destroy(&b->base);
         return status;

@@ -30,6 +30,8 @@ typedef struct svr_cuda_backend {
     double pace_work; /* floating-point operations issued since the last event */
     int pace_next;
     void *encode_tensor_map; /* driver entry point cuTensorMapEncodeTiled, NULL below 9.0 */
+    /* which convolutions go to cuDNN (cuda_conv_choice.h); NULL: none */
+    struct svr_cuda_conv_choices *conv_choices;
     svr_log log;
 } svr_cuda_backend;
 

@@ -29,6 +29,8 @@ static svr_upscaler *
 create (GstElement *element, const GstSeedVR2Settings *settings,
         const GstSeedVR2Files *files, GstSeedVR2Report *report)
 {
+  g_autofree gchar *cache
+      = g_build_filename (g_get_user_cache_dir (), "seedvr2", NULL);
   svr_upscaler_options options;
   svr_upscaler *upscaler = NULL;
   svr_error err = { 0 };
@@ -39,6 +41,7 @@ create (GstElement *element, const GstSeedVR2Settings *settings,
   options.model_path = files->model;
   options.vae_path = files->vae_model;
   options.text_path = files->text_embedding;
+  options.cache_folder = cache;
   options.log = gst_seedvr2_report_log (element);
   options.event = gst_seedvr2_report_event;
   options.event_user = report;

@@ -35,16 +35,16 @@ const char *bench_phase_name(bench_phase_id id)
 
 static svr_status open_model(bench *b, svr_error *err)
 {
-    svr_log log = command_log();
     svr_model_options options = {.dit_path = b->setup->model_path,
                                  .vae_path = b->setup->vae_path,
                                  .text_path = b->setup->text_path,
                                  .storage = b->setup->storage,
                                  .slice_frames = 4,
                                  .steps = 1,
-                                 .log = &log};
+                                 .log = &b->setup->log};
 
-    SVR_TRY(svr_backend_open(b->setup->backend, b->setup->threads, &log, &b->backend, err));
+    SVR_TRY(svr_backend_open(b->setup->backend, b->setup->threads, &b->setup->cuda, &b->setup->log,
+                             &b->backend, err));
     SVR_TRY(svr_model_open(b->backend, &options, &b->model, err));
     return svr_model_load(b->model, NULL, NULL, NULL, err);
 }

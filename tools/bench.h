@@ -2,6 +2,7 @@
 #ifndef SEEDVR2_BENCH_H
 #define SEEDVR2_BENCH_H
 
+#include "backend/cuda_options.h"
 #include "pipeline/upscaler.h"
 
 typedef enum bench_phase_id {
@@ -19,6 +20,8 @@ typedef struct bench_setup {
     int threads;               /* CPU: 0 = all */
     int width, height, frames; /* of the output */
     int runs;                  /* counted ones */
+    svr_cuda_options cuda;     /* strings borrowed */
+    svr_log log;
     const char *model_path, *vae_path, *text_path;
 } bench_setup;
 

@@ -45,15 +45,32 @@ static void print_json(const bench_result *r)
            (unsigned long long) r->weight_bytes, (unsigned long long) r->peak_bytes);
 }
 
+/* One line a convolution, see --conv-choices. */
+static void print_choice(void *user, svr_log_level level, const char *module, const char *text)
+{
+    (void) user;
+    if (strcmp(module, "conv") == 0)
+        printf("%s\n", text);
+    else if (level <= SVR_LOG_WARN)
+        fprintf(stderr, "%s: %s: %s\n", g_get_prgname(), module, text);
+}
+
+/* Every convolution is measured in both ways, and said. */
+static void show_choices(bench_setup *setup)
+{
+    setup->cuda.dnn = SVR_CUDA_DNN_COMPARED;
+    setup->log = (svr_log){.fn = print_choice, .level = SVR_LOG_DEBUG};
+}
+
 static bool in_range(const bench_setup *s)
 {
     if (s->width >= 32 && s->width <= 16384 && s->height >= 32 && s->height <= 16384 &&
         s->frames >= 1 && s->frames <= 1024 && s->runs >= 1 && s->runs <= 1000 && s->threads >= 0 &&
-        s->threads <= 1024)
+        s->threads <= 1024 && (s->cuda.highest_capability == 0 || s->cuda.highest_capability >= 80))
         return true;
     fprintf(stderr,
             "%s: width and height can be 32 to 16384, frames 1 to 1024, runs 1 to 1000, threads 0 "
-            "(all) to 1024\n",
+            "(all) to 1024, capability 80 or more\n",
             g_get_prgname());
     return false;
 }
@@ -61,8 +78,14 @@ static bool in_range(const bench_setup *s)
 int cmd_bench(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model = NULL, *vae = NULL, *text = NULL;
-    gboolean json = FALSE;
-    bench_setup setup = {.width = 640, .height = 360, .frames = 5, .runs = 5};
+    g_autofree char *cache = command_cache_folder();
+    gboolean json = FALSE, choices = FALSE;
+    bench_setup setup = {.width = 640,
+                         .height = 360,
+                         .frames = 5,
+                         .runs = 5,
+                         .cuda = {.cache_folder = cache},
+                         .log = command_log()};
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default), f16 or bf16", "TYPE"},
@@ -75,6 +98,10 @@ int cmd_bench(int argc, char **argv)
         {"vae-model", 0, 0, G_OPTION_ARG_FILENAME, &vae, "VAE; the shipped nano", "FILE"},
         {"text-embedding", 0, 0, G_OPTION_ARG_FILENAME, &text,
          "prompt embeddings; those in the model", "FILE"},
+        {"capability", 0, 0, G_OPTION_ARG_INT, &setup.cuda.highest_capability,
+         "CUDA: paths of this compute capability at most, e.g. 80", "N"},
+        {"conv-choices", 0, 0, G_OPTION_ARG_NONE, &choices,
+         "CUDA: measure every convolution by the own kernels and by cuDNN, and print both", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
@@ -85,6 +112,8 @@ int cmd_bench(int argc, char **argv)
         !command_backend(backend, &setup.backend) || !command_dtype(dtype, &setup.storage) ||
         !in_range(&setup))
         return EXIT_UNUSABLE;
+    if (choices)
+        show_choices(&setup);
     if (!model)
         model = g_build_filename(command_model_dir(NULL), "nano_dit.safetensors", NULL);
     if (!vae)

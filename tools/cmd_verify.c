@@ -22,10 +22,12 @@ static int exit_code(const verify_report *report)
 
 static int verify_all(verify_run *run, svr_backend_kind kind, char **paths)
 {
+    g_autofree char *cache = command_cache_folder();
+    svr_cuda_options cuda = {.cache_folder = cache};
     svr_log log = command_log();
     svr_error err = {0};
 
-    if (svr_backend_open(kind, 0, &log, &run->backend, &err) != SVR_OK) {
+    if (svr_backend_open(kind, 0, &cuda, &log, &run->backend, &err) != SVR_OK) {
         fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
         return EXIT_FAILED;
     }

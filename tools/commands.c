@@ -61,6 +61,11 @@ const char *command_model_dir(const char *given)
     return variable && *variable ? variable : SEEDVR2_MODEL_DIR;
 }
 
+char *command_cache_folder(void)
+{
+    return g_build_filename(g_get_user_cache_dir(), "seedvr2", NULL);
+}
+
 static void write_log(void *user, svr_log_level level, const char *module, const char *text)
 {
     (void) user;

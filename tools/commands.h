@@ -34,6 +34,9 @@ bool command_dtype(const char *name, svr_dtype *out);
  * else the installed folder. */
 const char *command_model_dir(const char *given);
 
+/* The folder where this machine's measurements are kept, to be freed with g_free(). */
+char *command_cache_folder(void);
+
 /* A log sink that writes warnings and errors to stderr. */
 svr_log command_log(void);
 

@@ -1,4 +1,4 @@
-/* conv3d: chooses the path.
+/* conv3d by the own kernels: chooses the path.
  *
  * At the start of a clip output frame 0 sees input frame 0 through every temporal tap, frame 1
  * (stride 1) sees it through two: those frames run with summed taps, 1/3 and 2/3 of the arithmetic.
@@ -6,6 +6,7 @@
  * compute capability 9.0 and conv_mma.cu elsewhere, channel counts that are no multiple of 8 as
  * copies with zeros behind; the rest, F32 for reference, takes the direct kernel below. */
 #include "conv_hopper.cuh"
+#include "cuda_conv.h"
 #include "cuda_gemm.h"
 
 namespace svr
@@ -214,8 +215,7 @@ static svr_status run(svr_exec *exec, const svr_conv3d_args *args, const svr_ten
     return svr_cuda_pace(exec, flops, err);
 }
 
-/* Frames at the clip start that see repeats of frame 0, each with fewer distinct taps. */
-static int repeated_frames(const svr_conv3d_args *args)
+int svr_cuda_conv3d_repeated(const svr_conv3d_args *args)
 {
     int kt = (int) args->w.dims[1], n;
 
@@ -278,7 +278,7 @@ svr_status svr::conv_widen(svr_exec *exec, svr_tensor *t, char **free, svr_error
     return svr_cuda_launched("conv3d", err);
 }
 
-size_t svr_cuda_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *args)
+size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args *args)
 {
     size_t x = 0, head = 0, w = 0;
     svr_tensor weights = args->w;
@@ -286,14 +286,14 @@ size_t svr_cuda_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *ar
     if (is_pointwise(args)) {
         svr_gemm g = pointwise_gemm(args);
 
-        return svr_cuda_gemm_workspace((svr_cuda_backend *) backend, &g);
+        return svr_cuda_gemm_workspace(b, &g);
     }
-    if (is_tensor_core((svr_cuda_backend *) backend, args)) {
+    if (is_tensor_core(b, args)) {
         conv_widened(&args->x, &x);
         conv_widened(&args->head, &head);
         weights = conv_widened(&args->w, &w);
     }
-    return x + head + w + (repeated_frames(args) > 0 ? svr_tensor_bytes(&weights) : 0);
+    return x + head + w + (svr_cuda_conv3d_repeated(args) > 0 ? svr_tensor_bytes(&weights) : 0);
 }
 
 /* Output frame t, whose kernel meets frame 0 more than once: with temporal taps summed. */
@@ -316,10 +316,20 @@ static svr_status run_repeated(svr_exec *exec, const svr_conv3d_args *args, int 
     return run(exec, args, &summed, t, 1, err);
 }
 
-svr_status svr_cuda_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
-                           svr_error *err)
+svr_status svr_cuda_conv3d_start(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                                 svr_error *err)
 {
-    int repeated = repeated_frames(args);
+    int repeated = svr_cuda_conv3d_repeated(args);
+
+    for (int t = 0; t < repeated; t++)
+        SVR_TRY(run_repeated(exec, args, t, workspace, err));
+    return SVR_OK;
+}
+
+svr_status svr_cuda_conv3d_own(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                               svr_error *err)
+{
+    int repeated = svr_cuda_conv3d_repeated(args);
     svr_conv3d_args wide = *args;
     char *free = (char *) workspace;
 
@@ -333,7 +343,6 @@ svr_status svr_cuda_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *wo
         SVR_TRY(conv_widen(exec, &wide.head, &free, err));
         SVR_TRY(conv_widen(exec, &wide.w, &free, err));
     }
-    for (int t = 0; t < repeated; t++)
-        SVR_TRY(run_repeated(exec, &wide, t, free, err));
+    SVR_TRY(svr_cuda_conv3d_start(exec, &wide, free, err));
     return run(exec, &wide, &wide.w, repeated, (int) args->y.dims[0] - repeated, err);
 }

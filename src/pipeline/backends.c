@@ -9,10 +9,8 @@
 #define CUDA_MODULE "libseedvr2-cuda.so"
 #define CUDA_SYMBOL "svr_cuda_backend_create"
 
-typedef svr_status (*cuda_create)(const svr_log *log, svr_backend **out, svr_error *err);
-
 /* The module stays in the process: its code must outlive the backends that it makes. */
-static svr_status find_cuda_create(cuda_create *out, svr_error *err)
+static svr_status find_cuda_create(svr_cuda_create_fn **out, svr_error *err)
 {
     void *module = dlopen(CUDA_MODULE, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *symbol;
     const char *why;
@@ -36,12 +34,13 @@ static svr_status find_cuda_create(cuda_create *out, svr_error *err)
     return SVR_OK;
 }
 
-static svr_status open_cuda(const svr_log *log, svr_backend **out, svr_error *err)
+static svr_status open_cuda(const svr_cuda_options *options, const svr_log *log, svr_backend **out,
+                            svr_error *err)
 {
-    cuda_create create = NULL;
+    svr_cuda_create_fn *create = NULL;
 
     SVR_TRY(find_cuda_create(&create, err));
-    return create(log, out, err);
+    return create(options, log, out, err);
 }
 
 static svr_status open_cpu(int threads, svr_backend **out, svr_error *err)
@@ -51,17 +50,17 @@ static svr_status open_cpu(int threads, svr_backend **out, svr_error *err)
     return svr_cpu_backend_create(&options, out, err);
 }
 
-svr_status svr_backend_open(svr_backend_kind kind, int threads, const svr_log *log,
-                            svr_backend **out, svr_error *err)
+svr_status svr_backend_open(svr_backend_kind kind, int threads, const svr_cuda_options *cuda,
+                            const svr_log *log, svr_backend **out, svr_error *err)
 {
     svr_error missing = {SVR_OK, NULL, 0, ""};
 
     assert(kind == SVR_BACKEND_AUTO || kind == SVR_BACKEND_CPU || kind == SVR_BACKEND_CUDA);
     if (kind == SVR_BACKEND_CUDA)
-        return open_cuda(log, out, err);
+        return open_cuda(cuda, log, out, err);
     if (kind == SVR_BACKEND_CPU)
         return open_cpu(threads, out, err);
-    if (open_cuda(log, out, &missing) == SVR_OK)
+    if (open_cuda(cuda, log, out, &missing) == SVR_OK)
         return SVR_OK;
     svr_log_write(log, SVR_LOG_INFO, "backend", "computing on the CPU: %s", missing.text);
     return open_cpu(threads, out, err);

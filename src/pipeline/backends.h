@@ -3,16 +3,18 @@
 #ifndef SVR_PIPELINE_BACKENDS_H
 #define SVR_PIPELINE_BACKENDS_H
 
-#include "backend/backend.h"
+#include "backend/cuda_options.h"
 #include "pipeline/upscaler.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The caller owns *out.  AUTO falls back to the CPU with a line in the log.
+/* `threads` is for the CPU, 0 = all; `cuda` for the CUDA backend, NULL = defaults.  The caller owns
+ * *out.  AUTO falls back to the CPU with a line in the log.
  * Errors: NO_DEVICE (no module, no driver, no device; the text says which), NO_MEM. */
-SVR_CHECKED svr_status svr_backend_open(svr_backend_kind kind, int threads, const svr_log *log,
+SVR_CHECKED svr_status svr_backend_open(svr_backend_kind kind, int threads,
+                                        const svr_cuda_options *cuda, const svr_log *log,
                                         svr_backend **out, svr_error *err);
 
 #ifdef __cplusplus

@@ -119,10 +119,12 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
 svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
                                svr_error *err)
 {
+    svr_cuda_options cuda = {.cache_folder = options->cache_folder};
     svr_backend *backend = NULL;
 
     SVR_TRY(check_options(options, err));
-    SVR_TRY(svr_backend_open(options->backend, options->threads, &options->log, &backend, err));
+    SVR_TRY(
+        svr_backend_open(options->backend, options->threads, &cuda, &options->log, &backend, err));
     return svr_upscaler_create_on(backend, options, out, err);
 }
 

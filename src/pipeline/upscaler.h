@@ -68,6 +68,9 @@ typedef struct svr_upscaler_options {
     const char *text_path;  /* prompt embeddings `pos`, `neg`; NULL: those in the model file */
     svr_precision precision;
     int threads; /* CPU backend: 0 = all cores */
+    /* CUDA backend: folder that remembers what was measured on this machine; NULL: nothing is kept
+     */
+    const char *cache_folder;
     svr_log log;
     /* optional: called on the worker without any lock held; must return soon and may not call the
      * upscaler except for svr_upscaler_get_stats() and svr_upscaler_cancel() */

@@ -32,6 +32,7 @@ check() { # NAME COMMAND…
 
 check ops "$build/tests/ops/test_ops" cuda
 check ops-portable "$build/tests/ops/test_ops" cuda-portable
+check ops-dnn sh -c '"$0" cuda-dnn || [ $? = 77 ]' "$build/tests/ops/test_ops"
 for dtype in f32 f16 bf16; do
     check "goldens-$dtype" "$build/tools/seedvr2" verify --backend cuda --dtype $dtype \
         --model-dir "$here/models" "$here/tests/data/goldens"

@@ -122,6 +122,20 @@ static const conv_case conv_cases[] = {
      .stride = {1, 1},
      .residual = ADD_IN_PLACE,
      .no_bias = true},
+    /* wide ones as in the middle of the networks */
+    {.x = {2, 5, 20, 64},
+     .w = {128, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 2,
+     .residual = ADD_IN_PLACE},
+    {.x = {4, 6, 20, 128},
+     .w = {64, 3, 3, 3},
+     .stride = {2, 2},
+     .pad = {0, 1, 0, 1},
+     .head = HEAD,
+     .head_frames = 1},
     /* large enough for a library, the first two in several bands of rows */
     {.x = {2, 18, 1000, 8}, .w = {16, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
     {.x = {1, 18, 1000, 8},
@@ -211,6 +225,7 @@ static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
                   SVR_DIMS(c->w[0], c->w[1], c->w[2], c->w[3], c->x[3]));
     ops_scale_values(w, 1 / sqrt((double) inner), 0);
     b = c->no_bias ? NULL : ops_input(bench, SVR_F32, SVR_DIMS(c->w[0]));
+    ops_fit_vector(b, dtype);
     y = conv_output(bench, c, dtype);
     residual = c->residual == ADD_IN_PLACE ? y : NULL;
     for (int side = 0; side < OPS_SIDES; side++)

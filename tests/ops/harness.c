@@ -30,6 +30,7 @@ struct ops_bench {
     svr_backend *backend, *twin;
     char label[256];
     int cases, refused;
+    bool library;     /* ops_bench_fit_library() */
     bool unsupported; /* this case: the device said so, nothing to compare */
     test_random random;
     ops_array arrays[MOST_ARRAYS];
@@ -119,6 +120,11 @@ void ops_case(ops_bench *bench, const char *fmt, ...)
     bench->cases++;
 }
 
+void ops_bench_fit_library(ops_bench *bench)
+{
+    bench->library = true;
+}
+
 int ops_refused(const ops_bench *bench)
 {
     return bench->refused;
@@ -164,7 +170,7 @@ static ops_array *add_array(ops_bench *bench, role r, svr_dtype dtype, int rank,
     memcpy(a->device.dims, dims, (size_t) rank * sizeof dims[0]);
     n = svr_tensor_elems(&a->device);
     /* every second array starts one element off its alignment */
-    a->lead = GUARD + (bench->array_count % 2 ? 0 : svr_dtype_size(dtype));
+    a->lead = GUARD + (bench->library || bench->array_count % 2 ? 0 : svr_dtype_size(dtype));
     a->bytes = svr_tensor_bytes(&a->device);
     a->size = a->lead + a->bytes + GUARD;
     CHECK_OK(svr_backend_alloc(bench->backend, SVR_MEM_SCRATCH, a->size, &block, &err), err);
@@ -212,6 +218,17 @@ void ops_scale_values(ops_array *a, double scale, double offset)
 
     for (int64_t i = 0; i < n; i++)
         a->values[i] = scale * a->values[i] + offset;
+    ops_set_values(a, a->values);
+}
+
+void ops_fit_vector(ops_array *a, svr_dtype dtype)
+{
+    unsigned char rounded[8];
+
+    if (!a || !a->bench->library)
+        return;
+    for (int64_t i = 0; i < svr_tensor_elems(&a->device); i++)
+        a->values[i] = put(dtype, rounded, a->values[i]);
     ops_set_values(a, a->values);
 }
 

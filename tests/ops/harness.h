@@ -40,6 +40,15 @@ void ops_bench_destroy(ops_bench *bench);
  */
 void ops_case(ops_bench *bench, const char *fmt, ...) SVR_PRINTF(2, 3);
 
+/* The backend hands convolutions to a library that takes arrays at multiples of their alignment
+ * only and adds vectors in the storage type.  From now on arrays start aligned, and
+ * ops_fit_vector() rounds. */
+void ops_bench_fit_library(ops_bench *bench);
+
+/* Rounds a vector that a library takes in the storage type `dtype` to it, so that the limit needs
+ * no room for that; nothing for other backends. */
+void ops_fit_vector(ops_array *array, svr_dtype dtype);
+
 /* Cases so far, and how many of them a device other than the CPU refused as unsupported:
  * combinations that no network uses. */
 int ops_cases(const ops_bench *bench);
