@@ -61,7 +61,8 @@ precision_get_type (void)
   static gsize type = 0;
   static const GEnumValue values[] = {
     { SVR_PRECISION_AUTO, "fp16 on a GPU, fp32 on the CPU", "auto" },
-    { SVR_PRECISION_FP16, "16 bits, the closest of the fast ones", "fp16" },
+    { SVR_PRECISION_FP16,
+      "16 bits, the closest of the fast ones; bf16 when it overflows", "fp16" },
     { SVR_PRECISION_BF16, "16 bits with the range of fp32", "bf16" },
     { SVR_PRECISION_FP32, "32 bits, slow on a GPU", "fp32" },
     { 0, NULL, NULL },
@@ -165,7 +166,9 @@ install_files (GObjectClass *klass)
   g_object_class_install_property (
       klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision",
-                         "How values are stored; sums are 32 bits always",
+                         "How values are stored; sums are 32 bits always. "
+                         "When fp16 overflows, a warning is posted and the "
+                         "batch and all that follow are made in bf16",
                          TYPE_PRECISION, SVR_PRECISION_AUTO, AT_START));
 }
 

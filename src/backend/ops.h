@@ -98,6 +98,12 @@ typedef struct svr_lincomb_args {
     float lo, hi;
 } svr_lincomb_args;
 
+/* found becomes 1 when an element of x is infinite or not a number; else it stays as it is.
+ *   x storage   found [1] I32. */
+typedef struct svr_find_overflow_args {
+    svr_tensor x, found;
+} svr_find_overflow_args;
+
 /* y = residual + gate * act(x w^T + b).
  *   x [M,K] storage   w [N,K] weight type   b [N] F32 optional   gate [N] F32 optional
  *   residual [M,N] optional, may be y   y [M,N] storage. */
@@ -305,6 +311,7 @@ typedef struct svr_alpha_guide_args {
     X(frame_attention)                                                                             \
     X(copy)                                                                                        \
     X(lincomb)                                                                                     \
+    X(find_overflow)                                                                               \
     X(linear)                                                                                      \
     X(swiglu)                                                                                      \
     X(rms_norm)                                                                                    \

@@ -40,6 +40,16 @@ svr_status svr_check_lincomb(const svr_lincomb_args *args, svr_error *err)
                             err);
 }
 
+svr_status svr_check_find_overflow(const svr_find_overflow_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(find_overflow, x, NULL, STORAGE, 0),
+        SVR_OPERAND(find_overflow, found, "1", I32, SVR_OPERAND_WRITTEN),
+    };
+
+    return SVR_CHECK_OPERANDS("find_overflow", args, operands, err);
+}
+
 svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {

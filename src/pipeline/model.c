@@ -320,6 +320,12 @@ svr_status svr_model_load(svr_model *m, const svr_cancel *cancel, svr_store_prog
     return status;
 }
 
+void svr_model_set_storage(svr_model *m, svr_dtype storage)
+{
+    undeclare(m);
+    m->storage = m->networks.storage = storage;
+}
+
 /* ------------------------------------------------------------------ queries */
 
 const svr_networks *svr_model_networks(svr_model *m)

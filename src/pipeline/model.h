@@ -40,6 +40,10 @@ SVR_CHECKED svr_status svr_model_load(svr_model *model, const svr_cancel *cancel
                                       svr_store_progress progress, void *progress_user,
                                       svr_error *err);
 
+/* Takes all weights from the device; svr_model_load() brings them back for activations and matrices
+ * of type `storage`.  The networks stay where they are. */
+void svr_model_set_storage(svr_model *model, svr_dtype storage);
+
 /* Valid while the model is; usable after svr_model_load(). */
 const svr_networks *svr_model_networks(svr_model *model);
 

@@ -164,6 +164,39 @@ static svr_status decode(svr_phases *p, svr_exec *exec, int64_t length, const sv
     return SVR_OK;
 }
 
+/* `found` [1] I32 in scratch, 0: whether a result of the networks is not finite.  Infinities of a
+ * 16-bit type become NaN in norms and softmax and reach the results, so those are all that is
+ * searched. */
+static svr_status watch_begin(svr_exec *exec, svr_tensor *found, svr_error *err)
+{
+    const int32_t no = 0;
+
+    SVR_TRY(svr_exec_alloc(exec, SVR_I32, SVR_DIMS(1), found, err));
+    return svr_backend_upload(exec->backend, found->data, &no, sizeof no, err);
+}
+
+static svr_status watch(svr_exec *exec, const svr_tensor *result, const svr_tensor *found,
+                        svr_error *err)
+{
+    svr_find_overflow_args args = {.x = *result, .found = *found};
+
+    return svr_op_find_overflow(exec, &args, err);
+}
+
+static svr_status watch_end(svr_phases *p, svr_exec *exec, svr_tensor *found, svr_error *err)
+{
+    int32_t overflow = 0;
+
+    SVR_TRY(svr_backend_download(exec->backend, &overflow, found->data, sizeof overflow, err));
+    svr_exec_free(exec, found);
+    if (!overflow)
+        return SVR_OK;
+    return SVR_FAIL(err, SVR_ERR_OVERFLOW,
+                    "the networks made numbers beyond the range of %s: choose another precision; "
+                    "if it happens in fp32 too, the model file is damaged",
+                    svr_dtype_name(p->networks->storage));
+}
+
 svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
                               const svr_tensor *y, svr_phase_times *times, svr_error *err)
 {
@@ -171,23 +204,28 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     int64_t length = svr_padded_length(whole, p->networks->temporal_factor);
     int channels = p->networks->latent_channels, grid[3];
     uint64_t mark = 0, start = 0;
-    svr_tensor latent, z;
+    svr_tensor latent, z, found;
 
     assert(batch->count >= 1 && y->dims[0] == batch->count);
     svr_phases_latent_grid(p, length, grid);
     if (p->networks->prepare)
         SVR_TRY(p->networks->prepare(p->networks->user, grid, err));
     SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
+    SVR_TRY(watch_begin(exec, &found, err));
     SVR_TRY(
         svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &latent, err));
     SVR_TRY(encode(p, exec, batch, length, &latent, err));
+    SVR_TRY(watch(exec, &latent, &found, err));
     SVR_TRY(lap(exec, &mark, times ? &times->encode_ns : NULL, err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &z, err));
     SVR_TRY(sample(p, exec, batch->first_frame, &latent, &z, err));
+    SVR_TRY(watch(exec, &z, &found, err));
     svr_exec_free(exec, &latent);
     SVR_TRY(lap(exec, &mark, times ? &times->dit_ns : NULL, err));
     SVR_TRY(decode(p, exec, length, &z, y, err));
+    SVR_TRY(watch(exec, y, &found, err));
     svr_exec_free(exec, &z);
+    SVR_TRY(watch_end(p, exec, &found, err));
     return lap(exec, &mark, times ? &times->decode_ns : NULL, err);
 }
 

@@ -2,6 +2,8 @@
 #ifndef SVR_PIPELINE_STATS_H
 #define SVR_PIPELINE_STATS_H
 
+#include "base/dtype.h"
+
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -29,6 +31,7 @@ typedef struct svr_memory_stats {
 typedef struct svr_upscaler_stats {
     uint64_t frames_in, frames_out, batches;
     uint64_t frames_computed;    /* with padding and overlap */
+    svr_dtype storage;           /* of activations and matrices: F16, BF16 or F32 */
     svr_phase_times total, last; /* over all batches; of the last one */
     svr_memory_stats memory;
 } svr_upscaler_stats;

@@ -37,7 +37,7 @@ typedef enum svr_backend_kind {
 /* How activations and matrices are stored; sums are F32 always. */
 typedef enum svr_precision {
     SVR_PRECISION_AUTO = 0, /* fp16 on a GPU, fp32 on the CPU */
-    SVR_PRECISION_FP16,
+    SVR_PRECISION_FP16,     /* bf16 from the first batch on whose numbers it cannot hold */
     SVR_PRECISION_BF16,
     SVR_PRECISION_FP32
 } svr_precision;
@@ -48,6 +48,7 @@ typedef enum svr_event_kind {
     SVR_EVENT_PLANNED,     /* a new stream is configured: stats hold the plan */
     SVR_EVENT_FRAME,       /* a frame can be pulled */
     SVR_EVENT_BATCH,       /* a batch was computed: stats hold its times */
+    SVR_EVENT_WIDENED,     /* fp16 overflowed: this batch and all that follow are made in bf16 */
     SVR_EVENT_FAILED       /* the worker failed: pull returns why */
 } svr_event_kind;
 
@@ -56,9 +57,10 @@ typedef struct svr_event {
     svr_event_kind kind;
     uint64_t bytes_done, bytes_total; /* LOADING */
     uint64_t batch;                   /* BATCH: its number since configure */
-    uint64_t first_frame, frames;     /* BATCH: absolute number of its first frame, true frames */
-    uint64_t computed_frames;         /* BATCH: with padding */
-    svr_upscaler_stats stats;         /* as of now */
+    uint64_t first_frame;     /* BATCH, WIDENED: absolute number of the batch's first frame */
+    uint64_t frames;          /* BATCH: true frames */
+    uint64_t computed_frames; /* BATCH: with padding */
+    svr_upscaler_stats stats; /* as of now */
 } svr_event;
 
 typedef struct svr_upscaler_options {

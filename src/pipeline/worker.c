@@ -101,7 +101,7 @@ static void adopt_stream(svr_upscaler *u, svr_stream *stream, svr_batcher *batch
     u->batcher = batcher;
     u->options = u->request.options;
     u->first_frame = u->sequence_first = u->request.first_frame;
-    memset(&u->stats, 0, sizeof u->stats);
+    u->stats = (svr_upscaler_stats){.storage = u->networks->storage};
     pthread_mutex_unlock(u->mutex);
 }
 
@@ -199,12 +199,39 @@ static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *
     emit(u, &event);
 }
 
+/* fp16 could not hold this film: loads the weights again, for bf16. */
+static svr_status widen_range(svr_upscaler *u, const task *t, svr_error *err)
+{
+    svr_event event = {.kind = SVR_EVENT_WIDENED,
+                       .first_frame = t->first_frame + (uint64_t) t->span.start};
+
+    svr_log_write(&u->log, SVR_LOG_WARN, "pipeline",
+                  "fp16 overflowed in the batch of frame %llu: computing in bf16 from here on",
+                  (unsigned long long) event.first_frame);
+    svr_model_set_storage(u->model, SVR_BF16);
+    SVR_TRY(svr_model_load(u->model, u->cancel, NULL, NULL, err));
+    SVR_TRY(svr_stream_replan(u->stream, err));
+    pthread_mutex_lock(u->mutex);
+    u->stats.storage = SVR_BF16;
+    pthread_mutex_unlock(u->mutex);
+    emit(u, &event);
+    return SVR_OK;
+}
+
 static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
 {
     svr_stream_io io = {u, source_frame, finished_frame};
     svr_phase_times times = {0, 0, 0, 0};
+    svr_status status =
+        svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
 
-    SVR_TRY(svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err));
+    if (status == SVR_ERR_OVERFLOW && u->model && u->networks->storage == SVR_F16) {
+        svr_error_clear(err);
+        times = (svr_phase_times){0, 0, 0, 0};
+        SVR_TRY(widen_range(u, t, err));
+        status = svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
+    }
+    SVR_TRY(status);
     report_batch(u, t, &times);
     return SVR_OK;
 }

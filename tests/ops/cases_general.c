@@ -99,6 +99,44 @@ static void cases_lincomb(ops_bench *bench)
             }
 }
 
+/* ---------------------------------------------------------------------------- find_overflow */
+
+/* One value of n is `value`, at the end that is easily forgotten or in the middle. */
+static void overflow_case(ops_bench *bench, int64_t n, double value, int32_t before,
+                          svr_dtype dtype)
+{
+    ops_array *x = ops_input(bench, dtype, SVR_DIMS(n));
+    ops_array *found = ops_in_place(bench, SVR_I32, SVR_DIMS(1));
+    double *values = ops_doubles(bench, n);
+    svr_find_overflow_args args = {ops_view(x, OPS_DEVICE), ops_view(found, OPS_DEVICE)};
+    int32_t want = before || !isfinite(value);
+
+    for (int64_t i = 0; i < n; i++)
+        values[i] = (i % 2 ? -1 : 1) * 60000.0;
+    values[n % 2 ? n - 1 : n / 2] = value;
+    ops_set_values(x, values);
+    ops_set_ints(found, &before);
+    OPS_RUN(bench, find_overflow, &args);
+    if (*(const int32_t *) ops_result(found) != want)
+        ops_fail(bench, "found is %d", (int) *(const int32_t *) ops_result(found));
+}
+
+static void cases_find_overflow(ops_bench *bench)
+{
+    static const int64_t sizes[] = {1, 34, 70001};
+    static const double values[] = {1.0, INFINITY, -INFINITY, NAN};
+
+    for (int i = 0; i < 3; i++)
+        for (int v = 0; v < 4; v++)
+            for (int d = 0; d < 3; d++) {
+                ops_case(bench, "find_overflow n=%d value %g %s", (int) sizes[i], values[v],
+                         svr_dtype_name(ops_storage[d]));
+                overflow_case(bench, sizes[i], values[v], 0, ops_storage[d]);
+            }
+    ops_case(bench, "find_overflow keeps what was found");
+    overflow_case(bench, 100, 1.0, 1, SVR_F32);
+}
+
 /* ---------------------------------------------------------------------------- linear */
 
 typedef struct linear_case {
@@ -236,6 +274,7 @@ void ops_cases_general(ops_bench *bench)
 {
     cases_copy(bench);
     cases_lincomb(bench);
+    cases_find_overflow(bench);
     cases_linear(bench);
     cases_noise(bench);
     cases_guidance(bench);

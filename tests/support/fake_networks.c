@@ -129,6 +129,8 @@ static svr_status predict(void *user, svr_exec *exec, const svr_tensor *cond,
                 fake->kind == FAKE_IDENTITY
                     ? x[i + k] - c[i + k]
                     : x[i + k] - (0.9f * c[i + k] + 0.05f * c[i + (k + 15) % CHANNELS] + text);
+    if (fake->predictions == fake->overflow_at)
+        out[0] = INFINITY;
     return SVR_OK;
 }
 

@@ -65,6 +65,11 @@ svr_lincomb_args good_lincomb(void)
         .a = F16(2, 6), .b = F32(12), .y = F32(3, 4), .clamp = true, .lo = -1, .hi = 1};
 }
 
+svr_find_overflow_args good_find_overflow(void)
+{
+    return (svr_find_overflow_args){F16(2, 6), I32(1)};
+}
+
 svr_linear_args good_linear(void)
 {
     return (svr_linear_args){.x = F16(7, 8),

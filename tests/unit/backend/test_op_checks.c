@@ -177,6 +177,8 @@ static void test_general_ops(void)
     REFUSED(lincomb, a.b.dims[0] = 3, SHAPE, "b and y");
     REFUSED(lincomb, a.lo = 2, INVALID, "lo <= hi");
     REFUSED(lincomb, a.y.dtype = SVR_I32, TYPE, "y is i32");
+    REFUSED(find_overflow, a.found.dims[0] = 2, SHAPE, "found is i32 [2]");
+    REFUSED(find_overflow, a.x.dtype = SVR_I32, TYPE, "x is i32");
     ACCEPTED(linear, a.b = a.gate = a.residual = absent);
     REFUSED(linear, a.gate.dims[0] = 7, SHAPE, "gate is f32 [7]");
     REFUSED(linear, a.residual.dims[0] = 6, SHAPE, "residual is f16 [6, 5]");
