@@ -141,23 +141,23 @@ __device__ __forceinline__ uint64_t operand_transposed(uint32_t address, int box
 #define SVR_ACC4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define SVR_ACC16(i) SVR_ACC4(i), SVR_ACC4(i + 4), SVR_ACC4(i + 8), SVR_ACC4(i + 12)
 
-/* d (64 x 8) = a (64 x 16) b (8 x 16)^T, added to d when accumulate is not 0. */
+/* d (64 x 16) = a (64 x 16) b (16 x 16)^T, added to d when accumulate is not 0. */
 template <typename T>
-__device__ __forceinline__ void wgmma_n8(float (&d)[4], uint64_t a, uint64_t b, int accumulate)
+__device__ __forceinline__ void wgmma_n16(float (&d)[8], uint64_t a, uint64_t b, int accumulate)
 {
     if constexpr (__is_same(T, __half))
-        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %6, 0;\n"
-                     "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%0,%1,%2,%3}, %4, %5, p, "
-                     "1, 1, 0, 0;\n}"
-                     : SVR_ACC4(0)
-                     : "l"(a), "l"(b), "r"(accumulate));
-    else
         asm volatile(
-            "{\n.reg .pred p;\nsetp.ne.b32 p, %6, 0;\n"
-            "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0,%1,%2,%3}, %4, %5, p, "
-            "1, 1, 0, 0;\n}"
-            : SVR_ACC4(0)
+            "{\n.reg .pred p;\nsetp.ne.b32 p, %10, 0;\n"
+            "wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {%0,%1,%2,%3,%4,%5,%6,%7}, "
+            "%8, %9, p, 1, 1, 0, 0;\n}"
+            : SVR_ACC4(0), SVR_ACC4(4)
             : "l"(a), "l"(b), "r"(accumulate));
+    else
+        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %10, 0;\n"
+                     "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 "
+                     "{%0,%1,%2,%3,%4,%5,%6,%7}, %8, %9, p, 1, 1, 0, 0;\n}"
+                     : SVR_ACC4(0), SVR_ACC4(4)
+                     : "l"(a), "l"(b), "r"(accumulate));
 }
 
 /* d (64 x 32) = a (64 x 16) b (32 x 16)^T, added to d when accumulate is not 0. */

@@ -11,6 +11,7 @@
 
 /* general and networks */
 NO_WORKSPACE(depth_to_space)
+NO_WORKSPACE(tap_sum)
 NO_WORKSPACE(copy)
 NO_WORKSPACE(lincomb)
 NO_WORKSPACE(find_overflow)

@@ -90,6 +90,7 @@ static const svr_backend_vtable vtable = {
 
 static const svr_ops ops = {
     OP_WITH_WORKSPACE(conv3d),
+    OP(tap_sum),
     OP_WITH_WORKSPACE(upsample_conv3d),
     OP_WITH_WORKSPACE(group_norm),
     OP(depth_to_space),

@@ -19,6 +19,7 @@
 /* video VAE */
 SVR_CPU_OP(conv3d);
 SVR_CPU_OP_WORKSPACE(conv3d);
+SVR_CPU_OP(tap_sum);
 SVR_CPU_OP(upsample_conv3d);
 SVR_CPU_OP_WORKSPACE(upsample_conv3d);
 SVR_CPU_OP(group_norm);

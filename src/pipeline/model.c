@@ -152,6 +152,11 @@ static svr_networks make_networks(svr_model *m)
     };
 }
 
+svr_vae_cut svr_model_default_cut(void)
+{
+    return (svr_vae_cut){.slice_frames = 4, .piece_values = (int64_t) 1 << 26};
+}
+
 static svr_status check_fit(const svr_model *m, svr_error *err)
 {
     int channels = m->vae_config.latent_channels;
@@ -214,7 +219,7 @@ svr_status svr_model_open(svr_backend *backend, const svr_model_options *options
     assert(options->steps >= 1 && options->steps <= SVR_MAX_STEPS);
     m->backend = backend;
     m->storage = options->storage;
-    m->cut.slice_frames = options->slice_frames;
+    m->cut = options->cut;
     m->steps = options->steps;
     m->negative = options->negative;
     status = open_files(m, options, err);

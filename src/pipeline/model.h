@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "memory/store.h"
 #include "pipeline/networks.h"
+#include "vae/vae.h"
 #include "weights/config.h"
 
 #ifdef __cplusplus
@@ -14,13 +15,17 @@ extern "C" {
 
 typedef struct svr_model svr_model;
 
+/* Slices of 4 frames in the encoder, pieces of 2^26 values in the decoder: small, and large enough
+ * to fill a device. */
+svr_vae_cut svr_model_default_cut(void);
+
 typedef struct svr_model_options {
     const char *dit_path, *vae_path; /* safetensors */
     /* prompt embeddings `pos` and optionally `neg`; NULL: what the transformer's file carries
      * (positive_conditioning, negative_conditioning) */
     const char *text_path;
     svr_dtype storage; /* F32, F16 or BF16 */
-    int slice_frames;  /* VAE slices, see svr_vae_cut; 4 */
+    svr_vae_cut cut;   /* how the VAE cuts its clips; see svr_model_default_cut() */
     int steps;         /* sampling steps: conditions for their timesteps are made at load */
     bool negative; /* guidance is wanted: a negative text must be there, conditions for it too */
     const svr_log *log; /* may be NULL */

@@ -28,7 +28,7 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
                                .vae_path = options->vae_path,
                                .text_path = options->text_path,
                                .storage = storage_of(options->precision, u->backend),
-                               .slice_frames = 4,
+                               .cut = svr_model_default_cut(),
                                .steps = 1,
                                .log = &u->log};
 

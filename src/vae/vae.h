@@ -24,6 +24,11 @@ typedef struct svr_vae_cut {
     /* video frames per slice, a multiple of the temporal factor; 0: the clip in one piece.  The
      * first slice has one frame more.  Never changes the result beyond rounding. */
     int slice_frames;
+    /* the decoder's memory: from stage to stage frames go on in pieces of so many that the widest
+     * activation of a piece has about this many values, at least one frame; 0: all that come.  A
+     * stage that sees the clip in one piece carries nothing over; clips of up to two latent frames
+     * go whole.  Never changes the result beyond rounding; taps need 0. */
+    int64_t piece_values;
     /* spatial tiles in pixels (another function: norms see only the tile), 0: none.  spec vae.md §7
      */
     int tile_h, tile_w, overlap_h, overlap_w;

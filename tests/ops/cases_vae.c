@@ -13,7 +13,8 @@ enum { SUM_UNITS = 16 };
 
 /* ---------------------------------------------------------------------------- conv3d */
 
-typedef enum head_kind { NO_HEAD, HEAD, HEAD_IN_FRONT } head_kind;
+/* HEAD_APART: its last frame lies elsewhere. */
+typedef enum head_kind { NO_HEAD, HEAD, HEAD_IN_FRONT, HEAD_APART } head_kind;
 
 typedef struct conv_case {
     int x[4];      /* T, H, W, C */
@@ -122,6 +123,39 @@ static const conv_case conv_cases[] = {
      .stride = {1, 1},
      .residual = ADD_IN_PLACE,
      .no_bias = true},
+    /* pieces of one frame */
+    {.x = {1, 6, 29, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2},
+    {.x = {1, 9, 65, 128},
+     .w = {128, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2,
+     .residual = ADD_IN_PLACE},
+    {.x = {3, 5, 21, 12},
+     .w = {3, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2,
+     .f32_out = true},
+    {.x = {4, 6, 7, 5},
+     .w = {4, 3, 3, 3},
+     .stride = {2, 2},
+     .pad = {0, 1, 0, 1},
+     .head = HEAD_APART,
+     .head_frames = 1},
+    {.x = {2, 18, 1000, 8},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2},
     /* large enough for a library, the first two in several bands of rows */
     {.x = {2, 18, 1000, 8}, .w = {16, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
     {.x = {1, 18, 1000, 8},
@@ -162,22 +196,30 @@ static const conv_case conv_cases[] = {
      .f32_out = true},
 };
 
+/* x and what lies before it. */
+typedef struct conv_input {
+    svr_tensor x, head, recent;
+} conv_input;
+
 /* Makes x and, for a head that lies in front of it, both in one array. */
-static void conv_inputs(ops_bench *bench, const conv_case *c, svr_dtype dtype, svr_tensor x[],
-                        svr_tensor head[])
+static void conv_inputs(ops_bench *bench, const conv_case *c, svr_dtype dtype, conv_input in[])
 {
     int64_t H = c->x[1], W = c->x[2], C = c->x[3];
     int64_t front = c->head == HEAD_IN_FRONT ? c->head_frames : 0;
     ops_array *array = ops_input(bench, dtype, SVR_DIMS(front + c->x[0], H, W, C));
-    ops_array *apart = NULL;
+    ops_array *apart = NULL, *recent = NULL;
 
-    if (c->head == HEAD)
-        apart = ops_input(bench, dtype, SVR_DIMS(c->head_frames, H, W, C));
+    if (c->head == HEAD || c->head == HEAD_APART)
+        apart =
+            ops_input(bench, dtype, SVR_DIMS(c->head_frames - (c->head == HEAD_APART), H, W, C));
+    if (c->head == HEAD_APART)
+        recent = ops_input(bench, dtype, SVR_DIMS(1, H, W, C));
     for (int side = 0; side < OPS_SIDES; side++) {
         svr_tensor all = ops_view(array, side);
 
-        x[side] = svr_tensor_slice(&all, front, c->x[0]);
-        head[side] = front > 0 ? svr_tensor_slice(&all, 0, front) : ops_view(apart, side);
+        in[side].x = svr_tensor_slice(&all, front, c->x[0]);
+        in[side].head = front > 0 ? svr_tensor_slice(&all, 0, front) : ops_view(apart, side);
+        in[side].recent = ops_view(recent, side);
     }
 }
 
@@ -201,12 +243,12 @@ static ops_array *conv_output(ops_bench *bench, const conv_case *c, svr_dtype dt
 static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
 {
     int64_t inner = (int64_t) c->w[1] * c->w[2] * c->w[3] * c->x[3];
-    svr_tensor x[OPS_SIDES], head[OPS_SIDES];
+    conv_input in[OPS_SIDES];
     svr_conv3d_args args[OPS_SIDES];
     ops_array *w, *b, *y, *residual;
     double *magnitude;
 
-    conv_inputs(bench, c, dtype, x, head);
+    conv_inputs(bench, c, dtype, in);
     w = ops_input(bench, ops_weight_dtype(bench, dtype),
                   SVR_DIMS(c->w[0], c->w[1], c->w[2], c->w[3], c->x[3]));
     ops_scale_values(w, 1 / sqrt((double) inner), 0);
@@ -214,8 +256,9 @@ static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
     y = conv_output(bench, c, dtype);
     residual = c->residual == ADD_IN_PLACE ? y : NULL;
     for (int side = 0; side < OPS_SIDES; side++)
-        args[side] = (svr_conv3d_args){.x = x[side],
-                                       .head = head[side],
+        args[side] = (svr_conv3d_args){.x = in[side].x,
+                                       .head = in[side].head,
+                                       .recent = in[side].recent,
                                        .w = ops_view(w, side),
                                        .b = ops_view(b, side),
                                        .y = ops_view(y, side),
@@ -244,6 +287,42 @@ static void cases_conv3d(ops_bench *bench)
             ops_case(bench, "conv3d[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             conv3d_case(bench, &conv_cases[i], ops_storage[d]);
         }
+}
+
+/* ---------------------------------------------------------------------------- sums of taps */
+
+static void tap_sum_case(ops_bench *bench, const int64_t s[4], int taps, bool head, svr_dtype dtype)
+{
+    ops_array *in = ops_input(bench, SVR_F32, 4, s);
+    ops_array *before =
+        head ? ops_input(bench, SVR_F32, SVR_DIMS(taps - 1, s[1], s[2], s[3])) : NULL;
+    ops_array *b = s[3] % 2 ? ops_input(bench, SVR_F32, SVR_DIMS(s[3] / taps)) : NULL;
+    ops_array *y = ops_output(bench, dtype, SVR_DIMS(s[0], s[1], s[2], s[3] / taps));
+    svr_tap_sum_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_tap_sum_args){ops_view(in, side), ops_view(before, side),
+                                        ops_view(b, side), ops_view(y, side)};
+    OPS_RUN(bench, tap_sum, &args[OPS_DEVICE]);
+    reference_tap_sum(&args[OPS_REFERENCE]);
+    ops_compare(bench, y, NULL, SUM_UNITS * OPS_F32_EPS);
+}
+
+static void cases_tap_sum(ops_bench *bench)
+{
+    static const struct {
+        int64_t s[4];
+        int taps;
+    } shapes[] = {{{1, 5, 700, 9}, 3}, {{4, 3, 7, 9}, 3}, {{2, 2, 3, 10}, 2}, {{3, 1, 5, 4}, 1}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int d = 0; d < 3; d++)
+            for (int head = 0; head < 2; head++) {
+                if (head && shapes[i].taps == 1)
+                    continue;
+                ops_case(bench, "tap_sum[%zu] %s head %d", i, svr_dtype_name(ops_storage[d]), head);
+                tap_sum_case(bench, shapes[i].s, shapes[i].taps, head, ops_storage[d]);
+            }
 }
 
 /* ---------------------------------------------------------------------------- group norm */
@@ -338,25 +417,29 @@ static void cases_depth_to_space(ops_bench *bench)
 typedef struct upsample_case {
     int x[4], k, m; /* T, H, W, C; outputs, channels between */
     int tz;
-    bool head, no_bias, f32_out;
+    bool head, no_bias, f32_out, head_starts;
 } upsample_case;
 
 static const upsample_case upsample_cases[] = {
     /* small ones, at the clip's start and later */
-    {{3, 3, 5, 16}, 16, 16, 2, false, false, false},
-    {{2, 4, 3, 16}, 8, 24, 2, true, false, false},
-    {{3, 3, 4, 8}, 16, 16, 1, false, false, true},
-    {{2, 2, 5, 16}, 16, 8, 1, true, true, false},
-    {{1, 1, 1, 4}, 3, 5, 2, false, false, false},
-    {{2, 3, 1, 6}, 5, 7, 1, false, true, false},
+    {{3, 3, 5, 16}, 16, 16, 2, false, false, false, false},
+    {{2, 4, 3, 16}, 8, 24, 2, true, false, false, false},
+    {{3, 3, 4, 8}, 16, 16, 1, false, false, true, false},
+    {{2, 2, 5, 16}, 16, 8, 1, true, true, false, false},
+    {{1, 1, 1, 4}, 3, 5, 2, false, false, false, false},
+    {{2, 3, 1, 6}, 5, 7, 1, false, true, false, false},
     /* widths that devices merge the steps for */
-    {{3, 3, 4, 64}, 64, 64, 2, false, false, false},
-    {{1, 2, 3, 64}, 64, 64, 2, false, true, false},
-    {{2, 5, 3, 64}, 64, 64, 2, true, false, true},
-    {{4, 3, 4, 64}, 64, 64, 1, false, false, false},
-    {{1, 3, 2, 64}, 64, 64, 1, false, false, false},
-    {{2, 3, 3, 64}, 64, 128, 1, true, false, false},
-    {{2, 1, 66, 64}, 64, 64, 2, true, false, false},
+    {{3, 3, 4, 64}, 64, 64, 2, false, false, false, false},
+    {{1, 2, 3, 64}, 64, 64, 2, false, true, false, false},
+    {{2, 5, 3, 64}, 64, 64, 2, true, false, true, false},
+    {{4, 3, 4, 64}, 64, 64, 1, false, false, false, false},
+    {{1, 3, 2, 64}, 64, 64, 1, false, false, false, false},
+    {{2, 3, 3, 64}, 64, 128, 1, true, false, false, false},
+    {{2, 1, 66, 64}, 64, 64, 2, true, false, false, false},
+    /* behind a piece of the clip's first frame alone */
+    {{2, 4, 3, 16}, 8, 24, 2, true, false, false, true},
+    {{1, 3, 2, 64}, 64, 64, 2, true, false, false, true},
+    {{3, 2, 66, 64}, 64, 128, 2, true, true, false, true},
 };
 
 static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtype dtype)
@@ -386,7 +469,8 @@ static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtyp
                                                 .w = ops_view(w, side),
                                                 .b = ops_view(b, side),
                                                 .y = ops_view(y, side),
-                                                .tz = c->tz};
+                                                .tz = c->tz,
+                                                .head_starts = c->head_starts};
     OPS_RUN(bench, upsample_conv3d, &args[OPS_DEVICE]);
     magnitude = ops_doubles(bench, svr_tensor_elems(&args[0].y));
     reference_upsample_conv3d(&args[OPS_REFERENCE], magnitude);
@@ -440,6 +524,7 @@ static void cases_frame_attention(ops_bench *bench)
 void ops_cases_vae(ops_bench *bench)
 {
     cases_conv3d(bench);
+    cases_tap_sum(bench);
     cases_group_norm(bench);
     cases_depth_to_space(bench);
     cases_upsample(bench);

@@ -36,10 +36,14 @@ static double padded(const svr_conv3d_args *a, int64_t t, int64_t y, int64_t x, 
     if (y < 0 || y >= H || x < 0 || x >= W)
         return 0;
     if (svr_tensor_present(&a->head)) {
+        int64_t recent = svr_tensor_present(&a->recent) ? 1 : 0;
+
         if (t < a->head.dims[0])
             from = &a->head;
+        else if (t < a->head.dims[0] + recent)
+            from = &a->recent, t = 0;
         else
-            t -= a->head.dims[0];
+            t -= a->head.dims[0] + recent;
     } else {
         t -= a->w.dims[1] - 1;
         t = t < 0 ? 0 : t;
@@ -132,6 +136,26 @@ void reference_depth_to_space(const svr_depth_to_space_args *a)
                 }
 }
 
+void reference_tap_sum(const svr_tap_sum_args *a)
+{
+    int64_t K = a->y.dims[3], S = a->s.dims[3], taps = S / K, plane = a->s.dims[1] * a->s.dims[2];
+    int64_t heads = svr_tensor_present(&a->head) ? a->head.dims[0] : 0;
+
+    for (int64_t i = 0; i < svr_tensor_elems(&a->y); i++) {
+        int64_t t = i / (plane * K), pixel = i / K % plane, k = i % K;
+        double sum = svr_tensor_present(&a->b) ? f64(&a->b)[k] : 0;
+
+        for (int64_t j = 0; j < taps; j++) {
+            int64_t frame = t + j - (taps - 1);
+            const double *from = frame < 0 && heads ? f64(&a->head) : f64(&a->s);
+
+            frame = frame < 0 ? (heads ? frame + heads : 0) : frame;
+            sum += from[(frame * plane + pixel) * S + k * taps + j];
+        }
+        f64(&a->y)[i] = sum;
+    }
+}
+
 /* Value of the shuffled frames at (t, y, x, m), t counted from the first frame of head or x. */
 static double shuffled(const svr_upsample_conv3d_args *a, const int64_t at[4], double *mass)
 {
@@ -180,6 +204,8 @@ void reference_upsample_conv3d(const svr_upsample_conv3d_args *a, double *magnit
             for (int64_t w = 0; w < y[2]; w++)
                 for (int64_t m = 0; m < M; m++, i++) {
                     int64_t full = t + (heads == 0 && a->tz == 2 && t > 0);
+
+                    full -= a->head_starts && t == 1;
 
                     u[i] = shuffled(a, (int64_t[]){full, h, w, m}, &mass[i]);
                 }

@@ -8,6 +8,7 @@
 #include "backend/ops.h"
 
 void reference_conv3d(const svr_conv3d_args *args, double *magnitude);
+void reference_tap_sum(const svr_tap_sum_args *args);
 void reference_upsample_conv3d(const svr_upsample_conv3d_args *args, double *magnitude);
 void reference_group_norm(const svr_group_norm_args *args);
 void reference_depth_to_space(const svr_depth_to_space_args *args);

@@ -207,7 +207,7 @@ static svr_status load_and_run(verify_run *run, const golden *g, const nano_para
     svr_model_options options = {.dit_path = dit,
                                  .vae_path = vae,
                                  .storage = run->dtype,
-                                 .slice_frames = 4,
+                                 .cut = svr_model_default_cut(),
                                  .steps = params->steps,
                                  .negative = params->cfg_scale != 1.0};
     svr_model *model;

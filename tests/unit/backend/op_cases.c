@@ -20,6 +20,12 @@ svr_conv3d_args good_conv3d(void)
                              .pad_right = 1};
 }
 
+svr_tap_sum_args good_tap_sum(void)
+{
+    return (svr_tap_sum_args){
+        .s = F32(4, 5, 6, 9), .head = F32(2, 5, 6, 9), .b = F32(3), .y = F16(4, 5, 6, 3)};
+}
+
 svr_upsample_conv3d_args good_upsample_conv3d(void)
 {
     return (svr_upsample_conv3d_args){.x = F16(3, 4, 5, 8),

@@ -85,7 +85,12 @@ static void test_conv3d(void)
     ACCEPTED(conv3d, (a.stride_t = 2, a.y.dims[0] = a.residual.dims[0] = 2));
     REFUSED(conv3d, a.y.dtype = SVR_BF16, SHAPE, "y must have the type of x, or f32");
     REFUSED(conv3d, a.x.dtype = SVR_U8, TYPE, "x is u8");
-    REFUSED(conv3d, a.head.dims[0] = 3, SHAPE, "head may hold");
+    REFUSED(conv3d, a.head.dims[0] = 3, SHAPE, "head and recent may hold");
+    ACCEPTED(conv3d, (a.recent = svr_tensor_slice(&a.head, 1, 1), a.head.dims[0] = 1));
+    REFUSED(conv3d, a.recent = svr_tensor_slice(&a.head, 1, 1), SHAPE, "head and recent may hold");
+    REFUSED(conv3d, (a.recent = svr_tensor_slice(&a.head, 1, 1), a.head = absent), INVALID,
+            "recent goes with head");
+    REFUSED(conv3d, (a.recent = a.head, a.head.dims[0] = 1), SHAPE, "recent is f16 [2");
     REFUSED(conv3d, a.head.dims[1] = 9, SHAPE, "head is f16 [2, 9, 10, 4]");
     REFUSED(conv3d, a.head.dtype = SVR_F32, TYPE, "head is f32");
     REFUSED(conv3d, a.w.dims[4] = 5, SHAPE, "w is f32 [6, 3, 3, 3, 5]");
@@ -144,9 +149,16 @@ static void test_vae_ops(void)
     REFUSED(group_norm, a.activation = (svr_activation) 9, INVALID, "activation");
     REFUSED(group_norm, a.gamma.dims[0] = 31, SHAPE, "gamma is f32 [31]");
     REFUSED(group_norm, a.y.dims[3] = 31, SHAPE, "y is f16 [2, 3, 4, 31]");
+    ACCEPTED(tap_sum, a.b = a.head = absent);
+    REFUSED(tap_sum, a.head.dims[0] = 1, SHAPE, "head must hold");
+    REFUSED(tap_sum, (a.y.dims[3] = a.b.dims[0] = 2), SHAPE, "whole number of taps");
+    REFUSED(tap_sum, a.s.dtype = SVR_F16, TYPE, "s is f16");
     ACCEPTED(upsample_conv3d, a.b = absent);
     ACCEPTED(upsample_conv3d, (a.head = absent, a.y.dims[0] = 5));
     ACCEPTED(upsample_conv3d, a.y.dtype = SVR_F32);
+    ACCEPTED(upsample_conv3d, a.head_starts = true);
+    REFUSED(upsample_conv3d, (a.head = absent, a.y.dims[0] = 5, a.head_starts = true), INVALID,
+            "head_starts");
     REFUSED(upsample_conv3d, a.head = absent, SHAPE, "y is");
     REFUSED(upsample_conv3d, a.head.dims[0] = 2, SHAPE, "head must hold");
     REFUSED(upsample_conv3d, a.head.dims[3] = 7, SHAPE, "head is f16 [1, 4, 5, 7]");
