@@ -4,6 +4,7 @@
 #define SVR_CUDA_CUDA_INTERNAL_H
 
 #include "backend/ops.h"
+#include "cuda_context.h"
 
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
@@ -16,8 +17,8 @@ enum { SVR_CUDA_STAGING_BUFFERS = 2, SVR_CUDA_PACE_EVENTS = 2 };
 
 typedef struct svr_cuda_backend {
     svr_backend base;
-    int device;
-    int capability; /* 10 * major + minor, e.g. 90 */
+    svr_cuda_context context; /* current wherever an op runs */
+    int capability;           /* 10 * major + minor, e.g. 90 */
     int sm_count;
     cudaStream_t stream; /* all ops and copies, in order */
     cublasLtHandle_t blas;

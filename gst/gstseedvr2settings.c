@@ -9,6 +9,7 @@ enum {
   PROP_VAE_MODEL,
   PROP_TEXT_EMBEDDING,
   PROP_BACKEND,
+  PROP_DEVICE_ID,
   PROP_PRECISION,
   PROP_BATCH_SIZE,
   PROP_TEMPORAL_OVERLAP,
@@ -108,6 +109,7 @@ gst_seedvr2_settings_init (GstSeedVR2Settings *settings)
 {
   *settings = (GstSeedVR2Settings){
     .backend = SVR_BACKEND_AUTO,
+    .device_id = -1,
     .batch_size = 5,
     .seed = 42,
     .cfg_scale = 1.0,
@@ -163,6 +165,13 @@ install_files (GObjectClass *klass)
       klass, PROP_BACKEND,
       g_param_spec_enum ("backend", "Backend", "What computes", TYPE_BACKEND,
                          SVR_BACKEND_AUTO, AT_START));
+  g_object_class_install_property (
+      klass, PROP_DEVICE_ID,
+      g_param_spec_int (
+          "device-id", "Device ID",
+          "GPU to compute on, as CUDA counts them (-1: the one that other "
+          "elements of the pipeline use, else the first usable one)",
+          -1, G_MAXINT, -1, AT_START));
   g_object_class_install_property (
       klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision",
@@ -286,6 +295,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_VAE_MODEL] = AT (vae_model),
     [PROP_TEXT_EMBEDDING] = AT (text_embedding),
     [PROP_BACKEND] = AT (backend),
+    [PROP_DEVICE_ID] = AT (device_id),
     [PROP_PRECISION] = AT (precision),
     [PROP_BATCH_SIZE] = AT (batch_size),
     [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),

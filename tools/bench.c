@@ -35,6 +35,7 @@ const char *bench_phase_name(bench_phase_id id)
 
 static svr_status open_model(bench *b, svr_error *err)
 {
+    const svr_cuda_options cuda = {.device = b->setup->device};
     svr_log log = command_log();
     svr_model_options options = {.dit_path = b->setup->model_path,
                                  .vae_path = b->setup->vae_path,
@@ -44,7 +45,7 @@ static svr_status open_model(bench *b, svr_error *err)
                                  .steps = 1,
                                  .log = &log};
 
-    SVR_TRY(svr_backend_open(b->setup->backend, b->setup->threads, &log, &b->backend, err));
+    SVR_TRY(svr_backend_open(b->setup->backend, b->setup->threads, &cuda, &log, &b->backend, err));
     SVR_TRY(svr_model_open(b->backend, &options, &b->model, err));
     return svr_model_load(b->model, NULL, NULL, NULL, err);
 }

@@ -15,6 +15,7 @@ typedef enum bench_phase_id {
 
 typedef struct bench_setup {
     svr_backend_kind backend;
+    int device; /* CUDA: index, or -1 */
     svr_dtype storage;
     int threads;               /* CPU: 0 = all */
     int width, height, frames; /* of the output */

@@ -20,12 +20,13 @@ static int exit_code(const verify_report *report)
     return report->failed > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
-static int verify_all(verify_run *run, svr_backend_kind kind, char **paths)
+static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, char **paths)
 {
+    const svr_cuda_options cuda = {.device = gpu};
     svr_log log = command_log();
     svr_error err = {0};
 
-    if (svr_backend_open(kind, 0, &log, &run->backend, &err) != SVR_OK) {
+    if (svr_backend_open(kind, 0, &cuda, &log, &run->backend, &err) != SVR_OK) {
         fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
         return EXIT_FAILED;
     }
@@ -40,8 +41,10 @@ static int verify_all(verify_run *run, svr_backend_kind kind, char **paths)
 int cmd_verify(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL;
+    int gpu = -1;
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
+        COMMAND_DEVICE_ENTRY(&gpu),
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
          "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
@@ -52,7 +55,8 @@ int cmd_verify(int argc, char **argv)
     verify_run run = {0};
 
     if (!command_parse(&argc, &argv, entries, "PATH…", summary) ||
-        !command_backend(backend, &kind) || !command_dtype(dtype, &run.dtype))
+        !command_backend(backend, &kind) || !command_device(gpu) ||
+        !command_dtype(dtype, &run.dtype))
         return EXIT_UNUSABLE;
     if (argc < 2) {
         fprintf(stderr, "%s: name a golden file or a folder; see %s --help\n", g_get_prgname(),
@@ -60,5 +64,5 @@ int cmd_verify(int argc, char **argv)
         return EXIT_UNUSABLE;
     }
     run.model_dir = command_model_dir(model_dir);
-    return verify_all(&run, kind, argv + 1);
+    return verify_all(&run, kind, gpu, argv + 1);
 }

@@ -52,6 +52,15 @@ bool command_dtype(const char *name, svr_dtype *out)
     return true;
 }
 
+bool command_device(int device)
+{
+    if (device >= -1)
+        return true;
+    fprintf(stderr, "%s: --device is %d; it can be the number of a GPU, or -1 for the first\n",
+            g_get_prgname(), device);
+    return false;
+}
+
 const char *command_model_dir(const char *given)
 {
     const char *variable = g_getenv("SEEDVR2_MODEL_PATH");

@@ -1,18 +1,20 @@
-/* Opens a backend by kind.  The CUDA backend is a module that is looked for at run time; nothing
- * here links to it.  Level 5.  Thread: any. */
+/* Opens a backend by kind.  Level 5.  Thread: any. */
 #ifndef SVR_PIPELINE_BACKENDS_H
 #define SVR_PIPELINE_BACKENDS_H
 
-#include "backend/backend.h"
+#include "backend/cuda_options.h"
 #include "pipeline/upscaler.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The caller owns *out.  AUTO falls back to the CPU with a line in the log.
- * Errors: NO_DEVICE (no module, no driver, no device; the text says which), NO_MEM. */
-SVR_CHECKED svr_status svr_backend_open(svr_backend_kind kind, int threads, const svr_log *log,
+/* `threads` is for the CPU, `cuda` for CUDA (NULL: its defaults).  The caller owns *out.  AUTO
+ * falls back to the CPU with a line in the log. Errors: NO_DEVICE (no module, no driver, no device;
+ * the text says which), INVALID (the CUDA context is of another device), NO_MEM, NO_VRAM, DEVICE.
+ */
+SVR_CHECKED svr_status svr_backend_open(svr_backend_kind kind, int threads,
+                                        const svr_cuda_options *cuda, const svr_log *log,
                                         svr_backend **out, svr_error *err);
 
 #ifdef __cplusplus

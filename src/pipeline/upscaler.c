@@ -8,6 +8,7 @@
 void svr_upscaler_options_init(svr_upscaler_options *options)
 {
     memset(options, 0, sizeof *options);
+    options->device = -1;
 }
 
 /* ------------------------------------------------------------------ life */
@@ -113,16 +114,22 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
     if (options->threads < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID, "threads is %d; choose 0 (all cores) or more",
                         options->threads);
+    if (options->device < -1)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "device is %d; choose a GPU from 0 up, or -1 for the first usable one",
+                        options->device);
     return SVR_OK;
 }
 
 svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
                                svr_error *err)
 {
+    const svr_cuda_options cuda = {.device = options->device, .context = options->cuda_context};
     svr_backend *backend = NULL;
 
     SVR_TRY(check_options(options, err));
-    SVR_TRY(svr_backend_open(options->backend, options->threads, &options->log, &backend, err));
+    SVR_TRY(
+        svr_backend_open(options->backend, options->threads, &cuda, &options->log, &backend, err));
     return svr_upscaler_create_on(backend, options, out, err);
 }
 

@@ -70,6 +70,12 @@ typedef struct svr_upscaler_options {
     const char *text_path;  /* prompt embeddings `pos`, `neg`; NULL: those in the model file */
     svr_precision precision;
     int threads; /* CPU backend: 0 = all cores */
+    /* CUDA: index of the device; -1 (the default): that of the context, else of the calling
+     * thread's current context, else the first usable one */
+    int device;
+    /* CUDA: a CUcontext to work in, which outlives the upscaler; NULL: the device's primary one.
+     * What is current on the caller's threads is left as it is in either case. */
+    void *cuda_context;
     svr_log log;
     /* optional: called on the worker without any lock held; must return soon and may not call the
      * upscaler except for svr_upscaler_get_stats() and svr_upscaler_cancel() */
@@ -108,7 +114,8 @@ void svr_upscaler_options_init(svr_upscaler_options *options);
 void svr_stream_config_init(svr_stream_config *config);
 
 /* Opens backend and model files and starts the worker, which loads the weights meanwhile.
- * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM. */
+ * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM, NO_VRAM, DEVICE
+ * (a CUDA context that failed earlier). */
 SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
                                            svr_error *err);
 
@@ -152,7 +159,8 @@ uint64_t svr_upscaler_held(const svr_upscaler *upscaler);
 void svr_upscaler_cancel(svr_upscaler *upscaler);
 
 /* Stops the computation, waits until the worker is idle, drops all frames, forgets a cancel and a
- * failure (but for DEVICE); the configured stream stays and starts over at first_frame. */
+ * failure (but for DEVICE, which lasts until the upscaler is destroyed); the configured stream
+ * stays and starts over at first_frame. */
 void svr_upscaler_reset(svr_upscaler *upscaler);
 
 void svr_upscaler_get_stats(const svr_upscaler *upscaler, svr_upscaler_stats *out);

@@ -56,7 +56,7 @@ static int test_device(const char *label)
     svr_error err = {.code = SVR_OK};
     svr_backend *backend = NULL;
     svr_status status = strcmp(label, "cuda") == 0
-                            ? svr_backend_open(SVR_BACKEND_CUDA, 0, NULL, &backend, &err)
+                            ? svr_backend_open(SVR_BACKEND_CUDA, 0, NULL, NULL, &backend, &err)
                             : portable_backend_open(&backend, &err);
 
     if (status == SVR_ERR_NO_DEVICE) {

@@ -18,7 +18,7 @@ static void test_cpu(void)
     svr_backend *backend = NULL;
     svr_error err = {0};
 
-    CHECK_OK(svr_backend_open(SVR_BACKEND_CPU, 1, NULL, &backend, &err), err);
+    CHECK_OK(svr_backend_open(SVR_BACKEND_CPU, 1, NULL, NULL, &backend, &err), err);
     CHECK(strcmp(backend->name, "cpu") == 0);
     svr_backend_destroy(backend);
 }
@@ -28,7 +28,7 @@ static void test_cuda_or_why_not(void)
 {
     svr_backend *backend = NULL;
     svr_error err = {0};
-    svr_status status = svr_backend_open(SVR_BACKEND_CUDA, 0, NULL, &backend, &err);
+    svr_status status = svr_backend_open(SVR_BACKEND_CUDA, 0, NULL, NULL, &backend, &err);
 
     if (status == SVR_OK) {
         CHECK(strcmp(backend->name, "cuda") == 0);
@@ -46,7 +46,7 @@ static void test_auto_always_works_and_says_what_it_took(void)
     svr_error err = {0};
 
     logged[0] = '\0';
-    CHECK_OK(svr_backend_open(SVR_BACKEND_AUTO, 0, &log, &backend, &err), err);
+    CHECK_OK(svr_backend_open(SVR_BACKEND_AUTO, 0, NULL, &log, &backend, &err), err);
     if (strcmp(backend->name, "cpu") == 0)
         CHECK_TEXT(logged, "computing on the CPU");
     else
