@@ -6,8 +6,7 @@
 FOLDER of the oracles holds oracle_vae.py and oracle_dit.py.  The files have the formats that `seedvr2 verify`
 reads: vae_full_weights and vae_full_{enc5,dec2}, dit_<model>_full.weights and .c1; weights are F16 and seeded, the
 oracles run in F32 without TF32.  Needs a GPU, torch and safetensors; prints the most GPU memory that each part took.
-At 1280x720 the decoder of five frames is the largest part: its tensors of 256 channels take 4.4 GiB each in F32, and
-PyTorch holds about eight of them at once."""
+At 1280x720 the decoder of five frames is the largest part: its tensors of 256 channels take 4.4 GiB each in F32."""
 import argparse
 import math
 import os
