@@ -75,6 +75,12 @@ static svr_status lap(svr_exec *exec, uint64_t *mark, uint64_t *sum, svr_error *
     return SVR_OK;
 }
 
+/* lap() for a part of the phase that began at `mark`. */
+static svr_status lap_part(svr_exec *exec, uint64_t mark, uint64_t *sum, svr_error *err)
+{
+    return lap(exec, &mark, sum, err);
+}
+
 /* ------------------------------------------------------------------ compute */
 
 /* Source of frame i of a batch after both mirrors. */
@@ -104,18 +110,23 @@ static svr_status fill_input(svr_phases *p, svr_exec *exec, const svr_phases_bat
     return SVR_OK;
 }
 
-/* latent [t,h,w,C] F32 of a batch made up to `length` frames. */
-static svr_status encode(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
-                         int64_t length, const svr_tensor *latent, svr_error *err)
+/* x [length,Hp,Wp,3] of a batch made up to `length` frames, in new scratch. */
+static svr_status make_input(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
+                             int64_t length, svr_tensor *x, svr_error *err)
 {
     const svr_size padded = p->config.sizes.padded;
-    svr_tensor x;
 
     SVR_TRY(svr_exec_alloc(exec, p->networks->storage,
-                           SVR_DIMS(length, padded.height, padded.width, 3), &x, err));
-    SVR_TRY(fill_input(p, exec, batch, &x, err));
-    SVR_TRY(p->networks->encode(p->networks->user, exec, &x, latent, err));
-    svr_exec_free(exec, &x);
+                           SVR_DIMS(length, padded.height, padded.width, 3), x, err));
+    return fill_input(p, exec, batch, x, err);
+}
+
+/* latent [t,h,w,C] F32 of x, which is freed. */
+static svr_status encode(svr_phases *p, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,
+                         svr_error *err)
+{
+    SVR_TRY(p->networks->encode(p->networks->user, exec, x, latent, err));
+    svr_exec_free(exec, x);
     return svr_exec_tap(exec, "b.latent", latent, err);
 }
 
@@ -155,7 +166,8 @@ static svr_status decode(svr_phases *p, svr_exec *exec, int64_t length, const sv
     const svr_size padded = p->config.sizes.padded;
     svr_tensor whole;
 
-    if (y->dims[0] == length && y->dims[1] == padded.height && y->dims[2] == padded.width)
+    /* frames that are only there for the length are not kept */
+    if (y->dims[1] == padded.height && y->dims[2] == padded.width)
         return p->networks->decode(p->networks->user, exec, z, y, err);
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(length, padded.height, padded.width, 3), &whole,
                            err));
@@ -206,7 +218,7 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     int64_t length = svr_padded_length(whole, p->networks->temporal_factor);
     int channels = p->networks->latent_channels, grid[3];
     uint64_t mark = 0, start = 0;
-    svr_tensor latent, z, found;
+    svr_tensor latent, x, z, found;
 
     assert(batch->count >= 1 && y->dims[0] == batch->count);
     svr_phases_latent_grid(p, length, grid);
@@ -216,7 +228,9 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     SVR_TRY(watch_begin(exec, &found, err));
     SVR_TRY(
         svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &latent, err));
-    SVR_TRY(encode(p, exec, batch, length, &latent, err));
+    SVR_TRY(make_input(p, exec, batch, length, &x, err));
+    SVR_TRY(lap_part(exec, mark, times ? &times->input_ns : NULL, err));
+    SVR_TRY(encode(p, exec, &x, &latent, err));
     SVR_TRY(watch(exec, &latent, &found, err));
     SVR_TRY(lap(exec, &mark, times ? &times->encode_ns : NULL, err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &z, err));
@@ -328,6 +342,7 @@ svr_status svr_phases_finish(svr_phases *p, svr_exec *exec, const svr_phases_sli
     SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
     SVR_TRY(make_alpha(&f, exec, &alpha, err));
     SVR_TRY(svr_colour_correct(exec, p->config.colour, p->config.exact_colour, &style, y, err));
+    SVR_TRY(lap_part(exec, mark, times ? &times->colour_ns : NULL, err));
     SVR_TRY(svr_exec_tap(exec, "b.out", y, err));
     SVR_TRY(pack_frames(&f, exec, &alpha, err));
     svr_exec_free(exec, &alpha);

@@ -167,14 +167,6 @@ static svr_status finished_frame(void *user, int64_t index, const uint8_t *data,
     return SVR_OK;
 }
 
-static void add_times(svr_phase_times *sum, const svr_phase_times *times)
-{
-    sum->encode_ns += times->encode_ns;
-    sum->dit_ns += times->dit_ns;
-    sum->decode_ns += times->decode_ns;
-    sum->finish_ns += times->finish_ns;
-}
-
 static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *times)
 {
     svr_event event = {.kind = SVR_EVENT_BATCH,
@@ -189,7 +181,7 @@ static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *
     event.batch = u->stats.batches++;
     u->stats.frames_computed += event.computed_frames;
     u->stats.last = *times;
-    add_times(&u->stats.total, times);
+    svr_phase_times_add(&u->stats.total, times);
     pthread_mutex_unlock(u->mutex);
     svr_log_write(&u->log, SVR_LOG_DEBUG, "pipeline",
                   "batch %llu: %d frames, encode %.1f dit %.1f decode %.1f finish %.1f ms",
@@ -221,13 +213,13 @@ static svr_status widen_range(svr_upscaler *u, const task *t, svr_error *err)
 static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
 {
     svr_stream_io io = {u, source_frame, finished_frame};
-    svr_phase_times times = {0, 0, 0, 0};
+    svr_phase_times times = {0};
     svr_status status =
         svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
 
     if (status == SVR_ERR_OVERFLOW && u->model && u->networks->storage == SVR_F16) {
         svr_error_clear(err);
-        times = (svr_phase_times){0, 0, 0, 0};
+        times = (svr_phase_times){0};
         SVR_TRY(widen_range(u, t, err));
         status = svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
     }
@@ -239,12 +231,12 @@ static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
 static svr_status end_sequence(svr_upscaler *u, svr_error *err)
 {
     svr_stream_io io = {u, source_frame, finished_frame};
-    svr_phase_times times = {0, 0, 0, 0};
+    svr_phase_times times = {0};
 
     SVR_TRY(svr_stream_flush(u->stream, &io, &times, err));
     pthread_mutex_lock(u->mutex);
-    add_times(&u->stats.last, &times);
-    add_times(&u->stats.total, &times);
+    svr_phase_times_add(&u->stats.last, &times);
+    svr_phase_times_add(&u->stats.total, &times);
     u->sequence_first += (uint64_t) svr_batcher_pushed(u->batcher);
     svr_batcher_restart(u->batcher);
     pthread_mutex_unlock(u->mutex);

@@ -194,16 +194,17 @@ static svr_status check_encode(const svr_vae *vae, const svr_tensor *x, const sv
 }
 
 static svr_status check_decode(const svr_vae *vae, const svr_tensor *z, const svr_tensor *y,
-                               svr_error *err)
+                               bool tiled, svr_error *err)
 {
     int64_t s = svr_vae_spatial_factor(&vae->config), f = svr_vae_temporal_factor(&vae->config);
     svr_dtype storage = svr_store_storage(vae->store);
-    const int64_t thw[3] = {f * (z->dims[0] - 1) + 1, s * z->dims[1], s * z->dims[2]};
+    int64_t frames = f * (z->dims[0] - 1) + 1, wanted = y->dims[0];
+    const int64_t thw[3] = {tiled ? frames : wanted, s * z->dims[1], s * z->dims[2]};
     const int64_t channels[2] = {3, 0};
 
     if (z->rank == 4 && z->dims[3] == vae->config.latent_channels && z->dims[0] >= 1 &&
-        z->dims[1] >= 1 && z->dims[2] >= 1 && z->dtype == storage && fits(y, thw, channels) &&
-        (y->dtype == storage || y->dtype == SVR_F32))
+        z->dims[1] >= 1 && z->dims[2] >= 1 && z->dtype == storage && wanted >= 1 &&
+        wanted <= frames && fits(y, thw, channels) && (y->dtype == storage || y->dtype == SVR_F32))
         return SVR_OK;
     return refuse("decode", z, y,
                   "[t,h,w,L] of the storage type to [f*(t-1)+1,s*h,s*w,3] of it or f32", err);
@@ -232,7 +233,7 @@ svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
     svr_status status;
 
     SVR_TRY(check_cut(vae, cut, err));
-    SVR_TRY(check_decode(vae, z, y, err));
+    SVR_TRY(check_decode(vae, z, y, svr_vae_decode_needs_tiles(vae, cut, z), err));
     SVR_TRY(svr_store_acquire(vae->store, SVR_VAE_GROUP_DECODER, err));
     status = svr_vae_decode_needs_tiles(vae, cut, z) ? svr_vae_decode_tiled(&run, cut, z, y, err)
                                                      : svr_vae_decode_clip(&run, cut, z, y, err);

@@ -98,6 +98,22 @@ static svr_status spatial_products(vae_run *run, const svr_tensor *x, svr_tensor
     return svr_op_conv3d(run->exec, &args, err);
 }
 
+/* Frames of y for what was decoded, as far as they are wanted. */
+static svr_status write_frames(decoding *d, const svr_tensor *sums, const svr_tensor *head,
+                               svr_error *err)
+{
+    const vae_conv *conv = &d->run->vae->decoder.conv_out;
+    int64_t wanted = svr_min_i64(sums->dims[0], d->y->dims[0] - d->done);
+    svr_tap_sum_args add = {.head = *head, .b = svr_store_tensor(d->run->vae->store, conv->bias)};
+
+    if (wanted <= 0)
+        return SVR_OK;
+    add.s = svr_tensor_slice(sums, 0, wanted);
+    add.y = svr_tensor_slice(d->y, d->done, wanted);
+    d->done += wanted;
+    return svr_op_tap_sum(d->run->exec, &add, err);
+}
+
 /* The picture of the last stage's result, which is used up.  The last convolution is split: three
  * outputs a temporal tap fill the hardware better than three, and what it has to carry over is a
  * few channels instead of all inputs. */
@@ -105,7 +121,7 @@ static svr_status write_picture(decoding *d, svr_tensor *h, svr_error *err)
 {
     vae_run *run = d->run;
     const vae_half *half = &run->vae->decoder;
-    svr_tensor sums, part = svr_tensor_slice(d->y, d->done, h->dims[0]);
+    svr_tensor sums;
     vae_input input;
 
     SVR_TRY(svr_vae_tap(run, half->blocks[run->vae->config.stages - 1].tap, h, err));
@@ -114,14 +130,9 @@ static svr_status write_picture(decoding *d, svr_tensor *h, svr_error *err)
     SVR_TRY(svr_vae_state_tap(run, &half->conv_out, &input.x, err));
     SVR_TRY(spatial_products(run, &input.x, &sums, err));
     svr_exec_free(run->exec, &input.x);
-    svr_tap_sum_args add = {.s = sums,
-                            .head = input.before.head,
-                            .b = svr_store_tensor(run->vae->store, half->conv_out.bias),
-                            .y = part};
-    SVR_TRY(svr_op_tap_sum(run->exec, &add, err));
+    SVR_TRY(write_frames(d, &sums, &input.before.head, err));
     SVR_TRY(svr_vae_sums_keep(run, &half->conv_out, &sums, err));
     svr_exec_free(run->exec, &sums);
-    d->done += part.dims[0];
     return SVR_OK;
 }
 

@@ -30,6 +30,7 @@ struct ops_bench {
     svr_backend *backend, *twin;
     char label[256];
     int cases, refused;
+    bool small, aligned;
     bool unsupported; /* this case: the device said so, nothing to compare */
     test_random random;
     ops_array arrays[MOST_ARRAYS];
@@ -76,6 +77,17 @@ ops_bench *ops_bench_create(svr_backend *backend, svr_backend *twin)
     CHECK(bench->poison != NULL && bench->image != NULL);
     memset(bench->poison, POISON, SCRATCH_BYTES);
     return bench;
+}
+
+void ops_bench_set(ops_bench *bench, bool small, bool aligned)
+{
+    bench->small = small;
+    bench->aligned = aligned;
+}
+
+bool ops_wants(const ops_bench *bench, bool in_small)
+{
+    return in_small || !bench->small;
 }
 
 static void end_case(ops_bench *bench)
@@ -164,7 +176,7 @@ static ops_array *add_array(ops_bench *bench, role r, svr_dtype dtype, int rank,
     memcpy(a->device.dims, dims, (size_t) rank * sizeof dims[0]);
     n = svr_tensor_elems(&a->device);
     /* every second array starts one element off its alignment */
-    a->lead = GUARD + (bench->array_count % 2 ? 0 : svr_dtype_size(dtype));
+    a->lead = GUARD + (bench->aligned || bench->array_count % 2 ? 0 : svr_dtype_size(dtype));
     a->bytes = svr_tensor_bytes(&a->device);
     a->size = a->lead + a->bytes + GUARD;
     CHECK_OK(svr_backend_alloc(bench->backend, SVR_MEM_SCRATCH, a->size, &block, &err), err);

@@ -15,7 +15,8 @@
  * OPS_RUN runs three times: twice on the backend and once on its twin (same loops, other number of
  * threads), and wants bitwise equal outputs.  Before each run outputs and workspace are filled with
  * NaN; afterwards inputs must be unchanged, as must be the guard zones around every array and
- * behind the workspace.  Arrays start at odd elements, since slices of tensors do.  Any failure
+ * behind the workspace.  Arrays start at odd elements, since slices of tensors do, unless
+ * ops_bench_set() says otherwise.  Any failure
  * prints the case and ends the program with status 1. */
 #ifndef SVR_TESTS_OPS_HARNESS_H
 #define SVR_TESTS_OPS_HARNESS_H
@@ -35,6 +36,15 @@ enum { OPS_DEVICE, OPS_REFERENCE, OPS_SIDES };
  * are borrowed. */
 ops_bench *ops_bench_create(svr_backend *backend, svr_backend *twin);
 void ops_bench_destroy(ops_bench *bench);
+
+/* Which cases run and where their arrays start; all of them, at odd elements, unless set.
+ * small: a few small ones of each op that meet every path of it, for sanitizers.
+ * aligned: at multiples of 256 bytes, as whole tensors of networks do, so that a device takes the
+ * paths that need that. */
+void ops_bench_set(ops_bench *bench, bool small, bool aligned);
+
+/* Whether a case is to run; `in_small`: the small selection has it. */
+bool ops_wants(const ops_bench *bench, bool in_small);
 
 /* Starts a case: frees the arrays of the one before and reseeds the random numbers from the name.
  */
@@ -116,10 +126,33 @@ svr_dtype ops_weight_dtype(const ops_bench *bench, svr_dtype storage);
 extern const svr_dtype ops_storage[3];
 
 /* The groups of cases. */
-void ops_cases_vae(ops_bench *bench);
-void ops_cases_general(ops_bench *bench);
-void ops_cases_tokens(ops_bench *bench);
-void ops_cases_pixels(ops_bench *bench);
-void ops_cases_colour(ops_bench *bench);
+#define OPS_GROUPS(X)                                                                              \
+    X(conv3d)                                                                                      \
+    X(group_norm)                                                                                  \
+    X(depth_to_space)                                                                              \
+    X(tap_sum)                                                                                     \
+    X(upsample)                                                                                    \
+    X(frame_attention)                                                                             \
+    X(copy)                                                                                        \
+    X(lincomb)                                                                                     \
+    X(find_overflow)                                                                               \
+    X(linear)                                                                                      \
+    X(noise)                                                                                       \
+    X(guidance)                                                                                    \
+    X(swiglu)                                                                                      \
+    X(rms_norm)                                                                                    \
+    X(patches)                                                                                     \
+    X(qk_norm_rope)                                                                                \
+    X(window_attention)                                                                            \
+    X(frames)                                                                                      \
+    X(resize)                                                                                      \
+    X(to_model)                                                                                    \
+    X(crop)                                                                                        \
+    X(blur)                                                                                        \
+    X(colour)
+
+#define OPS_DECLARE_GROUP(name) void ops_cases_##name(ops_bench *bench);
+OPS_GROUPS(OPS_DECLARE_GROUP)
+#undef OPS_DECLARE_GROUP
 
 #endif

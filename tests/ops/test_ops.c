@@ -1,6 +1,8 @@
-/* test_ops [cpu|cuda|cuda-portable]: all ops of a backend against references in double precision.
+/* test_ops cpu|cuda|cuda-portable [--small] [GROUP…]: ops of a backend against references in double
+ * precision; all groups of harness.h unless some are named.
  * On the CPU: for every instruction set that this machine has, with one thread and with three.
- * cuda-portable takes the paths of the lowest compute capability. */
+ * cuda-portable takes the paths of the lowest compute capability.  A device gets every case twice:
+ * with arrays that start at odd elements, and aligned.  --small: the selection for sanitizers. */
 #include "harness.h"
 #include "portable.h"
 
@@ -11,21 +13,59 @@
 #include <stdio.h>
 #include <string.h>
 
-static void run_cases(svr_backend *backend, svr_backend *twin, const char *label)
+/* What the command line asks for. */
+typedef struct selection {
+    bool small;
+    char **groups;
+    int count; /* 0: all */
+} selection;
+
+static bool is_chosen(const selection *chosen, const char *group)
+{
+    bool found = chosen->count == 0;
+
+    for (int i = 0; i < chosen->count; i++)
+        found = found || strcmp(chosen->groups[i], group) == 0;
+    return found;
+}
+
+static bool is_group(const char *name)
+{
+    bool found = false;
+
+#define COMPARE(group) found = found || strcmp(#group, name) == 0;
+    OPS_GROUPS(COMPARE)
+#undef COMPARE
+    return found;
+}
+
+static void run_groups(ops_bench *bench, const selection *chosen)
+{
+#define RUN_GROUP(group)                                                                           \
+    if (is_chosen(chosen, #group))                                                                 \
+        ops_cases_##group(bench);
+    OPS_GROUPS(RUN_GROUP)
+#undef RUN_GROUP
+}
+
+static void run_cases(svr_backend *backend, svr_backend *twin, const selection *chosen,
+                      const char *label)
 {
     ops_bench *bench = ops_bench_create(backend, twin);
+    bool whole = !chosen->small && chosen->count == 0;
 
-    ops_cases_vae(bench);
-    ops_cases_general(bench);
-    ops_cases_tokens(bench);
-    ops_cases_pixels(bench);
-    ops_cases_colour(bench);
-    CHECK(ops_cases(bench) - ops_refused(bench) > 200);
+    ops_bench_set(bench, chosen->small, false);
+    run_groups(bench, chosen);
+    if (strcmp(backend->name, "cpu") != 0) {
+        ops_bench_set(bench, chosen->small, true);
+        run_groups(bench, chosen);
+    }
+    CHECK(ops_cases(bench) - ops_refused(bench) > (whole ? 200 : 0));
     printf("ok %s: %d cases, %d not supported\n", label, ops_cases(bench), ops_refused(bench));
     ops_bench_destroy(bench);
 }
 
-static void test_cpu(void)
+static int test_cpu(const selection *chosen)
 {
     static const char *const sets[] = {"generic", "x86-64-v3", "x86-64-v4"};
     svr_error err = {.code = SVR_OK};
@@ -41,17 +81,18 @@ static void test_cpu(void)
             continue;
         }
         CHECK_OK(svr_cpu_backend_create(&one, &twin, &err), err);
-        run_cases(backend, twin, sets[i]);
+        run_cases(backend, twin, chosen, sets[i]);
         CHECK(svr_backend_memory(backend).live_total == 0);
         svr_backend_destroy(twin);
         svr_backend_destroy(backend);
         tested++;
     }
     CHECK(tested > 0);
+    return 0;
 }
 
 /* Any other backend, where it is there. */
-static int test_device(const char *label)
+static int test_device(const char *label, const selection *chosen)
 {
     svr_error err = {.code = SVR_OK};
     svr_backend *backend = NULL;
@@ -64,15 +105,25 @@ static int test_device(const char *label)
         return CHECK_SKIP;
     }
     CHECK(backend != NULL);
-    run_cases(backend, NULL, label);
+    run_cases(backend, NULL, chosen, label);
     svr_backend_destroy(backend);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strncmp(argv[1], "cuda", 4) == 0)
-        return test_device(argv[1]);
-    RUN(test_cpu);
-    return check_done();
+    bool small = argc > 2 && strcmp(argv[2], "--small") == 0;
+    int first = small ? 3 : 2;
+    selection chosen = {.small = small, .groups = argv + first, .count = argc - first};
+
+    if (argc < 2) {
+        fprintf(stderr, "test_ops cpu|cuda|cuda-portable [--small] [GROUP…]\n");
+        return 2;
+    }
+    for (int i = 0; i < chosen.count; i++)
+        if (!is_group(chosen.groups[i])) {
+            fprintf(stderr, "no group \"%s\": see OPS_GROUPS in harness.h\n", chosen.groups[i]);
+            return 2;
+        }
+    return strcmp(argv[1], "cpu") == 0 ? test_cpu(&chosen) : test_device(argv[1], &chosen);
 }

@@ -511,6 +511,8 @@ static void test_events_and_stats(void)
     CHECK(stats.memory.scratch >= stats.memory.planned_scratch && stats.memory.state > 0);
     CHECK(stats.memory.used == stats.memory.scratch + stats.memory.state);
     CHECK(stats.total.encode_ns > 0 && stats.total.decode_ns > 0 && stats.total.finish_ns > 0);
+    CHECK(stats.total.input_ns > 0 && stats.total.input_ns < stats.total.encode_ns);
+    CHECK(stats.total.colour_ns <= stats.total.finish_ns);
     CHECK(stats.total.dit_ns >= stats.last.dit_ns);
     svr_upscaler_destroy(u);
 }
