@@ -13,6 +13,7 @@
 NO_WORKSPACE(depth_to_space)
 NO_WORKSPACE(copy)
 NO_WORKSPACE(lincomb)
+NO_WORKSPACE(quantize)
 NO_WORKSPACE(rms_norm)
 NO_WORKSPACE(patchify)
 NO_WORKSPACE(unpatchify)

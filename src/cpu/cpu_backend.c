@@ -96,6 +96,7 @@ static const svr_ops ops = {
     OP_WITH_WORKSPACE(frame_attention),
     OP(copy),
     OP(lincomb),
+    OP_WITH_WORKSPACE(quantize),
     OP_WITH_WORKSPACE(linear),
     OP_WITH_WORKSPACE(swiglu),
     OP_WITH_WORKSPACE(rms_norm),

@@ -30,6 +30,8 @@ SVR_CPU_OP_WORKSPACE(frame_attention);
 /* general */
 SVR_CPU_OP(copy);
 SVR_CPU_OP(lincomb);
+SVR_CPU_OP(quantize);
+SVR_CPU_OP_WORKSPACE(quantize);
 SVR_CPU_OP(linear);
 SVR_CPU_OP_WORKSPACE(linear);
 

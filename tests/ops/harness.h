@@ -15,8 +15,8 @@
  * OPS_RUN runs three times: twice on the backend and once on its twin (same loops, other number of
  * threads), and wants bitwise equal outputs.  Before each run outputs and workspace are filled with
  * NaN; afterwards inputs must be unchanged, as must be the guard zones around every array and
- * behind the workspace.  Arrays start at odd elements, since slices of tensors do.  Any failure
- * prints the case and ends the program with status 1. */
+ * behind the workspace.  Arrays start at odd elements, since slices of tensors do, unless the case
+ * asks for aligned ones.  Any failure prints the case and ends the program with status 1. */
 #ifndef SVR_TESTS_OPS_HARNESS_H
 #define SVR_TESTS_OPS_HARNESS_H
 
@@ -45,6 +45,10 @@ void ops_case(ops_bench *bench, const char *fmt, ...) SVR_PRINTF(2, 3);
 int ops_cases(const ops_bench *bench);
 int ops_refused(const ops_bench *bench);
 
+/* Whether the arrays of this case that follow all start at aligned addresses (kernels for tensor
+ * cores and the copy engine need that) or every second one does not (the default). */
+void ops_align(ops_bench *bench, bool aligned);
+
 /* Random numbers of this case. */
 test_random *ops_random(ops_bench *bench);
 
@@ -70,9 +74,13 @@ svr_tensor ops_view(const ops_array *array, int side);
 void ops_compare(ops_bench *bench, const ops_array *array, const double *magnitude,
                  double tolerance);
 
+/* norm(got - want) <= limit * norm(want), plus what rounding to the output's type may add. */
+void ops_compare_norm(ops_bench *bench, const ops_array *array, double limit);
+
 /* Tolerance for roundings of inner values to a 16-bit `dtype` that a device may do where the CPU
- * backend keeps F32: products before gate and residual, sums of weights, probabilities.  0 on the
- * CPU and for F32. */
+ * backend keeps F32: products before gate and residual, sums of weights, probabilities.  For
+ * F8_E4M3 that of a step of the tensor cores' sums, whose fraction has 13 bits on compute
+ * capability 9.0.  0 on the CPU and for F32. */
 double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype);
 
 /* Bitwise equality with the reference rounded to the type: for ops that only move data. */
@@ -121,5 +129,6 @@ void ops_cases_general(ops_bench *bench);
 void ops_cases_tokens(ops_bench *bench);
 void ops_cases_pixels(ops_bench *bench);
 void ops_cases_colour(ops_bench *bench);
+void ops_cases_quantized(ops_bench *bench);
 
 #endif

@@ -20,6 +20,7 @@ static void run_cases(svr_backend *backend, svr_backend *twin, const char *label
     ops_cases_tokens(bench);
     ops_cases_pixels(bench);
     ops_cases_colour(bench);
+    ops_cases_quantized(bench);
     CHECK(ops_cases(bench) - ops_refused(bench) > 200);
     printf("ok %s: %d cases, %d not supported\n", label, ops_cases(bench), ops_refused(bench));
     ops_bench_destroy(bench);
