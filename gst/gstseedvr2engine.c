@@ -36,6 +36,7 @@ create (GstElement *element, const GstSeedVR2Settings *settings,
   svr_upscaler_options_init (&options);
   options.backend = (svr_backend_kind)settings->backend;
   options.precision = (svr_precision)settings->precision;
+  options.quantization = (svr_quantization)settings->quantization;
   options.model_path = files->model;
   options.vae_path = files->vae_model;
   options.text_path = files->text_embedding;

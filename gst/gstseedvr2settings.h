@@ -14,6 +14,7 @@ typedef struct {
   gchar *model, *vae_model, *text_embedding; /* NULL: the default */
   gint backend;                              /* svr_backend_kind */
   gint precision;                            /* svr_precision */
+  gint quantization;                         /* svr_quantization */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
   guint64 seed, frame_offset;

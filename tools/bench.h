@@ -16,6 +16,7 @@ typedef enum bench_phase_id {
 typedef struct bench_setup {
     svr_backend_kind backend;
     svr_dtype storage;
+    svr_quantization quantization;
     int threads;               /* CPU: 0 = all */
     int width, height, frames; /* of the output */
     int runs;                  /* counted ones */

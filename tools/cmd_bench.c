@@ -14,8 +14,9 @@ static const char summary[] =
 
 static void print_table(const bench_result *r)
 {
-    printf("%s, %s, %dx%d, %d frames, %d runs\n", r->backend, svr_dtype_name(r->setup.storage),
-           r->setup.width, r->setup.height, r->setup.frames, r->setup.runs);
+    printf("%s, %s%s, %dx%d, %d frames, %d runs\n", r->backend, svr_dtype_name(r->setup.storage),
+           r->setup.quantization == SVR_QUANTIZATION_FP8 ? " with fp8" : "", r->setup.width,
+           r->setup.height, r->setup.frames, r->setup.runs);
     printf("%-8s %10s %10s %12s\n", "phase", "ms", "GFLOP/s", "ms/frame");
     for (int i = 0; i < BENCH_PHASES; i++) {
         const bench_phase *p = &r->phase[i];
@@ -34,10 +35,11 @@ static void print_table(const bench_result *r)
 
 static void print_json(const bench_result *r)
 {
-    printf("{\"backend\": \"%s\", \"dtype\": \"%s\", \"width\": %d, \"height\": %d, "
+    printf("{\"backend\": \"%s\", \"dtype\": \"%s\", \"fp8\": %s, \"width\": %d, \"height\": %d, "
            "\"frames\": %d, \"threads\": %d, \"runs\": %d, \"phases\": {",
-           r->backend, svr_dtype_name(r->setup.storage), r->setup.width, r->setup.height,
-           r->setup.frames, r->setup.threads, r->setup.runs);
+           r->backend, svr_dtype_name(r->setup.storage),
+           r->setup.quantization == SVR_QUANTIZATION_FP8 ? "true" : "false", r->setup.width,
+           r->setup.height, r->setup.frames, r->setup.threads, r->setup.runs);
     for (int i = 0; i < BENCH_PHASES; i++)
         printf("%s\"%s\": {\"ms\": %.3f, \"gflop\": %.3f}", i ? ", " : "",
                bench_phase_name((bench_phase_id) i), r->phase[i].ms, r->phase[i].flop / 1e9);
@@ -61,11 +63,14 @@ static bool in_range(const bench_setup *s)
 int cmd_bench(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model = NULL, *vae = NULL, *text = NULL;
+    g_autofree char *quantization = NULL;
     gboolean json = FALSE;
     bench_setup setup = {.width = 640, .height = 360, .frames = 5, .runs = 5};
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default), f16 or bf16", "TYPE"},
+        {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
+         "of the transformer: auto-fp16 (default: none) or fp8", "NAME"},
         {"width", 0, 0, G_OPTION_ARG_INT, &setup.width, "of the output; 640", "PIXELS"},
         {"height", 0, 0, G_OPTION_ARG_INT, &setup.height, "of the output; 360", "PIXELS"},
         {"frames", 0, 0, G_OPTION_ARG_INT, &setup.frames, "of the batch; 5", "N"},
@@ -83,7 +88,7 @@ int cmd_bench(int argc, char **argv)
 
     if (!command_parse(&argc, &argv, entries, "", summary) ||
         !command_backend(backend, &setup.backend) || !command_dtype(dtype, &setup.storage) ||
-        !in_range(&setup))
+        !command_quantization(quantization, &setup.quantization) || !in_range(&setup))
         return EXIT_UNUSABLE;
     if (!model)
         model = g_build_filename(command_model_dir(NULL), "nano_dit.safetensors", NULL);

@@ -20,7 +20,7 @@ static const char summary[] =
 static const char *const properties[] = {
     "scale",          "resolution",       "max-resolution",   "model",          "vae-model",
     "text-embedding", "batch-size",       "temporal-overlap", "prepend-frames", "seed",
-    "cfg-scale",      "color-correction", "backend",          "precision",
+    "cfg-scale",      "color-correction", "backend",          "precision",      "quantization",
 };
 enum { PROPERTIES = G_N_ELEMENTS(properties) };
 
@@ -251,9 +251,12 @@ int cmd_upscale(int argc, char **argv)
         "guidance; 1: none",
         "lab, wavelet, wavelet-adaptive, hsv, adain or none",
         "auto, cpu or cuda",
+        "auto, fp16, bf16 or fp32",
+        "auto-fp16 or fp8 (faster, GPUs of compute capability 8.9 and newer)",
     };
-    static const char *const metavars[PROPERTIES] = {"F", "N", "N", "FILE", "FILE", "FILE", "N",
-                                                     "N", "N", "N", "F",    "NAME", "NAME"};
+    static const char *const metavars[PROPERTIES] = {"F",    "N",    "N",    "FILE", "FILE",
+                                                     "FILE", "N",    "N",    "N",    "N",
+                                                     "F",    "NAME", "NAME", "NAME", "NAME"};
     char *values[PROPERTIES] = {0};
     GOptionEntry entries[PROPERTIES + 1] = {0};
     int code = EXIT_UNUSABLE;

@@ -30,6 +30,9 @@ bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const c
 bool command_backend(const char *name, svr_backend_kind *out);
 bool command_dtype(const char *name, svr_dtype *out);
 
+/* "auto-fp16" (NULL too) and "fp8", likewise. */
+bool command_quantization(const char *name, svr_quantization *out);
+
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
  * else the installed folder. */
 const char *command_model_dir(const char *given);

@@ -36,6 +36,13 @@ for dtype in f32 f16 bf16; do
     check "goldens-$dtype" "$build/tools/seedvr2" verify --backend cuda --dtype $dtype \
         --model-dir "$here/models" "$here/tests/data/goldens"
 done
+capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
+if [ "${capability:-0}" -ge 89 ]; then
+    check goldens-fp8 "$build/tools/seedvr2" verify --backend cuda --dtype f16 --quantization fp8 \
+        --model-dir "$here/models" "$here/tests/data/goldens"
+else
+    skipped=$((skipped + 1))
+fi
 if command -v compute-sanitizer >/dev/null; then
     tools=memcheck
     [ "${3:-}" = --long ] && tools="memcheck racecheck initcheck"
