@@ -230,6 +230,22 @@ static svr_dtype weight_dtype(const svr_backend *backend, svr_dtype storage)
     return storage;
 }
 
+svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err)
+{
+    return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                    "fp8 needs a GPU of compute capability 8.9 or newer, this one has %d.%d: leave "
+                    "quantization at auto-fp16",
+                    b->capability / 10, b->capability % 10);
+}
+
+static svr_status check_quantization(const svr_backend *backend, svr_dtype dtype, svr_error *err)
+{
+    const svr_cuda_backend *b = (const svr_cuda_backend *) backend;
+
+    (void) dtype;
+    return b->capability >= 89 ? SVR_OK : svr_cuda_no_f8(b, err);
+}
+
 static const svr_backend_vtable vtable = {
     .destroy = destroy,
     .alloc = device_alloc,
@@ -239,6 +255,7 @@ static const svr_backend_vtable vtable = {
     .synchronize = synchronize,
     .device_memory = device_memory,
     .weight_dtype = weight_dtype,
+    .check_quantization = check_quantization,
 };
 
 /* Workspace functions only count; ops run in the backend's context. */

@@ -50,6 +50,9 @@ SVR_CHECKED svr_status svr_cuda_launched(const char *kernel, svr_error *err);
  * Errors: CANCELLED, DEVICE. */
 SVR_CHECKED svr_status svr_cuda_pace(svr_exec *exec, double flops, svr_error *err);
 
+/* UNSUPPORTED, for a device without e4m3 products (compute capability below 8.9). */
+SVR_CHECKED svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err);
+
 /* svr_cuda_conv3d(), svr_cuda_conv3d_workspace(), …; the latter only where ops use workspace */
 #define SVR_CUDA_OP(name)                                                                          \
     svr_status svr_cuda_##name(svr_exec *exec, const svr_##name##_args *args, void *workspace,     \

@@ -39,6 +39,7 @@ create (GstElement *element, const GstSeedVR2Settings *settings,
   options.device = settings->device_id;
   options.cuda_context = cuda->handle;
   options.precision = (svr_precision)settings->precision;
+  options.quantization = (svr_quantization)settings->quantization;
   options.model_path = files->model;
   options.vae_path = files->vae_model;
   options.text_path = files->text_embedding;

@@ -15,6 +15,7 @@ typedef struct {
   gint backend;                              /* svr_backend_kind */
   gint device_id;                            /* -1: any */
   gint precision;                            /* svr_precision */
+  gint quantization;                         /* svr_quantization */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
   guint64 seed, frame_offset;

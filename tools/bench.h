@@ -11,6 +11,7 @@ typedef struct bench_setup {
     svr_backend_kind backend;
     int device; /* CUDA: index, or -1 */
     svr_dtype storage;
+    svr_quantization quantization;
     int threads;               /* CPU: 0 = all */
     int width, height, frames; /* of the output */
     int runs;                  /* counted ones */

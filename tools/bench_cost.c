@@ -70,6 +70,7 @@ COST(frame_attention, 2.0 * elems(&a->q) * (double) a->q.dims[1], BYTES(a->q, a-
 MOVES(copy, BYTES(a->src, a->dst))
 MOVES(lincomb, BYTES(a->a, a->b, a->y))
 MOVES(find_overflow, BYTES(a->x))
+MOVES(quantize, BYTES(a->x, a->y, a->scale))
 COST(linear, elems(&a->y) * (double) a->x.dims[1],
      BYTES(a->x, a->w, a->b, a->gate, a->residual, a->y))
 COST(swiglu, 2.0 * elems(&a->y) * (double) a->x.dims[1], BYTES(a->x, a->w_gate, a->w_up, a->y))

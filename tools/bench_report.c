@@ -2,6 +2,16 @@
 
 #include <stdio.h>
 
+/* Of activations, and what the transformer's products are quantised to. */
+static const char *bench_type_name(const bench_setup *setup)
+{
+    static const char *const quantised[] = {
+        [SVR_F32] = "f32+fp8", [SVR_F16] = "f16+fp8", [SVR_BF16] = "bf16+fp8"};
+
+    return setup->quantization == SVR_QUANTIZATION_FP8 ? quantised[setup->storage]
+                                                       : svr_dtype_name(setup->storage);
+}
+
 /* `value` with two decimals as a share of `of`, or a dash. */
 static void print_percent(double value, double of)
 {
@@ -82,7 +92,7 @@ static void print_ops(const bench_result *r)
 
 static void print_table(const bench_result *r)
 {
-    printf("%s, %s, %dx%d, %d frames, %d runs\n", r->backend, svr_dtype_name(r->setup.storage),
+    printf("%s, %s, %dx%d, %d frames, %d runs\n", r->backend, bench_type_name(&r->setup),
            r->setup.width, r->setup.height, r->setup.frames, r->setup.runs);
     print_rates(&r->rates);
     print_phases(r);
@@ -97,8 +107,7 @@ static void json_setup(const bench_setup *s, const char *backend)
 {
     printf("{\"backend\": \"%s\", \"dtype\": \"%s\", \"width\": %d, \"height\": %d, "
            "\"frames\": %d, \"threads\": %d, \"runs\": %d, ",
-           backend, svr_dtype_name(s->storage), s->width, s->height, s->frames, s->threads,
-           s->runs);
+           backend, bench_type_name(s), s->width, s->height, s->frames, s->threads, s->runs);
 }
 
 static void json_phase(const char *name, const bench_phase *p)
@@ -163,7 +172,7 @@ static void stream_json(const bench_stream_result *r)
 static void stream_table(const bench_stream_result *r)
 {
     printf("%s, %s, %dx%d, end to end: batches of %d, %d counted\n", r->backend,
-           svr_dtype_name(r->setup.storage), r->setup.width, r->setup.height, r->setup.frames,
+           bench_type_name(&r->setup), r->setup.width, r->setup.height, r->setup.frames,
            r->setup.runs);
     printf("%-9s %10s %10s\n", "phase", "ms", "ms/frame");
     for (int i = 0; i < BENCH_PHASES; i++)

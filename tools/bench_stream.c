@@ -43,6 +43,7 @@ static svr_status open_stream(stream *s, svr_error *err)
     options.text_path = s->setup->text_path;
     options.device = s->setup->device;
     options.precision = precision_of(s->setup->storage);
+    options.quantization = s->setup->quantization;
     options.log = command_log();
     options.event = on_event;
     options.event_user = s;

@@ -62,12 +62,15 @@ static bool in_range(const bench_setup *s)
 int cmd_bench(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model = NULL, *vae = NULL, *text = NULL;
+    g_autofree char *quantization = NULL;
     gboolean json = FALSE, end_to_end = FALSE;
     bench_setup setup = {.width = 640, .height = 360, .frames = 5, .runs = 5, .device = -1};
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
         COMMAND_DEVICE_ENTRY(&setup.device),
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default), f16 or bf16", "TYPE"},
+        {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
+         "of the transformer: auto-fp16 (default: none) or fp8", "NAME"},
         {"width", 0, 0, G_OPTION_ARG_INT, &setup.width, "of the output; 640", "PIXELS"},
         {"height", 0, 0, G_OPTION_ARG_INT, &setup.height, "of the output; 360", "PIXELS"},
         {"frames", 0, 0, G_OPTION_ARG_INT, &setup.frames, "of the batch; 5", "N"},
@@ -85,7 +88,8 @@ int cmd_bench(int argc, char **argv)
 
     if (!command_parse(&argc, &argv, entries, "", summary) ||
         !command_backend(backend, &setup.backend) || !command_device(setup.device) ||
-        !command_dtype(dtype, &setup.storage) || !in_range(&setup))
+        !command_dtype(dtype, &setup.storage) ||
+        !command_quantization(quantization, &setup.quantization) || !in_range(&setup))
         return EXIT_UNUSABLE;
     if (!model)
         model = g_build_filename(command_model_dir(NULL), "nano_dit.safetensors", NULL);

@@ -36,6 +36,8 @@ static const struct {
     {"backend", "backend", "auto, cpu or cuda", "NAME"},
     {"device", "device-id", "GPU to compute on, from 0; -1: the first usable one", "N"},
     {"precision", "precision", "auto, fp16, bf16 or fp32", "NAME"},
+    {"quantization", "quantization",
+     "auto-fp16 or fp8 (faster, GPUs of compute capability 8.9 and newer)", "NAME"},
 };
 enum { KNOBS = G_N_ELEMENTS(knobs) };
 

@@ -40,6 +40,9 @@ bool command_dtype(const char *name, svr_dtype *out);
 /* False, with a line on stderr, unless `device` is -1 or more. */
 bool command_device(int device);
 
+/* "auto-fp16" (NULL too) and "fp8", likewise. */
+bool command_quantization(const char *name, svr_quantization *out);
+
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
  * else the installed folder. */
 const char *command_model_dir(const char *given);

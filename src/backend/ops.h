@@ -114,27 +114,41 @@ typedef struct svr_find_overflow_args {
     svr_tensor x, found;
 } svr_find_overflow_args;
 
+/* Rows to 8 bits with a scale each, for quantised products: y = x / scale rounded to nearest even,
+ * scale = max|row| / 448; a row below 2^-100 counts as 0 and has scale 1 (base/quantize.h).
+ *   x [M,K] storage   y [M,K] F8_E4M3   scale [M] F32. */
+typedef struct svr_quantize_args {
+    svr_tensor x, y, scale;
+} svr_quantize_args;
+
 /* y = residual + gate * act(x w^T + b).
  *   x [M,K] storage   w [N,K] weight type   b [N] F32 optional   gate [N] F32 optional
- *   residual [M,N] optional, may be y   y [M,N] storage. */
+ *   residual [M,N] optional, may be y   y [M,N] storage.
+ * Quantised: x and w F8_E4M3 with x_scale [M] and w_scale [N] F32; the product of row m and output
+ * n is multiplied by x_scale[m] * w_scale[n] before anything else.  Tensor cores may sum the
+ * products with fewer bits than F32 has. */
 typedef struct svr_linear_args {
     svr_tensor x, w, b, gate, residual, y;
+    svr_tensor x_scale, w_scale;
     svr_activation activation;
 } svr_linear_args;
 
 /* ---------------------------------------------------------------------------- transformer */
 
 /* y = silu(x w_gate^T) * (x w_up^T).   x [M,K] storage, w_gate and w_up [F,K], y [M,F] storage.
- * Source: spec dit §5. */
+ * Quantised, as in svr_linear_args: x and both weights F8_E4M3 with x_scale [M], gate_scale and
+ * up_scale [F] F32.   Source: spec dit §5. */
 typedef struct svr_swiglu_args {
     svr_tensor x, w_gate, w_up, y;
+    svr_tensor x_scale, gate_scale, up_scale;
 } svr_swiglu_args;
 
 /* y = x / sqrt(mean(x^2) + eps) [* weight] [* scale + shift], rows of D.
  *   x [M,D] storage   weight, scale, shift [D] F32 optional (scale and shift together)
- *   y [M,D] storage.   Source: spec dit §1, §5. */
+ *   y [M,D] storage; or F8_E4M3 with y_scale [M] F32: the rows quantised as by svr_quantize_args.
+ * Source: spec dit §1, §5. */
 typedef struct svr_rms_norm_args {
-    svr_tensor x, weight, scale, shift, y;
+    svr_tensor x, weight, scale, shift, y, y_scale;
     float eps;
 } svr_rms_norm_args;
 
@@ -323,6 +337,7 @@ typedef struct svr_alpha_guide_args {
     X(copy)                                                                                        \
     X(lincomb)                                                                                     \
     X(find_overflow)                                                                               \
+    X(quantize)                                                                                    \
     X(linear)                                                                                      \
     X(swiglu)                                                                                      \
     X(rms_norm)                                                                                    \

@@ -32,6 +32,8 @@ SVR_CPU_OP_WORKSPACE(frame_attention);
 SVR_CPU_OP(copy);
 SVR_CPU_OP(lincomb);
 SVR_CPU_OP(find_overflow);
+SVR_CPU_OP(quantize);
+SVR_CPU_OP_WORKSPACE(quantize);
 SVR_CPU_OP(linear);
 SVR_CPU_OP_WORKSPACE(linear);
 

@@ -26,6 +26,7 @@ typedef struct svr_model_options {
     const char *text_path;
     svr_dtype storage; /* F32, F16 or BF16 */
     svr_vae_cut cut;   /* how the VAE cuts its clips; see svr_model_default_cut() */
+    bool fp8;          /* the transformer's blocks multiply in F8_E4M3 */
     int steps;         /* sampling steps: conditions for their timesteps are made at load */
     bool negative; /* guidance is wanted: a negative text must be there, conditions for it too */
     const svr_log *log; /* may be NULL */
@@ -33,7 +34,7 @@ typedef struct svr_model_options {
 
 /* Opens the files and checks kinds, names, shapes and the width of the text: fast, nothing is
  * loaded.  `backend` is borrowed.  Errors: IO, FORMAT, INVALID (no text, text of another width, no
- * negative text when asked for), NO_MEM. */
+ * negative text when asked for), UNSUPPORTED (fp8 on a device without it), NO_MEM. */
 SVR_CHECKED svr_status svr_model_open(svr_backend *backend, const svr_model_options *options,
                                       svr_model **out, svr_error *err);
 void svr_model_close(svr_model *model);

@@ -29,6 +29,7 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
                                .vae_path = options->vae_path,
                                .text_path = options->text_path,
                                .storage = storage_of(options->precision, u->backend),
+                               .fp8 = options->quantization == SVR_QUANTIZATION_FP8,
                                .cut = svr_model_default_cut(),
                                .steps = 1,
                                .log = &u->log};
@@ -111,6 +112,10 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
     if (options->precision < SVR_PRECISION_AUTO || options->precision > SVR_PRECISION_FP32)
         return SVR_FAIL(err, SVR_ERR_INVALID, "precision %d; choose auto, fp16, bf16 or fp32",
                         (int) options->precision);
+    if (options->quantization < SVR_QUANTIZATION_AUTO_FP16 ||
+        options->quantization > SVR_QUANTIZATION_FP8)
+        return SVR_FAIL(err, SVR_ERR_INVALID, "quantization %d; choose auto-fp16 or fp8",
+                        (int) options->quantization);
     if (options->threads < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID, "threads is %d; choose 0 (all cores) or more",
                         options->threads);

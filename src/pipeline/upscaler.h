@@ -42,6 +42,12 @@ typedef enum svr_precision {
     SVR_PRECISION_FP32
 } svr_precision;
 
+/* How the transformer's large matrices are kept and multiplied. */
+typedef enum svr_quantization {
+    SVR_QUANTIZATION_AUTO_FP16 = 0, /* as `precision` says */
+    SVR_QUANTIZATION_FP8 /* e4m3: GPUs of compute capability 8.9 and newer, and the CPU */
+} svr_quantization;
+
 typedef enum svr_event_kind {
     SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are on the device */
     SVR_EVENT_LOADED,      /* weights and constants are ready */
@@ -69,6 +75,7 @@ typedef struct svr_upscaler_options {
     const char *vae_path;   /* VAE, safetensors */
     const char *text_path;  /* prompt embeddings `pos`, `neg`; NULL: those in the model file */
     svr_precision precision;
+    svr_quantization quantization;
     int threads; /* CPU backend: 0 = all cores */
     /* CUDA: index of the device; -1 (the default): that of the context, else of the calling
      * thread's current context, else the first usable one */
@@ -115,7 +122,7 @@ void svr_stream_config_init(svr_stream_config *config);
 
 /* Opens backend and model files and starts the worker, which loads the weights meanwhile.
  * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM, NO_VRAM, DEVICE
- * (a CUDA context that failed earlier). */
+ * (a CUDA context that failed earlier), UNSUPPORTED (quantization that this device lacks). */
 SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
                                            svr_error *err);
 

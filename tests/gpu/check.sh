@@ -65,6 +65,13 @@ start ops-portable "$test_ops" cuda-portable
 for dtype in f32 f16 bf16; do
     start "goldens-$dtype" "$seedvr2" verify --backend cuda --dtype $dtype --model-dir "$here/models" "$goldens"
 done
+capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
+if [ "${capability:-0}" -ge 89 ]; then
+    check goldens-fp8 "$build/tools/seedvr2" verify --backend cuda --dtype f16 --quantization fp8 \
+        --model-dir "$here/models" "$here/tests/data/goldens"
+else
+    skipped=$((skipped + 1))
+fi
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
         sanitize $tool conv "$test_ops" cuda --small conv3d

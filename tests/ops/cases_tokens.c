@@ -22,8 +22,10 @@ static void swiglu_case(ops_bench *bench, const int shape[3], svr_dtype dtype, s
     ops_scale_values(gate, 2 / sqrt((double) K), 0);
     ops_scale_values(up, 1 / sqrt((double) K), 0);
     for (int side = 0; side < OPS_SIDES; side++)
-        args[side] = (svr_swiglu_args){ops_view(x, side), ops_view(gate, side), ops_view(up, side),
-                                       ops_view(y, side)};
+        args[side] = (svr_swiglu_args){.x = ops_view(x, side),
+                                       .w_gate = ops_view(gate, side),
+                                       .w_up = ops_view(up, side),
+                                       .y = ops_view(y, side)};
     OPS_RUN(bench, swiglu, &args[OPS_DEVICE]);
     reference_swiglu(&args[OPS_REFERENCE], magnitude);
     ops_compare(bench, y, magnitude,

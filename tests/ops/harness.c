@@ -375,7 +375,8 @@ static double half_ulp(svr_dtype dtype, double value)
     static const struct {
         svr_dtype dtype;
         int digits, smallest; /* bits of precision, exponent of the smallest normal number */
-    } types[] = {{SVR_F32, 24, -126}, {SVR_F16, 11, -14}, {SVR_BF16, 8, -126}};
+    } types[] = {
+        {SVR_F32, 24, -126}, {SVR_F16, 11, -14}, {SVR_BF16, 8, -126}, {SVR_F8_E4M3, 4, -6}};
     int exponent;
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
@@ -422,11 +423,34 @@ void ops_compare(ops_bench *bench, const ops_array *a, const double *magnitude, 
     }
 }
 
+void ops_compare_norm(ops_bench *bench, const ops_array *a, double limit)
+{
+    int64_t n = bench->unsupported ? 0 : svr_tensor_elems(&a->device);
+    svr_dtype dtype = a->device.dtype;
+    double error = 0, norm = 0, rounding = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double half = half_ulp(dtype, fabs(a->values[i]));
+        float got;
+
+        svr_to_f32(a->after + a->lead + (size_t) i * svr_dtype_size(dtype), dtype, &got, 1);
+        error += ((double) got - a->values[i]) * ((double) got - a->values[i]);
+        norm += a->values[i] * a->values[i];
+        rounding += half * half;
+    }
+    if (!(sqrt(error) <= limit * sqrt(norm) + sqrt(rounding)))
+        ops_fail(bench, "the norm of the error is %.3g of the values' norm, wanted %.3g at most",
+                 sqrt(error / norm), limit);
+}
+
 double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype)
 {
     if (strcmp(bench->backend->name, "cpu") == 0)
         return 0.0;
-    return dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0.0;
+    return dtype == SVR_F16       ? 0x1p-11
+           : dtype == SVR_BF16    ? 0x1p-8
+           : dtype == SVR_F8_E4M3 ? 0x1p-13
+                                  : 0.0;
 }
 
 void ops_compare_exact(ops_bench *bench, const ops_array *a)

@@ -80,9 +80,13 @@ svr_tensor ops_view(const ops_array *array, int side);
 void ops_compare(ops_bench *bench, const ops_array *array, const double *magnitude,
                  double tolerance);
 
+/* norm(got - want) <= limit * norm(want), plus what rounding to the output's type may add. */
+void ops_compare_norm(ops_bench *bench, const ops_array *array, double limit);
+
 /* Tolerance for roundings of inner values to a 16-bit `dtype` that a device may do where the CPU
- * backend keeps F32: products before gate and residual, sums of weights, probabilities.  0 on the
- * CPU and for F32. */
+ * backend keeps F32: products before gate and residual, sums of weights, probabilities.  For
+ * F8_E4M3 that of a step of the tensor cores' sums, whose fraction has 13 bits on compute
+ * capability 9.0.  0 on the CPU and for F32. */
 double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype);
 
 /* Bitwise equality with the reference rounded to the type: for ops that only move data. */
@@ -149,7 +153,8 @@ extern const svr_dtype ops_storage[3];
     X(to_model)                                                                                    \
     X(crop)                                                                                        \
     X(blur)                                                                                        \
-    X(colour)
+    X(colour)                                                                                      \
+    X(quantized)
 
 #define OPS_DECLARE_GROUP(name) void ops_cases_##name(ops_bench *bench);
 OPS_GROUPS(OPS_DECLARE_GROUP)

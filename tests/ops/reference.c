@@ -305,6 +305,28 @@ void reference_lincomb(const svr_lincomb_args *a, double *magnitude)
     }
 }
 
+void reference_quantize(const svr_quantize_args *a)
+{
+    int64_t M = a->x.dims[0], K = a->x.dims[1];
+
+    for (int64_t m = 0; m < M; m++) {
+        double most = 0, scale;
+
+        for (int64_t k = 0; k < K; k++)
+            most = fmax(most, fabs(f64(&a->x)[m * K + k]));
+        scale = most < 0x1p-100 ? 1 : most / 448;
+        for (int64_t k = 0; k < K; k++)
+            f64(&a->y)[m * K + k] = f64(&a->x)[m * K + k] / scale;
+        f64(&a->scale)[m] = scale;
+    }
+}
+
+/* Factor of row m and output n of a quantised product, 1 for others. */
+static double scale_of(const svr_tensor *x_scale, const svr_tensor *w_scale, int64_t m, int64_t n)
+{
+    return svr_tensor_present(x_scale) ? f64(x_scale)[m] * f64(w_scale)[n] : 1;
+}
+
 /* Dot product of row m of x and row n of w; adds the absolute terms to *mass. */
 static double dot(const svr_tensor *x, int64_t m, const svr_tensor *w, int64_t n, double *mass)
 {
@@ -328,7 +350,10 @@ void reference_linear(const svr_linear_args *a, double *magnitude)
         int64_t m = i / N, n = i % N;
         double mass = 0, y = dot(&a->x, m, &a->w, n, &mass);
         double gate = svr_tensor_present(&a->gate) ? f64(&a->gate)[n] : 1;
+        double scale = scale_of(&a->x_scale, &a->w_scale, m, n);
 
+        y *= scale;
+        mass *= scale;
         if (svr_tensor_present(&a->b)) {
             y += f64(&a->b)[n];
             mass += fabs(f64(&a->b)[n]);
@@ -354,7 +379,11 @@ void reference_swiglu(const svr_swiglu_args *a, double *magnitude)
         double gate_mass = 0, up_mass = 0;
         double gate = dot(&a->x, i / F, &a->w_gate, i % F, &gate_mass);
         double up = dot(&a->x, i / F, &a->w_up, i % F, &up_mass);
+        double gate_scale = scale_of(&a->x_scale, &a->gate_scale, i / F, i % F);
+        double up_scale = scale_of(&a->x_scale, &a->up_scale, i / F, i % F);
 
+        gate *= gate_scale, gate_mass *= gate_scale;
+        up *= up_scale, up_mass *= up_scale;
         f64(&a->y)[i] = silu(gate) * up;
         /* first order: |d silu| <= 1.1 */
         magnitude[i] = 1.1 * gate_mass * fabs(up) + fabs(silu(gate)) * up_mass;

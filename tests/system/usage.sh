@@ -21,6 +21,10 @@ run 2 info
 run 2 verify
 run 2 verify --dtype f8 "$data"
 complains 'f32, f16 or bf16'
+run 2 verify --quantization f8 "$data"
+complains 'auto-fp16 or fp8'
+run 2 bench --quantization f8
+complains 'auto-fp16 or fp8'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
 for command in "verify $data" bench; do

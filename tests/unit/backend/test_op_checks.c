@@ -104,6 +104,42 @@ static void test_conv3d(void)
     REFUSED(conv3d, a.pad_left = -1, INVALID, "paddings");
 }
 
+static svr_tensor scales(int64_t n)
+{
+    return fake_tensor(SVR_F32, SVR_DIMS(n));
+}
+
+/* Quantised factors: both or none, each with its scales. */
+static void test_quantized(void)
+{
+    const svr_tensor x = scales(7), linear_w = scales(5), swiglu_w = scales(12);
+    const svr_dtype f8 = SVR_F8_E4M3;
+
+    ACCEPTED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = x, a.w_scale = linear_w));
+    REFUSED(linear, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w must both be f8_e4m3");
+    REFUSED(linear, (a.w.dtype = f8, a.w_scale = linear_w), SHAPE, "x and w must both be f8_e4m3");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.w_scale = linear_w), SHAPE,
+            "x_scale belongs to f8_e4m3");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = x), SHAPE,
+            "w_scale belongs to f8_e4m3");
+    REFUSED(linear, a.x_scale = x, SHAPE, "x is f16 [7, 8]; x_scale belongs to f8_e4m3");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = a.w_scale = linear_w), SHAPE,
+            "x_scale is f32 [5]");
+    REFUSED(linear, a.y.dtype = f8, TYPE, "y is f8_e4m3");
+    ACCEPTED(swiglu, (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x,
+                      a.gate_scale = a.up_scale = swiglu_w));
+    REFUSED(
+        swiglu,
+        (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x, a.gate_scale = swiglu_w),
+        SHAPE, "up_scale belongs to f8_e4m3");
+    REFUSED(swiglu, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w_gate must both be f8_e4m3");
+    ACCEPTED(rms_norm, (a.y.dtype = f8, a.y_scale = x));
+    REFUSED(rms_norm, a.y.dtype = f8, SHAPE, "y_scale belongs to f8_e4m3");
+    REFUSED(rms_norm, a.y_scale = x, SHAPE, "y_scale belongs to f8_e4m3");
+    REFUSED(rms_norm, (a.y.dtype = f8, a.y_scale = x, a.y_scale.data = a.weight.data), SHAPE,
+            "overlaps");
+}
+
 /* Outputs stay away from inputs, also partly, unless the op works in place. */
 static void test_overlap(void)
 {
@@ -197,6 +233,10 @@ static void test_general_ops(void)
     REFUSED(linear, a.activation = (svr_activation) -1, INVALID, "activation");
     REFUSED(swiglu, a.w_up.dims[0] = 11, SHAPE, "w_up is f32 [11, 8]");
     REFUSED(swiglu, a.w_up.dtype = SVR_BF16, SHAPE, "w_gate and w_up");
+    REFUSED(quantize, a.y.dtype = SVR_F16, TYPE, "y is f16 [7, 8]; its type must be f8_e4m3");
+    REFUSED(quantize, a.x.dtype = SVR_F8_E4M3, TYPE, "x is f8_e4m3");
+    REFUSED(quantize, a.scale.dims[0] = 8, SHAPE, "scale is f32 [8]");
+    REFUSED(quantize, a.scale.data = a.y.data, SHAPE, "overlaps");
     ACCEPTED(rms_norm, a.weight = a.scale = a.shift = absent);
     REFUSED(rms_norm, a.shift = absent, INVALID, "scale and shift");
     REFUSED(rms_norm, a.weight.dims[0] = 9, SHAPE, "weight is f32 [9]");
@@ -290,6 +330,7 @@ int main(void)
     RUN(test_texts);
     RUN(test_extents);
     RUN(test_conv3d);
+    RUN(test_quantized);
     RUN(test_overlap);
     RUN(test_vae_ops);
     RUN(test_general_ops);

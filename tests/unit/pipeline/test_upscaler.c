@@ -482,6 +482,9 @@ static void test_options_are_checked(void)
     options.precision = (svr_precision) 4;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
     options.precision = SVR_PRECISION_AUTO;
+    options.quantization = (svr_quantization) 2;
+    CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
+    options.quantization = SVR_QUANTIZATION_AUTO_FP16;
     options.backend = SVR_BACKEND_CUDA;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
     CHECK(u == NULL);
