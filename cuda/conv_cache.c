@@ -34,14 +34,20 @@ struct svr_conv_cache {
 
 /* ---- keys */
 
+int64_t svr_conv3d_before(const svr_conv3d_args *args)
+{
+    if (!svr_tensor_present(&args->head))
+        return -1;
+    return args->head.dims[0] + svr_tensor_present(&args->recent);
+}
+
 svr_conv_key svr_conv_key_of(const svr_conv3d_args *args)
 {
     const int64_t *x = args->x.dims, *w = args->w.dims;
 
     return (svr_conv_key){{args->x.dtype, x[0], x[1], x[2], x[3], w[0], w[1], w[2], w[3],
                            args->stride_t, args->stride_s, args->pad_top, args->pad_bottom,
-                           args->pad_left, args->pad_right,
-                           svr_tensor_present(&args->head) ? args->head.dims[0] : -1,
+                           args->pad_left, args->pad_right, svr_conv3d_before(args),
                            svr_tensor_present(&args->residual)}};
 }
 

@@ -14,8 +14,8 @@
 extern "C" {
 #endif
 
-/* What a choice depends on: dtype, x [T,H,W,C], w [K,kt,kh,kw], strides, paddings, frames of head
- * (-1: none), whether there is a residual. */
+/* What a choice depends on: dtype, x [T,H,W,C], w [K,kt,kh,kw], strides, paddings, frames in front
+ * of x (-1: none), whether there is a residual. */
 enum { SVR_CONV_KEY_VALUES = 17 };
 
 typedef struct svr_conv_key {
@@ -31,6 +31,9 @@ typedef struct svr_conv_choice {
 } svr_conv_choice;
 
 typedef struct svr_conv_cache svr_conv_cache;
+
+/* Frames of head and recent together; -1 without head, where frame 0 is repeated. */
+int64_t svr_conv3d_before(const svr_conv3d_args *args);
 
 svr_conv_key svr_conv_key_of(const svr_conv3d_args *args);
 

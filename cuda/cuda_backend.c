@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGING_BYTES = 32 << 20, MINIMUM_CAPABILITY = 80 };
+enum { STAGING_BYTES = 32 << 20 };
 
 /* About 30 ms of an H100, 200 ms of a small card. */
 static const double pace_flops = 2e13;
@@ -55,10 +55,8 @@ svr_status svr_cuda_pace(svr_exec *exec, double flops, svr_error *err)
     return wait_event(exec, b->pace[other], err);
 }
 
-static void destroy(svr_backend *backend)
+static void close_streams(svr_cuda_backend *b)
 {
-    svr_cuda_backend *b = (svr_cuda_backend *) backend;
-
     if (b->stream)
         (void) cudaStreamSynchronize(b->stream);
     svr_cuda_conv_choices_close(b->conv_choices);
@@ -75,15 +73,28 @@ static void destroy(svr_backend *backend)
         (void) cublasLtDestroy(b->blas);
     if (b->stream)
         (void) cudaStreamDestroy(b->stream);
+}
+
+static void destroy(svr_backend *backend)
+{
+    svr_cuda_backend *b = (svr_cuda_backend *) backend;
+
+    /* a context that cannot be entered takes all that with it when it goes */
+    if (b->context.handle && svr_cuda_context_enter(&b->context, NULL) == SVR_OK) {
+        close_streams(b);
+        /* else a launch of the thread's next backend would be blamed for a failure of this one */
+        (void) cudaGetLastError();
+        svr_cuda_context_leave(&b->context);
+    }
+    svr_cuda_context_close(&b->context);
     free(b);
 }
 
-static svr_status device_alloc(svr_backend *backend, size_t bytes, void **out, svr_error *err)
+static svr_status allocate(size_t bytes, void **out, svr_error *err)
 {
     size_t free_bytes = 0, total = 0;
     cudaError_t result = cudaMalloc(out, bytes);
 
-    (void) backend;
     if (result != cudaErrorMemoryAllocation)
         return svr_cuda_check(result, "cudaMalloc", err);
     (void) cudaGetLastError();
@@ -94,12 +105,26 @@ static svr_status device_alloc(svr_backend *backend, size_t bytes, void **out, s
                     bytes >> 20, free_bytes >> 20, total >> 20);
 }
 
+static svr_status device_alloc(svr_backend *backend, size_t bytes, void **out, svr_error *err)
+{
+    svr_cuda_backend *b = (svr_cuda_backend *) backend;
+    svr_status status;
+
+    SVR_TRY(svr_cuda_context_enter(&b->context, err));
+    status = allocate(bytes, out, err);
+    svr_cuda_context_leave(&b->context);
+    return status;
+}
+
 static void device_free(svr_backend *backend, void *address)
 {
     svr_cuda_backend *b = (svr_cuda_backend *) backend;
 
+    if (svr_cuda_context_enter(&b->context, NULL) != SVR_OK)
+        return;
     (void) cudaStreamSynchronize(b->stream);
     (void) cudaFree(address);
+    svr_cuda_context_leave(&b->context);
 }
 
 /* The next staging buffer, once its last copy is done. */
@@ -111,11 +136,9 @@ static svr_status take_staging(svr_cuda_backend *b, int *index, svr_error *err)
                           err);
 }
 
-static svr_status upload(svr_backend *backend, void *dst, const void *src, size_t bytes,
-                         svr_error *err)
+static svr_status copy_in(svr_cuda_backend *b, void *dst, const void *src, size_t bytes,
+                          svr_error *err)
 {
-    svr_cuda_backend *b = (svr_cuda_backend *) backend;
-
     for (size_t done = 0; done < bytes;) {
         size_t n = bytes - done < STAGING_BYTES ? bytes - done : STAGING_BYTES;
         int i;
@@ -132,11 +155,21 @@ static svr_status upload(svr_backend *backend, void *dst, const void *src, size_
     return SVR_OK;
 }
 
-static svr_status download(svr_backend *backend, void *dst, const void *src, size_t bytes,
-                           svr_error *err)
+static svr_status upload(svr_backend *backend, void *dst, const void *src, size_t bytes,
+                         svr_error *err)
 {
     svr_cuda_backend *b = (svr_cuda_backend *) backend;
+    svr_status status;
 
+    SVR_TRY(svr_cuda_context_enter(&b->context, err));
+    status = copy_in(b, dst, src, bytes, err);
+    svr_cuda_context_leave(&b->context);
+    return status;
+}
+
+static svr_status copy_out(svr_cuda_backend *b, void *dst, const void *src, size_t bytes,
+                           svr_error *err)
+{
     for (size_t done = 0; done < bytes;) {
         size_t n = bytes - done < STAGING_BYTES ? bytes - done : STAGING_BYTES;
         int i;
@@ -155,20 +188,39 @@ static svr_status download(svr_backend *backend, void *dst, const void *src, siz
     return SVR_OK;
 }
 
+static svr_status download(svr_backend *backend, void *dst, const void *src, size_t bytes,
+                           svr_error *err)
+{
+    svr_cuda_backend *b = (svr_cuda_backend *) backend;
+    svr_status status;
+
+    SVR_TRY(svr_cuda_context_enter(&b->context, err));
+    status = copy_out(b, dst, src, bytes, err);
+    svr_cuda_context_leave(&b->context);
+    return status;
+}
+
 static svr_status synchronize(svr_backend *backend, svr_error *err)
 {
     svr_cuda_backend *b = (svr_cuda_backend *) backend;
+    svr_status status;
 
-    return svr_cuda_check(cudaStreamSynchronize(b->stream), "waiting for the device", err);
+    SVR_TRY(svr_cuda_context_enter(&b->context, err));
+    status = svr_cuda_check(cudaStreamSynchronize(b->stream), "waiting for the device", err);
+    svr_cuda_context_leave(&b->context);
+    return status;
 }
 
 static void device_memory(svr_backend *backend, uint64_t *total, uint64_t *free_bytes)
 {
+    svr_cuda_backend *b = (svr_cuda_backend *) backend;
     size_t f = 0, t = 0;
 
-    (void) backend;
-    if (cudaMemGetInfo(&f, &t) != cudaSuccess)
-        (void) cudaGetLastError();
+    if (svr_cuda_context_enter(&b->context, NULL) == SVR_OK) {
+        if (cudaMemGetInfo(&f, &t) != cudaSuccess)
+            (void) cudaGetLastError();
+        svr_cuda_context_leave(&b->context);
+    }
     *total = t;
     *free_bytes = f;
 }
@@ -177,6 +229,22 @@ static svr_dtype weight_dtype(const svr_backend *backend, svr_dtype storage)
 {
     (void) backend;
     return storage;
+}
+
+svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err)
+{
+    return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                    "fp8 needs a GPU of compute capability 8.9 or newer, this one has %d.%d: leave "
+                    "quantization at auto-fp16",
+                    b->capability / 10, b->capability % 10);
+}
+
+static svr_status check_quantization(const svr_backend *backend, svr_dtype dtype, svr_error *err)
+{
+    const svr_cuda_backend *b = (const svr_cuda_backend *) backend;
+
+    (void) dtype;
+    return b->capability >= 89 ? SVR_OK : svr_cuda_no_f8(b, err);
 }
 
 static const svr_backend_vtable vtable = {
@@ -188,48 +256,42 @@ static const svr_backend_vtable vtable = {
     .synchronize = synchronize,
     .device_memory = device_memory,
     .weight_dtype = weight_dtype,
+    .check_quantization = check_quantization,
 };
 
+/* Ops run in the backend's context; workspace functions only count, except where
+ * svr_cuda_conv_choose() enters it. */
+#define OP(name)                                                                                   \
+    static svr_status run_##name(svr_exec *exec, const svr_##name##_args *args, void *workspace,   \
+                                 svr_error *err)                                                   \
+    {                                                                                              \
+        const svr_cuda_context *context = &svr_cuda_of(exec)->context;                             \
+        svr_status status;                                                                         \
+                                                                                                   \
+        SVR_TRY(svr_cuda_context_enter(context, err));                                             \
+        status = svr_cuda_##name(exec, args, workspace, err);                                      \
+        svr_cuda_context_leave(context);                                                           \
+        return status;                                                                             \
+    }
+SVR_OP_LIST(OP)
+#undef OP
+
 static const svr_ops ops = {
-#define OP(name) .name = svr_cuda_##name, .name##_workspace = svr_cuda_##name##_workspace,
+#define OP(name) .name = run_##name, .name##_workspace = svr_cuda_##name##_workspace,
     SVR_OP_LIST(OP)
 #undef OP
 };
 
-/* The current context's device, else the first one that is new enough. */
-static svr_status choose_device(svr_cuda_backend *b, svr_error *err)
+static svr_status read_device(svr_cuda_backend *b, int highest_capability, svr_error *err)
 {
-    int driver = 0, runtime = 0, count = 0, major = 0, minor = 0;
+    int device = b->context.device;
 
-    if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
-        return SVR_FAIL(err, SVR_ERR_NO_DEVICE, "no NVIDIA driver: install it, or set backend=cpu");
-    (void) cudaRuntimeGetVersion(&runtime);
-    if (driver / 1000 < runtime / 1000)
-        return SVR_FAIL(err, SVR_ERR_NO_DEVICE,
-                        "the NVIDIA driver serves CUDA %d.%d, this build needs %d.x: update the "
-                        "driver, or set backend=cpu",
-                        driver / 1000, driver % 1000 / 10, runtime / 1000);
-    if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) {
-        (void) cudaGetLastError();
-        return SVR_FAIL(err, SVR_ERR_NO_DEVICE, "no usable NVIDIA GPU was found: set backend=cpu");
-    }
-    SVR_TRY(svr_cuda_check(cudaGetDevice(&b->device), "cudaGetDevice", err));
-    SVR_TRY(
-        svr_cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, b->device),
-                       "cudaDeviceGetAttribute", err));
-    SVR_TRY(
-        svr_cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, b->device),
-                       "cudaDeviceGetAttribute", err));
-    SVR_TRY(svr_cuda_check(
-        cudaDeviceGetAttribute(&b->sm_count, cudaDevAttrMultiProcessorCount, b->device),
-        "cudaDeviceGetAttribute", err));
-    b->capability = 10 * major + minor;
-    if (b->capability < MINIMUM_CAPABILITY)
-        return SVR_FAIL(err, SVR_ERR_NO_DEVICE,
-                        "the GPU has compute capability %d.%d, 8.0 or newer is needed: set "
-                        "backend=cpu",
-                        major, minor);
-    return SVR_OK;
+    SVR_TRY(svr_cuda_capability(device, &b->capability, err));
+    if (highest_capability > 0 && b->capability > highest_capability)
+        b->capability = highest_capability;
+    return svr_cuda_check(
+        cudaDeviceGetAttribute(&b->sm_count, cudaDevAttrMultiProcessorCount, device),
+        "cudaDeviceGetAttribute", err);
 }
 
 static svr_status open_streams(svr_cuda_backend *b, svr_error *err)
@@ -268,10 +330,27 @@ static svr_status find_entry_points(svr_cuda_backend *b, svr_error *err)
     return SVR_OK;
 }
 
+/* In the context that was opened. */
+static svr_status open_device(svr_cuda_backend *b, const svr_cuda_options *options, svr_error *err)
+{
+    svr_status status;
+
+    SVR_TRY(svr_cuda_context_enter(&b->context, err));
+    status = read_device(b, options->highest_capability, err);
+    if (status == SVR_OK)
+        status = open_streams(b, err);
+    if (status == SVR_OK)
+        status = find_entry_points(b, err);
+    if (status == SVR_OK)
+        status = svr_cuda_conv_choices_open(b, options, err);
+    svr_cuda_context_leave(&b->context);
+    return status;
+}
+
 svr_status svr_cuda_backend_create(const svr_cuda_options *options, const svr_log *log,
                                    svr_backend **out, svr_error *err)
 {
-    static const svr_cuda_options defaults = {.dnn = SVR_CUDA_DNN_MEASURED};
+    static const svr_cuda_options defaults = SVR_CUDA_OPTIONS_DEFAULT;
     svr_cuda_backend *b = calloc(1, sizeof *b);
     svr_status status;
 
@@ -282,19 +361,16 @@ svr_status svr_cuda_backend_create(const svr_cuda_options *options, const svr_lo
     b->base = (svr_backend){.vtable = &vtable, .ops = &ops, .name = "cuda"};
     if (log)
         b->log = *log;
-    status = choose_device(b, err);
-    if (options->highest_capability > 0 && b->capability > options->highest_capability)
-        b->capability = options->highest_capability;
+    status = svr_cuda_context_open(&b->context, options, err);
     if (status == SVR_OK)
-        status = open_streams(b, err);
-    if (status == SVR_OK)
-        status = find_entry_points(b, err);
-    if (status == SVR_OK)
-        status = svr_cuda_conv_choices_open(b, options, err);
+        status = open_device(b, options, err);
     if (status != SVR_OK) {
         destroy(&b->base);
         return status;
     }
+    svr_log_write(log, SVR_LOG_INFO, "cuda", "GPU %d, compute capability %d.%d, %s context %p",
+                  b->context.device, b->capability / 10, b->capability % 10,
+                  b->context.primary ? "primary" : "given", (void *) b->context.handle);
     *out = &b->base;
     return SVR_OK;
 }

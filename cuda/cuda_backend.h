@@ -1,7 +1,7 @@
 /* The CUDA backend: every op of backend/ops.h on one NVIDIA GPU.
  *
- * Built as a module that the engine opens at run time; the function below is its
- * only symbol. Level 2; includes src/base and src/backend only. */
+ * Built as a module that the engine opens at run time; the functions below are its only
+ * symbols. Level 2; includes src/base and src/backend only. */
 #ifndef SVR_CUDA_CUDA_BACKEND_H
 #define SVR_CUDA_CUDA_BACKEND_H
 
@@ -17,12 +17,22 @@ extern "C" {
 #define SVR_CUDA_EXPORT
 #endif
 
-/* Works in the CUDA context that is current on the calling thread, else in the primary context of
- * the first usable device; all calls on the backend must come from threads where that context is
- * current or none is.  `options` may be NULL for the defaults; `log` may be NULL and is copied.
- * The caller owns *out. Errors: NO_DEVICE (no driver, driver too old, no device, compute capability
- * below 8.0, no cuDNN where the options demand it), NO_VRAM, DEVICE. */
+/* A backend in the given context, or in the primary one of the chosen device, which it retains. Its
+ * functions may be called from any thread, one at a time, and leave what is current there as it
+ * was. `options` may be NULL for the defaults; `log` may be NULL and is copied.  The caller owns
+ * *out. Errors: NO_DEVICE (no driver, driver too old, no device, compute capability below 8.0, no
+ * cuDNN where the options demand it), INVALID (the context is of another device), NO_VRAM, DEVICE.
+ */
 SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_create_fn svr_cuda_backend_create;
+
+/* The device that a backend would take: `device`, or for -1 that of the calling thread's current
+ * context, else the first usable one.  Makes no context.  Errors: NO_DEVICE, DEVICE. */
+SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_find_device_fn svr_cuda_find_device;
+
+/* The primary context of a device that svr_cuda_find_device() gave, a CUcontext that lives at least
+ * until as many calls of svr_cuda_release_primary().  Errors: NO_VRAM, DEVICE. */
+SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_retain_primary_fn svr_cuda_retain_primary;
+SVR_CUDA_EXPORT svr_cuda_release_primary_fn svr_cuda_release_primary;
 
 #ifdef __cplusplus
 }

@@ -65,7 +65,7 @@ bool svr_cuda_conv3d_dnn_serves(const svr_conv3d_args *args, svr_cuda_dnn_conv *
 
 /* Parts of the workspace, as offsets. */
 typedef struct layout {
-    size_t gathered; /* head and x in one piece, where there is a head */
+    size_t gathered; /* head, recent and x in one piece, where there are frames in front of x */
     size_t bias, own, end;
 } layout;
 
@@ -75,9 +75,8 @@ static layout layout_of(const svr_conv3d_args *args, svr_cuda_conv_plan plan)
 {
     size_t pixel = (size_t) (args->x.dims[1] * args->x.dims[2] * args->x.dims[3]) *
                    svr_dtype_size(args->x.dtype);
-    size_t frames = svr_tensor_present(&args->head) && args->head.dims[0] > 0
-                        ? (size_t) (args->head.dims[0] + args->x.dims[0])
-                        : 0;
+    int64_t before = svr_conv3d_before(args);
+    size_t frames = before > 0 ? (size_t) (before + args->x.dims[0]) : 0;
     size_t start = svr_cuda_conv3d_repeated(args) > 0 ? svr_tensor_bytes(&args->w) : 0;
     layout l;
 
@@ -94,17 +93,22 @@ size_t svr_cuda_conv3d_dnn_workspace(const svr_conv3d_args *args, svr_cuda_conv_
     return layout_of(args, plan).end;
 }
 
-/* Copies head and x to one piece. */
+/* Copies head, recent and x to one piece. */
 static svr_status gather(cudaStream_t stream, const svr_conv3d_args *args, char *to, svr_error *err)
 {
-    size_t front = svr_tensor_bytes(&args->head);
+    const svr_tensor *const parts[] = {&args->head, &args->recent, &args->x};
 
-    SVR_TRY(svr_cuda_check(
-        cudaMemcpyAsync(to, args->head.data, front, cudaMemcpyDeviceToDevice, stream),
-        "conv3d, copy of the history", err));
-    return svr_cuda_check(cudaMemcpyAsync(to + front, args->x.data, svr_tensor_bytes(&args->x),
-                                          cudaMemcpyDeviceToDevice, stream),
-                          "conv3d, copy of the input", err);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t bytes = svr_tensor_present(parts[i]) ? svr_tensor_bytes(parts[i]) : 0;
+
+        if (bytes == 0)
+            continue;
+        SVR_TRY(svr_cuda_check(
+            cudaMemcpyAsync(to, parts[i]->data, bytes, cudaMemcpyDeviceToDevice, stream),
+            "conv3d, gathering frames", err));
+        to += bytes;
+    }
+    return SVR_OK;
 }
 
 /* The bias in the storage type; zeros where there is none. */

@@ -30,8 +30,8 @@ static svr_status identify(const svr_cuda_backend *b, const svr_cuda_dnn *dnn, c
     struct cudaDeviceProp device;
     int driver = 0;
 
-    SVR_TRY(svr_cuda_check(cudaGetDeviceProperties(&device, b->device), "cudaGetDeviceProperties",
-                           err));
+    SVR_TRY(svr_cuda_check(cudaGetDeviceProperties(&device, b->context.device),
+                           "cudaGetDeviceProperties", err));
     SVR_TRY(svr_cuda_check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion", err));
     snprintf(text, size, "%s, capability %d, driver %d, cuDNN %d, seedvr2 %s", device.name,
              b->capability, driver, svr_cuda_dnn_version(dnn), SVR_VERSION);
@@ -45,7 +45,7 @@ static svr_status open_choices(svr_cuda_backend *b, const svr_cuda_options *opti
     char identity[512];
 
     c->use = options->dnn;
-    SVR_TRY(svr_cuda_dnn_open(b->device, b->stream, &b->log, &c->dnn, err));
+    SVR_TRY(svr_cuda_dnn_open(b->context.device, b->stream, &b->log, &c->dnn, err));
     SVR_TRY(identify(b, c->dnn, identity, sizeof identity, err));
     c->cache = svr_conv_cache_open(remembers ? options->cache_folder : NULL, identity, &b->log);
     if (!c->cache)
@@ -140,14 +140,15 @@ static void log_choice(const svr_cuda_backend *b, const svr_conv3d_args *args,
     if (choice->plan >= 0)
         snprintf(way, sizeof way, "cuDNN, plan %d, engine %lld", choice->plan,
                  (long long) choice->engine);
-    svr_log_write(&b->log, SVR_LOG_DEBUG, "conv",
-                  "%s, %lldx%lldx%lld to %lld, stride %d %d, head %lld%s: own %.3f ms, cuDNN %.3f "
-                  "ms (%s): %s",
-                  svr_tensor_describe(&args->x, x, sizeof x), (long long) w[1], (long long) w[2],
-                  (long long) w[3], (long long) w[0], args->stride_t, args->stride_s,
-                  (long long) (svr_tensor_present(&args->head) ? args->head.dims[0] : -1),
-                  svr_tensor_present(&args->residual) ? ", residual" : "",
-                  (double) choice->own_us / 1e3, (double) choice->dnn_us / 1e3, from, way);
+    svr_log_write(
+        &b->log, SVR_LOG_DEBUG, "conv",
+        "%s, %lldx%lldx%lld to %lld, stride %d %d, before %lld%s: own %.3f ms, cuDNN %.3f "
+        "ms (%s): %s",
+        svr_tensor_describe(&args->x, x, sizeof x), (long long) w[1], (long long) w[2],
+        (long long) w[3], (long long) w[0], args->stride_t, args->stride_s,
+        (long long) svr_conv3d_before(args),
+        svr_tensor_present(&args->residual) ? ", residual" : "", (double) choice->own_us / 1e3,
+        (double) choice->dnn_us / 1e3, from, way);
 }
 
 /* Whether a choice of cuDNN from the cache still means a plan of this list. */
@@ -174,9 +175,9 @@ static svr_conv_choice decide(svr_cuda_backend *b, const svr_conv3d_args *args,
     return choice;
 }
 
-/* Fills in a new pick, which is for the own kernels so far. */
-static void settle(svr_cuda_backend *b, const svr_conv3d_args *args, const svr_cuda_dnn_conv *conv,
-                   pick *p)
+/* In the backend's context: fills in a new pick, which is for the own kernels so far. */
+static void settle_inside(svr_cuda_backend *b, const svr_conv3d_args *args,
+                          const svr_cuda_dnn_conv *conv, pick *p)
 {
     struct svr_cuda_conv_choices *c = b->conv_choices;
     svr_error why = {SVR_OK, NULL, 0, ""};
@@ -202,6 +203,17 @@ static void settle(svr_cuda_backend *b, const svr_conv3d_args *args, const svr_c
     }
     p->shape = shape;
     p->plan = choice.plan;
+}
+
+/* The same from anywhere: a plan asks outside of the context, an op inside.  Where it cannot be
+ * entered, the own kernels stay the choice, so that the run cannot differ from the plan. */
+static void settle(svr_cuda_backend *b, const svr_conv3d_args *args, const svr_cuda_dnn_conv *conv,
+                   pick *p)
+{
+    if (svr_cuda_context_enter(&b->context, NULL) != SVR_OK)
+        return;
+    settle_inside(b, args, conv, p);
+    svr_cuda_context_leave(&b->context);
 }
 
 bool svr_cuda_conv_choose(svr_cuda_backend *b, const svr_conv3d_args *args,

@@ -24,7 +24,8 @@ SVR_CHECKED svr_status svr_cuda_conv_choices_open(svr_cuda_backend *b,
 /* Accepts NULL. */
 void svr_cuda_conv_choices_close(struct svr_cuda_conv_choices *choices);
 
-/* True with a plan, borrowed from the backend, where the convolution goes to cuDNN. */
+/* True with a plan, borrowed from the backend, where the convolution goes to cuDNN.  Enters the
+ * backend's context when it must measure. */
 bool svr_cuda_conv_choose(svr_cuda_backend *b, const svr_conv3d_args *args,
                           svr_cuda_conv_plan *plan);
 

@@ -48,7 +48,7 @@ static size_t workspace_bytes(const trial *t)
 /* Lays the operands that are there out from `base` on; the bytes. */
 static size_t place(trial *t, char *base)
 {
-    svr_tensor *const operands[] = {&t->args.x, &t->args.head, &t->args.w,
+    svr_tensor *const operands[] = {&t->args.x, &t->args.head, &t->args.recent, &t->args.w,
                                     &t->args.b, &t->args.y,    &t->other_y};
     size_t at = 0;
 
@@ -77,6 +77,7 @@ static svr_status fill(trial *t, svr_error *err)
     SVR_TRY(svr_cuda_fill_random(stream, &a->w, (float) (1.5 / sqrt(terms)), 3, err));
     SVR_TRY(svr_cuda_fill_random(stream, &a->b, 0.5f, 4, err));
     SVR_TRY(svr_cuda_fill_random(stream, &a->y, 1.0f, 5, err));
+    SVR_TRY(svr_cuda_fill_random(stream, &a->recent, 1.0f, 6, err));
     return svr_cuda_fill_random(stream, &t->other_y, 1.0f, 5, err);
 }
 

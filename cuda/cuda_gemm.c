@@ -2,11 +2,26 @@
 
 #include <string.h>
 
-enum { BLAS_WORKSPACE_BYTES = 32 << 20, BIAS_ALIGN = 256 };
+/* Quantised products without a kernel of their own go in slabs of rows through F32, so that they
+ * need little memory. */
+enum { BLAS_WORKSPACE_BYTES = 32 << 20, BIAS_ALIGN = 256, SLAB_ROWS = 2048, F8_CAPABILITY = 89 };
 
 static cudaDataType_t data_type(svr_dtype dtype)
 {
-    return dtype == SVR_F16 ? CUDA_R_16F : dtype == SVR_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    return dtype == SVR_F16       ? CUDA_R_16F
+           : dtype == SVR_BF16    ? CUDA_R_16BF
+           : dtype == SVR_F8_E4M3 ? CUDA_R_8F_E4M3
+                                  : CUDA_R_32F;
+}
+
+static bool is_quantized(const svr_gemm *g)
+{
+    return g->x.dtype == SVR_F8_E4M3;
+}
+
+static int64_t slab_rows(const svr_gemm *g)
+{
+    return g->y.dims[0] < SLAB_ROWS ? g->y.dims[0] : SLAB_ROWS;
 }
 
 /* True when cuBLASLt alone can write y: bias and GELU are epilogues, the rest needs a kernel.  Its
@@ -27,10 +42,12 @@ static size_t bias_bytes(const svr_gemm *g)
 
 size_t svr_cuda_gemm_workspace(svr_cuda_backend *b, const svr_gemm *g)
 {
-    if (is_plain(g))
+    if (!is_quantized(g) && is_plain(g))
         return BLAS_WORKSPACE_BYTES + bias_bytes(g);
     if (svr_cuda_gemm_fused_serves(b, g))
         return 0;
+    if (is_quantized(g))
+        return BLAS_WORKSPACE_BYTES + (size_t) (slab_rows(g) * g->y.dims[1]) * sizeof(float);
     return BLAS_WORKSPACE_BYTES + (size_t) svr_tensor_elems(&g->y) * svr_dtype_size(g->x.dtype);
 }
 
@@ -163,6 +180,51 @@ static svr_status product(svr_exec *exec, const svr_gemm *g, const svr_tensor *o
     return status;
 }
 
+/* What cuBLASLt needs for e4m3; a pointer that is absent counts as aligned. */
+static svr_status check_quantized(const svr_cuda_backend *b, const svr_gemm *g, svr_error *err)
+{
+    const uintptr_t bits = (uintptr_t) g->x.data | (uintptr_t) g->w.data;
+
+    if (b->capability < F8_CAPABILITY)
+        return svr_cuda_no_f8(b, err);
+    if (g->x.dims[1] % 16 != 0 || g->y.dims[1] % 16 != 0 || bits % 16 != 0)
+        return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                        "linear: fp8 products need sizes and addresses that are multiples of 16");
+    return SVR_OK;
+}
+
+static svr_gemm rows_of(const svr_gemm *g, int64_t first, int64_t count)
+{
+    svr_gemm part = *g;
+
+    part.x = svr_tensor_slice(&g->x, first, count);
+    part.x_scale = svr_tensor_slice(&g->x_scale, first, count);
+    part.y = svr_tensor_slice(&g->y, first, count);
+    if (svr_tensor_present(&g->residual))
+        part.residual = svr_tensor_slice(&g->residual, first, count);
+    return part;
+}
+
+static svr_status run_quantized(svr_exec *exec, const svr_gemm *g, void *workspace, svr_error *err)
+{
+    svr_cuda_backend *b = svr_cuda_of(exec);
+    char *rest = (char *) workspace + BLAS_WORKSPACE_BYTES;
+    int64_t rows = g->y.dims[0];
+
+    if (svr_cuda_gemm_fused_serves(b, g))
+        return svr_cuda_gemm_fused_run(exec, g, err);
+    SVR_TRY(check_quantized(b, g, err));
+    for (int64_t first = 0; first < rows; first += SLAB_ROWS) {
+        int64_t count = rows - first < SLAB_ROWS ? rows - first : SLAB_ROWS;
+        svr_gemm part = rows_of(g, first, count);
+        svr_tensor out = svr_tensor_2d(rest, SVR_F32, count, g->y.dims[1]);
+
+        SVR_TRY(product(exec, &part, &out, NULL, workspace, err));
+        SVR_TRY(svr_cuda_finish_gemm(b->stream, &part, &out, err));
+    }
+    return SVR_OK;
+}
+
 svr_status svr_cuda_gemm_run(svr_exec *exec, const svr_gemm *g, void *workspace, svr_error *err)
 {
     svr_cuda_backend *b = svr_cuda_of(exec);
@@ -174,6 +236,10 @@ svr_status svr_cuda_gemm_run(svr_exec *exec, const svr_gemm *g, void *workspace,
         return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
                         "linear: x is %s and w is %s, both must be one type",
                         svr_dtype_name(g->x.dtype), svr_dtype_name(g->w.dtype));
+    if (is_quantized(g)) {
+        SVR_TRY(run_quantized(exec, g, workspace, err));
+        return svr_cuda_pace(exec, flops, err);
+    }
     if (is_plain(g)) {
         void *bias = svr_tensor_present(&g->b) ? rest : NULL;
 

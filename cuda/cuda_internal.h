@@ -4,6 +4,7 @@
 #define SVR_CUDA_CUDA_INTERNAL_H
 
 #include "backend/ops.h"
+#include "cuda_context.h"
 
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
@@ -16,8 +17,8 @@ enum { SVR_CUDA_STAGING_BUFFERS = 2, SVR_CUDA_PACE_EVENTS = 2 };
 
 typedef struct svr_cuda_backend {
     svr_backend base;
-    int device;
-    int capability; /* 10 * major + minor, e.g. 90 */
+    svr_cuda_context context; /* current wherever an op runs */
+    int capability;           /* 10 * major + minor, e.g. 90 */
     int sm_count;
     cudaStream_t stream; /* all ops and copies, in order */
     cublasLtHandle_t blas;
@@ -50,6 +51,9 @@ SVR_CHECKED svr_status svr_cuda_launched(const char *kernel, svr_error *err);
 /* Tells that `flops` were issued; waits for earlier work when the host is too far ahead.
  * Errors: CANCELLED, DEVICE. */
 SVR_CHECKED svr_status svr_cuda_pace(svr_exec *exec, double flops, svr_error *err);
+
+/* UNSUPPORTED, for a device without e4m3 products (compute capability below 8.9). */
+SVR_CHECKED svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err);
 
 /* svr_cuda_conv3d(), svr_cuda_conv3d_workspace(), …; the latter only where ops use workspace */
 #define SVR_CUDA_OP(name)                                                                          \

@@ -27,7 +27,8 @@ check_settings (GstElement *element, const GstSeedVR2Settings *settings)
 
 static svr_upscaler *
 create (GstElement *element, const GstSeedVR2Settings *settings,
-        const GstSeedVR2Files *files, GstSeedVR2Report *report)
+        const GstSeedVR2Files *files, const GstSeedVR2Cuda *cuda,
+        GstSeedVR2Report *report)
 {
   g_autofree gchar *cache
       = g_build_filename (g_get_user_cache_dir (), "seedvr2", NULL);
@@ -37,7 +38,10 @@ create (GstElement *element, const GstSeedVR2Settings *settings,
 
   svr_upscaler_options_init (&options);
   options.backend = (svr_backend_kind)settings->backend;
+  options.device = settings->device_id;
+  options.cuda_context = cuda->handle;
   options.precision = (svr_precision)settings->precision;
+  options.quantization = (svr_quantization)settings->quantization;
   options.model_path = files->model;
   options.vae_path = files->vae_model;
   options.text_path = files->text_embedding;
@@ -58,7 +62,7 @@ create (GstElement *element, const GstSeedVR2Settings *settings,
 svr_upscaler *
 gst_seedvr2_engine_open (GstElement *element,
                          const GstSeedVR2Settings *settings,
-                         GstSeedVR2Report *report)
+                         const GstSeedVR2Cuda *cuda, GstSeedVR2Report *report)
 {
   svr_upscaler *upscaler = NULL;
   GstSeedVR2Files files;
@@ -69,7 +73,7 @@ gst_seedvr2_engine_open (GstElement *element,
   if (check_file (element, "model", files.model)
       && check_file (element, "vae-model", files.vae_model)
       && check_file (element, "text-embedding", files.text_embedding))
-    upscaler = create (element, settings, &files, report);
+    upscaler = create (element, settings, &files, cuda, report);
   gst_seedvr2_files_clear (&files);
   return upscaler;
 }

@@ -2,6 +2,7 @@
 #ifndef GST_SEEDVR2_PRIVATE_H
 #define GST_SEEDVR2_PRIVATE_H
 
+#include "gstseedvr2cuda.h"
 #include "gstseedvr2report.h"
 #include "gstseedvr2settings.h"
 #include "gstseedvr2upscale.h"
@@ -19,6 +20,7 @@ struct _GstSeedVR2Upscale {
   GstSeedVR2Settings settings; /* properties; object lock */
   GstClockTime latency;        /* object lock */
   GstSeedVR2Report *report;
+  GstSeedVR2Cuda cuda; /* from READY up */
 
   GMutex lock;            /* for `upscaler` against stop() */
   svr_upscaler *upscaler; /* between start() and stop() */

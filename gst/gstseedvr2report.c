@@ -201,12 +201,20 @@ add_times (GstStructure *s, const svr_phase_times *times)
                      G_TYPE_UINT64, phase_sum (times), NULL);
 }
 
+/* As the property `precision` calls it. */
+static const gchar *
+precision_name (svr_dtype storage)
+{
+  return storage == SVR_F16 ? "fp16" : storage == SVR_BF16 ? "bf16" : "fp32";
+}
+
 GstStructure *
 gst_seedvr2_report_stats (const svr_upscaler_stats *stats, const gchar *backend)
 {
   GstStructure *s = gst_structure_new (
       "application/x-seedvr2-stats", "backend", G_TYPE_STRING, backend,
-      "frames-in", G_TYPE_UINT64, stats->frames_in, "frames-out", G_TYPE_UINT64,
+      "precision", G_TYPE_STRING, precision_name (stats->storage), "frames-in",
+      G_TYPE_UINT64, stats->frames_in, "frames-out", G_TYPE_UINT64,
       stats->frames_out, "frames-computed", G_TYPE_UINT64,
       stats->frames_computed, "batches", G_TYPE_UINT64, stats->batches,
       "last-batch-time", G_TYPE_UINT64, phase_sum (&stats->last), NULL);
@@ -322,6 +330,19 @@ batch_done (GstSeedVR2Report *report, const svr_event *event)
   post_memory (report, "batch", event);
 }
 
+static void
+post_widened (GstSeedVR2Report *report, const svr_event *event)
+{
+  gst_element_message_full (
+      report->element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR,
+      GST_LIBRARY_ERROR_SETTINGS,
+      g_strdup_printf ("fp16 cannot hold this model's numbers on this film: "
+                       "from frame %" G_GUINT64_FORMAT " on it is made in "
+                       "bf16. Set precision=bf16 to begin with it.",
+                       event->first_frame),
+      NULL, __FILE__, GST_FUNCTION, __LINE__);
+}
+
 void
 gst_seedvr2_report_event (void *user, const svr_event *event)
 {
@@ -340,6 +361,9 @@ gst_seedvr2_report_event (void *user, const svr_event *event)
     break;
   case SVR_EVENT_BATCH:
     batch_done (report, event);
+    break;
+  case SVR_EVENT_WIDENED:
+    post_widened (report, event);
     break;
   case SVR_EVENT_FAILED:
     close_progress (report, GST_PROGRESS_TYPE_ERROR, "Loading failed");

@@ -9,7 +9,9 @@ enum {
   PROP_VAE_MODEL,
   PROP_TEXT_EMBEDDING,
   PROP_BACKEND,
+  PROP_DEVICE_ID,
   PROP_PRECISION,
+  PROP_QUANTIZATION,
   PROP_BATCH_SIZE,
   PROP_TEMPORAL_OVERLAP,
   PROP_PREPEND_FRAMES,
@@ -61,7 +63,8 @@ precision_get_type (void)
   static gsize type = 0;
   static const GEnumValue values[] = {
     { SVR_PRECISION_AUTO, "fp16 on a GPU, fp32 on the CPU", "auto" },
-    { SVR_PRECISION_FP16, "16 bits, the closest of the fast ones", "fp16" },
+    { SVR_PRECISION_FP16,
+      "16 bits, the closest of the fast ones; bf16 when it overflows", "fp16" },
     { SVR_PRECISION_BF16, "16 bits with the range of fp32", "bf16" },
     { SVR_PRECISION_FP32, "32 bits, slow on a GPU", "fp32" },
     { 0, NULL, NULL },
@@ -69,6 +72,31 @@ precision_get_type (void)
 
   if (g_once_init_enter (&type)) {
     GType fresh = g_enum_register_static ("GstSeedVR2Precision", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
+#define TYPE_QUANTIZATION (quantization_get_type ())
+static GType
+quantization_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_QUANTIZATION_AUTO_FP16, "None: weights as precision says",
+      "auto-fp16" },
+    { SVR_QUANTIZATION_FP8,
+      "8 bits: less time in the transformer and half the memory for its "
+      "weights; fine detail changes a little; GPUs of compute capability 8.9 "
+      "and newer (GeForce RTX 40, L4, H100)",
+      "fp8" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2Quantization", values);
 
     gst_type_mark_as_plugin_api (fresh, 0);
     g_once_init_leave (&type, fresh);
@@ -107,6 +135,7 @@ gst_seedvr2_settings_init (GstSeedVR2Settings *settings)
 {
   *settings = (GstSeedVR2Settings){
     .backend = SVR_BACKEND_AUTO,
+    .device_id = -1,
     .batch_size = 5,
     .seed = 42,
     .cfg_scale = 1.0,
@@ -163,10 +192,26 @@ install_files (GObjectClass *klass)
       g_param_spec_enum ("backend", "Backend", "What computes", TYPE_BACKEND,
                          SVR_BACKEND_AUTO, AT_START));
   g_object_class_install_property (
+      klass, PROP_DEVICE_ID,
+      g_param_spec_int (
+          "device-id", "Device ID",
+          "GPU to compute on, as CUDA counts them (-1: the one that other "
+          "elements of the pipeline use, else the first usable one)",
+          -1, G_MAXINT, -1, AT_START));
+  g_object_class_install_property (
       klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision",
-                         "How values are stored; sums are 32 bits always",
+                         "How values are stored; sums are 32 bits always. "
+                         "When fp16 overflows, a warning is posted and the "
+                         "batch and all that follow are made in bf16",
                          TYPE_PRECISION, SVR_PRECISION_AUTO, AT_START));
+  g_object_class_install_property (
+      klass, PROP_QUANTIZATION,
+      g_param_spec_enum (
+          "quantization", "Quantization",
+          "How the transformer's large matrices are stored and multiplied; "
+          "fewer bits are faster and need less memory",
+          TYPE_QUANTIZATION, SVR_QUANTIZATION_AUTO_FP16, AT_START));
 }
 
 static void
@@ -283,7 +328,9 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_VAE_MODEL] = AT (vae_model),
     [PROP_TEXT_EMBEDDING] = AT (text_embedding),
     [PROP_BACKEND] = AT (backend),
+    [PROP_DEVICE_ID] = AT (device_id),
     [PROP_PRECISION] = AT (precision),
+    [PROP_QUANTIZATION] = AT (quantization),
     [PROP_BATCH_SIZE] = AT (batch_size),
     [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),

@@ -13,7 +13,9 @@ G_BEGIN_DECLS
 typedef struct {
   gchar *model, *vae_model, *text_embedding; /* NULL: the default */
   gint backend;                              /* svr_backend_kind */
+  gint device_id;                            /* -1: any */
   gint precision;                            /* svr_precision */
+  gint quantization;                         /* svr_quantization */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
   guint64 seed, frame_offset;

@@ -21,6 +21,11 @@
  * such as audio, comes from the same demuxer, its queue must be able to hold
  * that long, or the pipeline stalls: see the second example.
  *
+ * On an NVIDIA GPU the element shares one CUDA context with its pipeline: it
+ * takes a neighbour's or the application's (a #GstContext of type
+ * `gst.cuda.context`), else it publishes the primary one of the device.
+ * #GstSeedVR2Upscale:device-id chooses among several GPUs.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=25 ! video/x-raw,width=320,height=180
@@ -66,6 +71,7 @@
 #include "gstseedvr2upscale.h"
 
 #include "gstseedvr2caps.h"
+#include "gstseedvr2cuda.h"
 #include "gstseedvr2engine.h"
 #include "gstseedvr2flow.h"
 #include "gstseedvr2frames.h"
@@ -114,8 +120,11 @@ gst_seedvr2_upscale_start (GstBaseTransform *trans)
   self->last_flow = GST_FLOW_OK;
   g_atomic_int_set (&self->flushing, FALSE);
 
+  /* again: the properties may have changed in READY */
+  if (!gst_seedvr2_cuda_ensure (&self->cuda, GST_ELEMENT (self), &self->active))
+    return FALSE;
   upscaler = gst_seedvr2_engine_open (GST_ELEMENT (self), &self->active,
-                                      self->report);
+                                      &self->cuda, self->report);
   g_mutex_lock (&self->lock);
   self->upscaler = upscaler;
   g_mutex_unlock (&self->lock);
@@ -138,14 +147,39 @@ gst_seedvr2_upscale_stop (GstBaseTransform *trans)
   return TRUE;
 }
 
+static gboolean
+open_cuda (GstSeedVR2Upscale *self)
+{
+  GstSeedVR2Settings settings;
+  gboolean ok;
+
+  GST_OBJECT_LOCK (self);
+  gst_seedvr2_settings_copy (&settings, &self->settings);
+  GST_OBJECT_UNLOCK (self);
+  ok = gst_seedvr2_cuda_ensure (&self->cuda, GST_ELEMENT (self), &settings);
+  gst_seedvr2_settings_clear (&settings);
+  return ok;
+}
+
 static GstStateChangeReturn
 gst_seedvr2_upscale_change_state (GstElement *element,
                                   GstStateChange transition)
 {
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (element);
+  GstStateChangeReturn ret;
+
+  /* early, since elements upstream look for a context after this one */
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY && !open_cuda (self))
+    return GST_STATE_CHANGE_FAILURE;
   /* the pads' deactivation waits for the streaming thread */
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
-    gst_seedvr2_flow_interrupt (GST_SEEDVR2_UPSCALE (element));
-  return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+    gst_seedvr2_flow_interrupt (self);
+  ret = GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL
+      || (transition == GST_STATE_CHANGE_NULL_TO_READY
+          && ret == GST_STATE_CHANGE_FAILURE))
+    gst_seedvr2_cuda_drop (&self->cuda, element);
+  return ret;
 }
 
 /* Never called, since generate_output is ours.  Without ::transform the base
@@ -199,6 +233,10 @@ gst_seedvr2_upscale_query (GstBaseTransform *trans, GstPadDirection direction,
 {
   if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY && direction == GST_PAD_SRC)
     return query_latency (GST_SEEDVR2_UPSCALE (trans), query);
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT
+      && gst_seedvr2_cuda_answer (&GST_SEEDVR2_UPSCALE (trans)->cuda,
+                                  GST_ELEMENT (trans), query))
+    return TRUE;
   return PARENT->query (trans, direction, query);
 }
 
@@ -478,6 +516,7 @@ gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
   GST_DEBUG_CATEGORY_INIT (gst_seedvr2_upscale_debug, "seedvr2upscale", 0,
                            "SeedVR2 upscaler");
   gst_seedvr2_report_init_debug ();
+  gst_seedvr2_cuda_init_debug ();
   object->set_property = gst_seedvr2_upscale_set_property;
   object->get_property = gst_seedvr2_upscale_get_property;
   object->finalize = gst_seedvr2_upscale_finalize;

@@ -23,14 +23,50 @@ typedef struct bench {
     svr_tensor y;    /* [frames, h, w, 3] F32 */
     uint8_t *pixels; /* all frames */
     const uint8_t **frames;
-    double *samples[BENCH_PHASES]; /* ms of each run */
+    double *samples[BENCH_PHASES + 1]; /* ms of each run; last: of all phases */
 } bench;
 
-const char *bench_phase_name(bench_phase_id id)
+svr_video_info bench_output(const bench_setup *setup)
 {
-    static const char *const names[BENCH_PHASES] = {"encode", "dit", "decode", "finish", "total"};
+    return (svr_video_info){.format = SVR_PIXEL_I420,
+                            .width = setup->width,
+                            .height = setup->height,
+                            .color = {.kr = 0.2126, .kb = 0.0722, .chroma_h_cosited = true}};
+}
 
-    return names[id];
+svr_video_info bench_input(const bench_setup *setup)
+{
+    svr_video_info info = bench_output(setup);
+
+    info.width /= 2;
+    info.height /= 2;
+    return info;
+}
+
+uint8_t *bench_paint(const svr_video_info *info, int frames)
+{
+    size_t bytes = svr_frame_bytes(info);
+    uint8_t *pixels = g_new(uint8_t, bytes * (size_t) frames);
+
+    for (int f = 0; f < frames; f++)
+        for (size_t i = 0; i < bytes; i++)
+            pixels[(size_t) f * bytes + i] =
+                (uint8_t) (40 + ((i * 7 + (size_t) f * 3) ^ (i >> 6)) % 160);
+    return pixels;
+}
+
+/* Rates of the device, whatever paths the run is limited to, on a backend of their own, so that the
+ * ledger of the run counts the run alone. */
+static svr_status measure_rates(const bench_setup *setup, bench_rates *out, svr_error *err)
+{
+    const svr_cuda_options cuda = {.device = setup->cuda.device, .dnn = SVR_CUDA_DNN_OFF};
+    svr_backend *backend = NULL;
+    svr_status status;
+
+    SVR_TRY(svr_backend_open(setup->backend, setup->threads, &cuda, &setup->log, &backend, err));
+    status = bench_measure_rates(backend, setup->storage, out, err);
+    svr_backend_destroy(backend);
+    return status;
 }
 
 static svr_status open_model(bench *b, svr_error *err)
@@ -39,7 +75,8 @@ static svr_status open_model(bench *b, svr_error *err)
                                  .vae_path = b->setup->vae_path,
                                  .text_path = b->setup->text_path,
                                  .storage = b->setup->storage,
-                                 .slice_frames = 4,
+                                 .fp8 = b->setup->quantization == SVR_QUANTIZATION_FP8,
+                                 .cut = svr_model_default_cut(),
                                  .steps = 1,
                                  .log = &b->setup->log};
 
@@ -51,33 +88,19 @@ static svr_status open_model(bench *b, svr_error *err)
 
 static svr_phases_config phases_config(const bench_setup *setup)
 {
-    svr_video_info out = {.format = SVR_PIXEL_I420,
-                          .width = setup->width,
-                          .height = setup->height,
-                          .color = {.kr = 0.2126, .kb = 0.0722, .chroma_h_cosited = true}};
-    svr_video_info in = out;
-
-    in.width /= 2;
-    in.height /= 2;
-    return (svr_phases_config){.in = in,
-                               .out = out,
+    return (svr_phases_config){.in = bench_input(setup),
+                               .out = bench_output(setup),
                                .seed = 42,
                                .sampler = {.steps = 1, .cfg_scale = 1.0, .cfg_partial = 1.0},
                                .colour = SVR_COLOUR_LAB};
 }
 
-/* A moving texture: something for every phase to do. */
-static void paint(bench *b, size_t frame_bytes)
+static void paint(bench *b, const svr_video_info *info)
 {
-    b->pixels = g_new(uint8_t, frame_bytes * (size_t) b->setup->frames);
+    b->pixels = bench_paint(info, b->setup->frames);
     b->frames = g_new(const uint8_t *, (size_t) b->setup->frames);
-    for (int f = 0; f < b->setup->frames; f++) {
-        uint8_t *frame = b->pixels + (size_t) f * frame_bytes;
-
-        for (size_t i = 0; i < frame_bytes; i++)
-            frame[i] = (uint8_t) (40 + ((i * 7 + (size_t) f * 3) ^ (i >> 6)) % 160);
-        b->frames[f] = frame;
-    }
+    for (int f = 0; f < b->setup->frames; f++)
+        b->frames[f] = b->pixels + (size_t) f * svr_frame_bytes(info);
 }
 
 /* Phases, their planned scratch block, and room for the result. */
@@ -90,7 +113,7 @@ static svr_status prepare(bench *b, svr_error *err)
 
     config.sizes =
         svr_size_plan_exact((svr_size){b->setup->width, b->setup->height}, networks->grid_multiple);
-    paint(b, svr_frame_bytes(&config.in));
+    paint(b, &config.in);
     SVR_TRY(svr_phases_create(b->backend, networks, &config, &b->phases, err));
     SVR_TRY(svr_phases_plan(b->phases, &plan, false, NULL, &b->block_bytes, err));
     SVR_TRY(svr_backend_alloc(b->backend, SVR_MEM_SCRATCH, b->block_bytes, &b->block, err));
@@ -111,27 +134,48 @@ static svr_status drop_frame(void *user, int index, const uint8_t *data, svr_err
     return SVR_OK;
 }
 
-/* Run `run`; -1 is the one that is not counted. */
-static svr_status run_once(bench *b, int run, svr_error *err)
+static svr_status run_batch(bench *b, svr_exec *exec, svr_phase_times *times, svr_error *err)
 {
     svr_phases_batch batch = {.frames = b->frames, .count = b->setup->frames};
     svr_phases_slice slice = {.y = &b->y, .frames = b->frames, .sink = drop_frame};
+
+    svr_scratch_reset(exec->scratch);
+    SVR_TRY(svr_phases_compute(b->phases, exec, &batch, &b->y, times, err));
+    return svr_phases_finish(b->phases, exec, &slice, times, err);
+}
+
+static svr_status time_run(bench *b, int run, svr_error *err)
+{
     svr_phase_times times = {0};
     double total = 0;
 
-    svr_scratch_reset(b->exec.scratch);
-    SVR_TRY(svr_phases_compute(b->phases, &b->exec, &batch, &b->y, &times, err));
-    SVR_TRY(svr_phases_finish(b->phases, &b->exec, &slice, &times, err));
-    if (run < 0)
-        return SVR_OK;
-    b->samples[BENCH_ENCODE][run] = (double) times.encode_ns / 1e6;
-    b->samples[BENCH_DIT][run] = (double) times.dit_ns / 1e6;
-    b->samples[BENCH_DECODE][run] = (double) times.decode_ns / 1e6;
-    b->samples[BENCH_FINISH][run] = (double) times.finish_ns / 1e6;
-    for (int i = 0; i < BENCH_TOTAL; i++)
+    SVR_TRY(run_batch(b, &b->exec, &times, err));
+    for (int i = 0; i < BENCH_PHASES; i++) {
+        b->samples[i][run] = (double) bench_phase_ns(&times, (bench_phase_id) i) / 1e6;
         total += b->samples[i][run];
-    b->samples[BENCH_TOTAL][run] = total;
+    }
+    b->samples[BENCH_PHASES][run] = total;
     return SVR_OK;
+}
+
+/* A run that waits behind each op. */
+static svr_status profile_run(bench *b, bench_result *out, svr_error *err)
+{
+    bench_profile *profile = g_new(bench_profile, 1);
+    svr_status status;
+
+    bench_profile_begin(profile, &b->exec);
+    status = run_batch(b, &profile->exec, &profile->times, err);
+    bench_profile_end(profile);
+    out->op_rows = bench_profile_rows(profile, out->ops);
+    for (int i = 0; i < BENCH_PHASES; i++) {
+        uint64_t ns = bench_phase_ns(&profile->times, (bench_phase_id) i);
+
+        out->phase[i].host_ms = (double) (ns - profile->waited_ns[i]) / 1e6;
+        out->total.host_ms += out->phase[i].host_ms;
+    }
+    g_free(profile);
+    return status;
 }
 
 static int ascending(const void *a, const void *b)
@@ -161,21 +205,27 @@ static svr_status count_flops(bench *b, bench_result *out, svr_error *err)
     out->phase[BENCH_ENCODE].flop = flops.encode;
     out->phase[BENCH_DIT].flop = flops.dit;
     out->phase[BENCH_DECODE].flop = flops.decode;
-    out->phase[BENCH_TOTAL].flop = flops.encode + flops.dit + flops.decode;
+    out->total.flop = flops.encode + flops.dit + flops.decode;
     return SVR_OK;
 }
 
 static svr_status measure(bench *b, bench_result *out, svr_error *err)
 {
+    svr_phase_times warm = {0};
+
+    SVR_TRY(measure_rates(b->setup, &out->rates, err));
     SVR_TRY(open_model(b, err));
     SVR_TRY(prepare(b, err));
-    for (int run = -1; run < b->setup->runs; run++)
-        SVR_TRY(run_once(b, run, err));
+    SVR_TRY(run_batch(b, &b->exec, &warm, err));
+    for (int run = 0; run < b->setup->runs; run++)
+        SVR_TRY(time_run(b, run, err));
     for (int i = 0; i < BENCH_PHASES; i++)
         out->phase[i].ms = median(b->samples[i], b->setup->runs);
+    out->total.ms = median(b->samples[BENCH_PHASES], b->setup->runs);
     g_strlcpy(out->backend, b->backend->name, sizeof(out->backend));
     out->weight_bytes = svr_model_weight_bytes(b->model);
     out->peak_bytes = svr_backend_memory(b->backend).peak_total;
+    SVR_TRY(profile_run(b, out, err));
     return count_flops(b, out, err);
 }
 
@@ -185,10 +235,10 @@ svr_status bench_run(const bench_setup *setup, bench_result *out, svr_error *err
     svr_status status;
 
     *out = (bench_result){.setup = *setup};
-    for (int i = 0; i < BENCH_PHASES; i++)
+    for (int i = 0; i <= BENCH_PHASES; i++)
         b.samples[i] = g_new0(double, (size_t) setup->runs);
     status = measure(&b, out, err);
-    for (int i = 0; i < BENCH_PHASES; i++)
+    for (int i = 0; i <= BENCH_PHASES; i++)
         g_free(b.samples[i]);
     if (svr_tensor_present(&b.y))
         svr_backend_free(b.backend, SVR_MEM_STATE, svr_tensor_bytes(&b.y), b.y.data);

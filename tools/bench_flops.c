@@ -1,6 +1,6 @@
 #include "bench_flops.h"
 
-#include "backend/ops.h"
+#include "bench_cost.h"
 
 /* The exec that network code gets, with the sum behind it. */
 typedef struct counting_exec {
@@ -8,63 +8,17 @@ typedef struct counting_exec {
     double flop;
 } counting_exec;
 
-static void add(svr_exec *exec, double multiply_adds)
-{
-    ((counting_exec *) exec)->flop += 2.0 * multiply_adds;
-}
-
-static double elems(const svr_tensor *t)
-{
-    return (double) svr_tensor_elems(t);
-}
-
-static svr_status count_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
-                               svr_error *err)
-{
-    (void) workspace, (void) err;
-    add(exec, elems(&args->y) * elems(&args->w) / (double) args->w.dims[0]);
-    return SVR_OK;
-}
-
-static svr_status count_linear(svr_exec *exec, const svr_linear_args *args, void *workspace,
-                               svr_error *err)
-{
-    (void) workspace, (void) err;
-    add(exec, elems(&args->y) * (double) args->x.dims[1]);
-    return SVR_OK;
-}
-
-static svr_status count_swiglu(svr_exec *exec, const svr_swiglu_args *args, void *workspace,
-                               svr_error *err)
-{
-    (void) workspace, (void) err;
-    add(exec, 2.0 * elems(&args->y) * (double) args->x.dims[1]);
-    return SVR_OK;
-}
-
-static svr_status count_frame_attention(svr_exec *exec, const svr_frame_attention_args *args,
-                                        void *workspace, svr_error *err)
-{
-    (void) workspace, (void) err;
-    add(exec, 2.0 * elems(&args->q) * (double) args->q.dims[1]);
-    return SVR_OK;
-}
-
-static svr_status count_window_attention(svr_exec *exec, const svr_window_attention_args *args,
-                                         void *workspace, svr_error *err)
-{
-    double width = (double) (args->vid.dims[2] * args->vid.dims[3]);
-    double text = (double) args->txt.dims[0];
-    double text_queries = svr_tensor_present(&args->out_txt) ? text : 0;
-
-    (void) workspace, (void) err;
-    for (int i = 0; i < args->window_count; i++) {
-        double tokens = args->host_offsets[i + 1] - args->host_offsets[i];
-
-        add(exec, 2.0 * width * (tokens + text_queries) * (tokens + text));
+/* Every op adds up what it would compute. */
+#define COUNT_OP(name)                                                                             \
+    static svr_status count_##name(svr_exec *exec, const svr_##name##_args *args, void *workspace, \
+                                   svr_error *err)                                                 \
+    {                                                                                              \
+        (void) workspace, (void) err;                                                              \
+        ((counting_exec *) exec)->flop += bench_cost_##name(args).flop;                            \
+        return SVR_OK;                                                                             \
     }
-    return SVR_OK;
-}
+
+SVR_OP_LIST(COUNT_OP)
 
 /* Sizes of the batch, in pixels and latent pixels. */
 typedef struct batch {
@@ -105,16 +59,14 @@ static svr_status count_phases(const batch *b, counting_exec *counting, bench_fl
     return SVR_OK;
 }
 
-/* Of an op table the ops that are worth counting. */
 static svr_ops counted_ops(const svr_ops *others)
 {
     svr_ops ops = *others;
 
-    ops.conv3d = count_conv3d;
-    ops.linear = count_linear;
-    ops.swiglu = count_swiglu;
-    ops.frame_attention = count_frame_attention;
-    ops.window_attention = count_window_attention;
+    /* what the backend lacks stays absent */
+#define FILL_OP(name) ops.name = ops.name ? count_##name : NULL;
+    SVR_OP_LIST(FILL_OP)
+#undef FILL_OP
     return ops;
 }
 

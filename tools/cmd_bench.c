@@ -7,42 +7,43 @@
 #include <string.h>
 
 static const char summary[] =
-    "Measures the phases of one batch: encode (with unpacking and resizing), transformer, decode "
-    "and\n"
-    "finish (colour, packing).  Sizes are those of the output; the input is half as large.\n"
-    "Times are medians over the runs, after one run that is not counted.";
+    "Measures one batch by phases (input: upload, unpack, resize; encode; dit; decode; colour;\n"
+    "download: pack and download) and by ops, next to the rates that the device reaches with a "
+    "large\n"
+    "product and a large copy.  \"host ms\" is what issuing the work takes.  Sizes are those of "
+    "the\n"
+    "output; the input is half as large.  Times of phases are medians over the runs, after one "
+    "run\n"
+    "that is not counted; ops are timed in a run of their own that waits behind each.\n"
+    "With --end-to-end it measures a stream of batches through the engine's public API instead.";
 
-static void print_table(const bench_result *r)
+/* Says on stderr what went wrong. */
+static int failed(const svr_error *err)
 {
-    printf("%s, %s, %dx%d, %d frames, %d runs\n", r->backend, svr_dtype_name(r->setup.storage),
-           r->setup.width, r->setup.height, r->setup.frames, r->setup.runs);
-    printf("%-8s %10s %10s %12s\n", "phase", "ms", "GFLOP/s", "ms/frame");
-    for (int i = 0; i < BENCH_PHASES; i++) {
-        const bench_phase *p = &r->phase[i];
-
-        printf("%-8s %10.1f ", bench_phase_name((bench_phase_id) i), p->ms);
-        if (p->flop > 0)
-            printf("%10.1f ", p->flop / p->ms / 1e6);
-        else
-            printf("%10s ", "-");
-        printf("%12.1f\n", p->ms / r->setup.frames);
-    }
-    printf("%.3f frames/s, weights %.1f MB, peak %.1f MB\n",
-           1e3 * r->setup.frames / r->phase[BENCH_TOTAL].ms, (double) r->weight_bytes / 1e6,
-           (double) r->peak_bytes / 1e6);
+    fprintf(stderr, "%s: %s\n", g_get_prgname(), err->text);
+    return err->code == SVR_ERR_IO || err->code == SVR_ERR_FORMAT ? EXIT_UNUSABLE : EXIT_FAILED;
 }
 
-static void print_json(const bench_result *r)
+static int measure_batch(const bench_setup *setup, bool json)
 {
-    printf("{\"backend\": \"%s\", \"dtype\": \"%s\", \"width\": %d, \"height\": %d, "
-           "\"frames\": %d, \"threads\": %d, \"runs\": %d, \"phases\": {",
-           r->backend, svr_dtype_name(r->setup.storage), r->setup.width, r->setup.height,
-           r->setup.frames, r->setup.threads, r->setup.runs);
-    for (int i = 0; i < BENCH_PHASES; i++)
-        printf("%s\"%s\": {\"ms\": %.3f, \"gflop\": %.3f}", i ? ", " : "",
-               bench_phase_name((bench_phase_id) i), r->phase[i].ms, r->phase[i].flop / 1e9);
-    printf("}, \"weight_bytes\": %llu, \"peak_bytes\": %llu}\n",
-           (unsigned long long) r->weight_bytes, (unsigned long long) r->peak_bytes);
+    g_autofree bench_result *result = g_new(bench_result, 1);
+    svr_error err = {0};
+
+    if (bench_run(setup, result, &err) != SVR_OK)
+        return failed(&err);
+    bench_print(result, json);
+    return EXIT_OK;
+}
+
+static int measure_stream(const bench_setup *setup, bool json)
+{
+    bench_stream_result result;
+    svr_error err = {0};
+
+    if (bench_stream_run(setup, &result, &err) != SVR_OK)
+        return failed(&err);
+    bench_stream_print(&result, json);
+    return EXIT_OK;
 }
 
 /* One line a convolution, see --conv-choices. */
@@ -75,20 +76,33 @@ static bool in_range(const bench_setup *s)
     return false;
 }
 
+/* The public API has no such choices. */
+static bool fits_stream(const bench_setup *setup, bool choices)
+{
+    if (!choices && setup->cuda.highest_capability == 0)
+        return true;
+    fprintf(stderr, "%s: --capability and --conv-choices do not go with --end-to-end\n",
+            g_get_prgname());
+    return false;
+}
+
 int cmd_bench(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model = NULL, *vae = NULL, *text = NULL;
-    g_autofree char *cache = command_cache_folder();
-    gboolean json = FALSE, choices = FALSE;
+    g_autofree char *quantization = NULL, *cache = command_cache_folder();
+    gboolean json = FALSE, end_to_end = FALSE, choices = FALSE;
     bench_setup setup = {.width = 640,
                          .height = 360,
                          .frames = 5,
                          .runs = 5,
-                         .cuda = {.cache_folder = cache},
+                         .cuda = {.device = -1, .cache_folder = cache},
                          .log = command_log()};
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
+        COMMAND_DEVICE_ENTRY(&setup.cuda.device),
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default), f16 or bf16", "TYPE"},
+        {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
+         "of the transformer: auto-fp16 (default: none) or fp8", "NAME"},
         {"width", 0, 0, G_OPTION_ARG_INT, &setup.width, "of the output; 640", "PIXELS"},
         {"height", 0, 0, G_OPTION_ARG_INT, &setup.height, "of the output; 360", "PIXELS"},
         {"frames", 0, 0, G_OPTION_ARG_INT, &setup.frames, "of the batch; 5", "N"},
@@ -102,15 +116,17 @@ int cmd_bench(int argc, char **argv)
          "CUDA: paths of this compute capability at most, e.g. 80", "N"},
         {"conv-choices", 0, 0, G_OPTION_ARG_NONE, &choices,
          "CUDA: measure every convolution by the own kernels and by cuDNN, and print both", NULL},
+        {"end-to-end", 0, 0, G_OPTION_ARG_NONE, &end_to_end,
+         "a stream of runs + 1 batches through the public API", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
-    bench_result result;
-    svr_error err = {0};
 
     if (!command_parse(&argc, &argv, entries, "", summary) ||
-        !command_backend(backend, &setup.backend) || !command_dtype(dtype, &setup.storage) ||
-        !in_range(&setup))
+        !command_backend(backend, &setup.backend) || !command_device(setup.cuda.device) ||
+        !command_dtype(dtype, &setup.storage) ||
+        !command_quantization(quantization, &setup.quantization) || !in_range(&setup) ||
+        (end_to_end && !fits_stream(&setup, choices)))
         return EXIT_UNUSABLE;
     if (choices)
         show_choices(&setup);
@@ -121,13 +137,5 @@ int cmd_bench(int argc, char **argv)
     setup.model_path = model;
     setup.vae_path = vae;
     setup.text_path = text;
-    if (bench_run(&setup, &result, &err) != SVR_OK) {
-        fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
-        return err.code == SVR_ERR_IO || err.code == SVR_ERR_FORMAT ? EXIT_UNUSABLE : EXIT_FAILED;
-    }
-    if (json)
-        print_json(&result);
-    else
-        print_table(&result);
-    return EXIT_OK;
+    return end_to_end ? measure_stream(&setup, json) : measure_batch(&setup, json);
 }

@@ -16,13 +16,30 @@ static const char summary[] =
     "is\n"
     "where OUT can hold it, else encoded anew.  OUT appears when it is complete.";
 
-/* Options that are properties of the element, by the same name. */
-static const char *const properties[] = {
-    "scale",          "resolution",       "max-resolution",   "model",          "vae-model",
-    "text-embedding", "batch-size",       "temporal-overlap", "prepend-frames", "seed",
-    "cfg-scale",      "color-correction", "backend",          "precision",
+/* Options that set a property of the element. */
+static const struct {
+    const char *name, *property, *help, *metavar;
+} knobs[] = {
+    {"scale", "scale", "size of the output relative to the input; 2", "F"},
+    {"resolution", "resolution", "short side of the output in pixels; 0: by --scale", "N"},
+    {"max-resolution", "max-resolution", "limit for the long side; 0: none", "N"},
+    {"model", "model", "transformer file; the shipped nano", "FILE"},
+    {"vae-model", "vae-model", "VAE file; the shipped nano", "FILE"},
+    {"text-embedding", "text-embedding", "prompt embeddings; those in the model file", "FILE"},
+    {"batch-size", "batch-size", "frames restored together; 5", "N"},
+    {"temporal-overlap", "temporal-overlap", "frames shared by neighbouring batches; 0", "N"},
+    {"prepend-frames", "prepend-frames", "mirrored frames computed before the first; 0", "N"},
+    {"seed", "seed", "of the noise; 42", "N"},
+    {"cfg-scale", "cfg-scale", "guidance; 1: none", "F"},
+    {"color-correction", "color-correction", "lab, wavelet, wavelet-adaptive, hsv, adain or none",
+     "NAME"},
+    {"backend", "backend", "auto, cpu or cuda", "NAME"},
+    {"device", "device-id", "GPU to compute on, from 0; -1: the first usable one", "N"},
+    {"precision", "precision", "auto, fp16, bf16 or fp32", "NAME"},
+    {"quantization", "quantization",
+     "auto-fp16 or fp8 (faster, GPUs of compute capability 8.9 and newer)", "NAME"},
 };
-enum { PROPERTIES = G_N_ELEMENTS(properties) };
+enum { KNOBS = G_N_ELEMENTS(knobs) };
 
 /* A run, for the callbacks of its main loop. */
 typedef struct upscale_run {
@@ -164,18 +181,19 @@ static int upscale(GstElement *upscaler, const upscale_format *format, const cha
     return run.code;
 }
 
-static bool set_property(GstElement *upscaler, const char *name, const char *text)
+static bool set_knob(GstElement *upscaler, size_t i, const char *text)
 {
-    GParamSpec *spec = g_object_class_find_property(G_OBJECT_GET_CLASS(upscaler), name);
+    GParamSpec *spec =
+        g_object_class_find_property(G_OBJECT_GET_CLASS(upscaler), knobs[i].property);
     g_auto(GValue) value = G_VALUE_INIT;
 
     g_value_init(&value, spec->value_type);
     if (!gst_value_deserialize(&value, text) || g_param_value_validate(spec, &value)) {
         fprintf(stderr, "%s: --%s cannot be \"%s\"; see gst-inspect-1.0 seedvr2upscale\n",
-                g_get_prgname(), name, text);
+                g_get_prgname(), knobs[i].name, text);
         return false;
     }
-    g_object_set_property(G_OBJECT(upscaler), name, &value);
+    g_object_set_property(G_OBJECT(upscaler), knobs[i].property, &value);
     return true;
 }
 
@@ -209,7 +227,7 @@ static char *objection(const char *in, const char *out, const upscale_format *fo
     return NULL;
 }
 
-static int prepare_and_run(char *values[PROPERTIES], const char *in, const char *out)
+static int prepare_and_run(char *values[KNOBS], const char *in, const char *out)
 {
     const upscale_format *format = upscale_format_find(out);
     g_autofree char *wrong = objection(in, out, format);
@@ -227,8 +245,8 @@ static int prepare_and_run(char *values[PROPERTIES], const char *in, const char 
                 g_get_prgname());
         return EXIT_FAILED;
     }
-    for (size_t i = 0; i < PROPERTIES; i++)
-        if (values[i] && !set_property(upscaler, properties[i], values[i])) {
+    for (size_t i = 0; i < KNOBS; i++)
+        if (values[i] && !set_knob(upscaler, i, values[i])) {
             gst_object_unref(gst_object_ref_sink(upscaler));
             return EXIT_UNUSABLE;
         }
@@ -237,30 +255,16 @@ static int prepare_and_run(char *values[PROPERTIES], const char *in, const char 
 
 int cmd_upscale(int argc, char **argv)
 {
-    static const char *const help[PROPERTIES] = {
-        "size of the output relative to the input; 2",
-        "short side of the output in pixels; 0: by --scale",
-        "limit for the long side; 0: none",
-        "transformer file; the shipped nano",
-        "VAE file; the shipped nano",
-        "prompt embeddings; those in the model file",
-        "frames restored together; 5",
-        "frames shared by neighbouring batches; 0",
-        "mirrored frames computed before the first; 0",
-        "of the noise; 42",
-        "guidance; 1: none",
-        "lab, wavelet, wavelet-adaptive, hsv, adain or none",
-        "auto, cpu or cuda",
-    };
-    static const char *const metavars[PROPERTIES] = {"F", "N", "N", "FILE", "FILE", "FILE", "N",
-                                                     "N", "N", "N", "F",    "NAME", "NAME"};
-    char *values[PROPERTIES] = {0};
-    GOptionEntry entries[PROPERTIES + 1] = {0};
+    char *values[KNOBS] = {0};
+    GOptionEntry entries[KNOBS + 1] = {0};
     int code = EXIT_UNUSABLE;
 
-    for (size_t i = 0; i < PROPERTIES; i++)
-        entries[i] = (GOptionEntry){properties[i], 0,       0,          G_OPTION_ARG_STRING,
-                                    &values[i],    help[i], metavars[i]};
+    for (size_t i = 0; i < KNOBS; i++)
+        entries[i] = (GOptionEntry){.long_name = knobs[i].name,
+                                    .arg = G_OPTION_ARG_STRING,
+                                    .arg_data = &values[i],
+                                    .description = knobs[i].help,
+                                    .arg_description = knobs[i].metavar};
     gst_init(NULL, NULL);
     if (command_parse(&argc, &argv, entries, "IN OUT", summary)) {
         if (argc == 3)
@@ -269,7 +273,7 @@ int cmd_upscale(int argc, char **argv)
             fprintf(stderr, "%s: name an input and an output file; see %s --help\n",
                     g_get_prgname(), g_get_prgname());
     }
-    for (size_t i = 0; i < PROPERTIES; i++)
+    for (size_t i = 0; i < KNOBS; i++)
         g_free(values[i]);
     return code;
 }

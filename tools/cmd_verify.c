@@ -20,10 +20,10 @@ static int exit_code(const verify_report *report)
     return report->failed > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
-static int verify_all(verify_run *run, svr_backend_kind kind, char **paths)
+static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, char **paths)
 {
     g_autofree char *cache = command_cache_folder();
-    svr_cuda_options cuda = {.cache_folder = cache};
+    const svr_cuda_options cuda = {.device = gpu, .cache_folder = cache};
     svr_log log = command_log();
     svr_error err = {0};
 
@@ -41,26 +41,33 @@ static int verify_all(verify_run *run, svr_backend_kind kind, char **paths)
 
 int cmd_verify(int argc, char **argv)
 {
-    g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL;
+    g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL, *quantization = NULL;
+    int gpu = -1;
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
+        COMMAND_DEVICE_ENTRY(&gpu),
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
          "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
+        {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
+         "of the transformers: auto-fp16 (default: none) or fp8, with limits of its own", "NAME"},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
          "folder with models that do not lie beside a golden file", "DIR"},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
     svr_backend_kind kind;
+    svr_quantization chosen;
     verify_run run = {0};
 
     if (!command_parse(&argc, &argv, entries, "PATH…", summary) ||
-        !command_backend(backend, &kind) || !command_dtype(dtype, &run.dtype))
+        !command_backend(backend, &kind) || !command_device(gpu) ||
+        !command_dtype(dtype, &run.dtype) || !command_quantization(quantization, &chosen))
         return EXIT_UNUSABLE;
+    run.fp8 = chosen == SVR_QUANTIZATION_FP8;
     if (argc < 2) {
         fprintf(stderr, "%s: name a golden file or a folder; see %s --help\n", g_get_prgname(),
                 g_get_prgname());
         return EXIT_UNUSABLE;
     }
     run.model_dir = command_model_dir(model_dir);
-    return verify_all(&run, kind, argv + 1);
+    return verify_all(&run, kind, gpu, argv + 1);
 }

@@ -52,6 +52,25 @@ bool command_dtype(const char *name, svr_dtype *out)
     return true;
 }
 
+bool command_device(int device)
+{
+    if (device >= -1)
+        return true;
+    fprintf(stderr, "%s: --device is %d; it can be the number of a GPU, or -1 for the first\n",
+            g_get_prgname(), device);
+    return false;
+}
+
+bool command_quantization(const char *name, svr_quantization *out)
+{
+    *out = name && strcmp(name, "fp8") == 0 ? SVR_QUANTIZATION_FP8 : SVR_QUANTIZATION_AUTO_FP16;
+    if (!name || *out == SVR_QUANTIZATION_FP8 || strcmp(name, "auto-fp16") == 0)
+        return true;
+    fprintf(stderr, "%s: --quantization is \"%s\"; it can be auto-fp16 or fp8\n", g_get_prgname(),
+            name);
+    return false;
+}
+
 const char *command_model_dir(const char *given)
 {
     const char *variable = g_getenv("SEEDVR2_MODEL_PATH");

@@ -30,6 +30,19 @@ bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const c
 bool command_backend(const char *name, svr_backend_kind *out);
 bool command_dtype(const char *name, svr_dtype *out);
 
+/* The option --device of a command, for its table of options. */
+#define COMMAND_DEVICE_ENTRY(variable)                                                             \
+    {                                                                                              \
+        "device", 0, 0, G_OPTION_ARG_INT, (variable),                                              \
+            "GPU to compute on, from 0; -1 (default): the first usable one", "N"                   \
+    }
+
+/* False, with a line on stderr, unless `device` is -1 or more. */
+bool command_device(int device);
+
+/* "auto-fp16" (NULL too) and "fp8", likewise. */
+bool command_quantization(const char *name, svr_quantization *out);
+
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
  * else the installed folder. */
 const char *command_model_dir(const char *given);

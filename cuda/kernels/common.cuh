@@ -92,6 +92,28 @@ __device__ __forceinline__ float block_sum(float v, float *shared)
     return warp_sum(v);
 }
 
+__device__ __forceinline__ float warp_max(float v)
+{
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2)
+        v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, offset));
+    return v;
+}
+
+/* The largest of values that are not negative, given to every thread; `shared` as above. */
+__device__ __forceinline__ float block_max(float v, float *shared)
+{
+    int warps = (blockDim.x + 31) / 32;
+
+    v = warp_max(v);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0)
+        shared[threadIdx.x / 32] = v;
+    __syncthreads();
+    v = threadIdx.x % 32 < warps ? shared[threadIdx.x % 32] : 0.0f;
+    return warp_max(v);
+}
+
 __device__ __forceinline__ float silu(float x)
 {
     return x / (1.0f + expf(-x));

@@ -19,10 +19,14 @@ struct direct_problem {
     int in_h, in_w, in_t;
 };
 
+template <typename T> struct direct_frames {
+    const T *operand[3]; /* x, head, recent */
+};
+
 /* Block: 64 pixels of one output frame by 64 channels; each thread 4 x 4 of them.  The sum runs
  * over taps and 16 channels at a time through shared memory, in F32. */
 template <typename T, typename W, typename Y>
-__global__ void conv_direct_kernel(const T *x, const T *head, const W *weights, direct_problem d)
+__global__ void conv_direct_kernel(direct_frames<T> frames, const W *weights, direct_problem d)
 {
     __shared__ float pixels[DIRECT_C][DIRECT_PIXELS + 1], filters[DIRECT_C][DIRECT_CHANNELS + 1];
     const conv_problem &p = d.conv;
@@ -33,10 +37,9 @@ __global__ void conv_direct_kernel(const T *x, const T *head, const W *weights, 
 
     for (int tap = 0; tap < taps; tap++) {
         int dt = tap / (p.kh * p.kw), dy = tap / p.kw % p.kh, dx = tap % p.kw;
-        int frame = t * p.stride_t + dt - p.back;
-        const T *source = frame < 0 && p.has_head ? head : x;
+        conv_frame frame = conv_frame_at(p, t * p.stride_t + dt - p.back);
+        const T *source = frames.operand[frame.operand];
 
-        frame = frame >= 0 ? frame : p.has_head ? frame + p.back : 0;
         for (int c0 = 0; c0 < p.c; c0 += DIRECT_C) {
             for (int i = threadIdx.x; i < DIRECT_PIXELS * DIRECT_C; i += DIRECT_THREADS) {
                 int c = c0 + i % DIRECT_C, m = i / DIRECT_C;
@@ -47,10 +50,12 @@ __global__ void conv_direct_kernel(const T *x, const T *head, const W *weights, 
                               column < d.in_w;
 
                 pixels[i % DIRECT_C][m] =
-                    inside ? to_float(
-                                 source[(((int64_t) frame * d.in_h + row) * d.in_w + column) * p.c +
-                                        c])
-                           : 0.0f;
+                    inside
+                        ? to_float(
+                              source[(((int64_t) frame.number * d.in_h + row) * d.in_w + column) *
+                                         p.c +
+                                     c])
+                        : 0.0f;
             }
             for (int i = threadIdx.x; i < DIRECT_CHANNELS * DIRECT_C; i += DIRECT_THREADS) {
                 int c = c0 + i % DIRECT_C, n = n0 + i / DIRECT_C;
@@ -143,8 +148,9 @@ conv_problem svr::conv_describe(const svr_conv3d_args *args, const svr_tensor *w
     p.pad_top = args->pad_top;
     p.pad_left = args->pad_left;
     p.has_head = svr_tensor_present(&args->head);
+    p.has_recent = svr_tensor_present(&args->recent);
     /* summed taps start at frame 0, so what is missing in front is what the full kernel lacks */
-    p.back = p.has_head ? (int) args->head.dims[0] : (int) args->w.dims[1] - 1;
+    p.back = p.has_head ? (int) args->head.dims[0] + p.has_recent : (int) args->w.dims[1] - 1;
     p.back -= (int) args->w.dims[1] - p.kt;
     p.halo = p.kh * p.kw > 1 && p.kh <= 3 && p.kw <= 3 && p.stride_s == 1;
     p.phases = p.tz = 1;
@@ -166,11 +172,12 @@ static void launch_direct(const svr_conv3d_args *args, const svr_tensor *weights
     dim3 grid((unsigned) ((plane + DIRECT_PIXELS - 1) / DIRECT_PIXELS),
               (unsigned) ((d.conv.k + DIRECT_CHANNELS - 1) / DIRECT_CHANNELS),
               (unsigned) d.conv.frames);
+    direct_frames<T> frames = {
+        {(const T *) args->x.data, (const T *) args->head.data, (const T *) args->recent.data}};
 
-    SVR_STORAGE_SWITCH(
-        weights->dtype, W,
-        conv_direct_kernel<T, W, Y><<<grid, DIRECT_THREADS, 0, stream>>>(
-            (const T *) args->x.data, (const T *) args->head.data, (const W *) weights->data, d));
+    SVR_STORAGE_SWITCH(weights->dtype, W,
+                       conv_direct_kernel<T, W, Y>
+                       <<<grid, DIRECT_THREADS, 0, stream>>>(frames, (const W *) weights->data, d));
 }
 
 /* The slow path: any types, any sizes. */
@@ -205,10 +212,10 @@ static svr_status run(svr_exec *exec, const svr_conv3d_args *args, const svr_ten
         return SVR_OK;
     if (is_tensor_core(b, args)) {
         conv_problem p = conv_describe(args, weights, t0, frames);
+        conv_operands o = {args->x, args->head, args->recent, *weights};
         bool hopper = conv_hopper_serves(b, args);
 
-        SVR_TRY(
-            (hopper ? conv_hopper_run : conv_mma_run)(b, &args->x, &args->head, weights, &p, err));
+        SVR_TRY((hopper ? conv_hopper_run : conv_mma_run)(b, &o, &p, err));
     } else {
         SVR_TRY(run_direct(exec, args, weights, t0, frames, err));
     }
@@ -280,7 +287,7 @@ svr_status svr::conv_widen(svr_exec *exec, svr_tensor *t, char **free, svr_error
 
 size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args *args)
 {
-    size_t x = 0, head = 0, w = 0;
+    size_t x = 0, head = 0, recent = 0, w = 0;
     svr_tensor weights = args->w;
 
     if (is_pointwise(args)) {
@@ -291,9 +298,11 @@ size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args 
     if (is_tensor_core(b, args)) {
         conv_widened(&args->x, &x);
         conv_widened(&args->head, &head);
+        conv_widened(&args->recent, &recent);
         weights = conv_widened(&args->w, &w);
     }
-    return x + head + w + (svr_cuda_conv3d_repeated(args) > 0 ? svr_tensor_bytes(&weights) : 0);
+    return x + head + recent + w +
+           (svr_cuda_conv3d_repeated(args) > 0 ? svr_tensor_bytes(&weights) : 0);
 }
 
 /* Output frame t, whose kernel meets frame 0 more than once: with temporal taps summed. */
@@ -341,6 +350,7 @@ svr_status svr_cuda_conv3d_own(svr_exec *exec, const svr_conv3d_args *args, void
     if (is_tensor_core(svr_cuda_of(exec), args)) {
         SVR_TRY(conv_widen(exec, &wide.x, &free, err));
         SVR_TRY(conv_widen(exec, &wide.head, &free, err));
+        SVR_TRY(conv_widen(exec, &wide.recent, &free, err));
         SVR_TRY(conv_widen(exec, &wide.w, &free, err));
     }
     SVR_TRY(svr_cuda_conv3d_start(exec, &wide, free, err));

@@ -8,7 +8,7 @@
  * start an operand.  That cuts the traffic from L2 to a third.  Otherwise each tap fetches its own
  * 4 x 64 pixels, with a traversal stride where the convolution has one.  Zero padding is the copy
  * engine's fill outside the tensor.  Inputs of at most 16 channels go in rows of 32 bytes, outputs
- * of at most eight through products eight wide.  Upsampling (conv_upsample.cu) is several such
+ * of at most sixteen through products sixteen wide.  Upsampling (conv_upsample.cu) is several such
  * convolutions, the phases, which write every second pixel.  Accumulation F32; the epilogue adds
  * bias and residual on the way out.  Compute bound.  Measured on an H200 in slices of 4 frames,
  * with residual: 128 channels at 1280x720 620 TFLOP/s, 256 at 640x360 695, 512 at 320x180 722;
@@ -87,7 +87,7 @@ __device__ __forceinline__ conv_tile tile_at(const conv_problem &p, int64_t i)
 
 /* The copying thread: pixels of every (dt, channels[, tap]) and weights of every tap. */
 template <int N, int STEPS>
-__device__ __forceinline__ void produce(const CUtensorMap *x, const CUtensorMap *head,
+__device__ __forceinline__ void produce(const CUtensorMap *const (&maps)[3],
                                         const CUtensorMap *weights, const conv_problem &p,
                                         const stages &s)
 {
@@ -100,10 +100,11 @@ __device__ __forceinline__ void produce(const CUtensorMap *x, const CUtensorMap 
         conv_tile tile = tile_at(p, i);
 
         for (int dt = 0; dt < p.kt; dt++) {
-            int frame = tile.t * p.stride_t + dt - p.back;
-            const CUtensorMap *map = frame >= 0 || !p.has_head ? x : head;
+            conv_frame frame = conv_frame_at(p, tile.t * p.stride_t + dt - p.back);
+            const CUtensorMap *map = frame.operand == 0   ? maps[0]
+                                     : frame.operand == 1 ? maps[1]
+                                                          : maps[2];
 
-            frame = frame >= 0 ? frame : p.has_head ? frame + p.back : 0;
             for (int step = 0; step < steps; step++)
                 for (int tap = 0; tap < spatial; tap++) {
                     if (tap == 0 || !p.halo) {
@@ -113,7 +114,7 @@ __device__ __forceinline__ void produce(const CUtensorMap *x, const CUtensorMap 
                         barrier_expect(s.a_full + a.index, a_bytes);
                         fetch4(s.a + a.index * A_STRIDE, map, s.a_full + a.index, step * STEP_C,
                                tile.w * p.stride_s + dx + tile.dx - p.pad_left,
-                               tile.h * p.stride_s + dy + tile.dy - p.pad_top, frame);
+                               tile.h * p.stride_s + dy + tile.dy - p.pad_top, frame.number);
                         a.next();
                     }
                     barrier_wait(s.b_empty + b.index, b.parity ^ 1);
@@ -138,7 +139,7 @@ __device__ __forceinline__ void multiply(float (&d)[N / 2], uint64_t a, uint64_t
     if constexpr (N == TILE_N)
         wgmma_n128<T>(d, a, b, accumulate);
     else
-        wgmma_n8<T>(d, a, b, accumulate);
+        wgmma_n16<T>(d, a, b, accumulate);
 }
 
 /* Sums a tile: acc[s] holds row 2*consumer + s of the tile, 64 pixels by N channels.  A step has
@@ -275,23 +276,24 @@ __device__ __forceinline__ void write_tile(const conv_problem &p, const conv_til
             write_row<Y>(p, tile, h + row, w, acc[row]);
 }
 
-/* At most eight channels: straight from the registers. */
+/* At most sixteen channels: straight from the registers. */
 template <typename Y>
 __device__ __forceinline__ void write_tile(const conv_problem &p, const conv_tile &tile,
-                                           int consumer, const float (&acc)[2][4])
+                                           int consumer, const float (&acc)[2][8])
 {
-    int lane = threadIdx.x % 32, n = lane % 4 * 2;
+    int lane = threadIdx.x % 32;
 
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        int h = tile.h + consumer * 2 + i / 2;
-        int w = tile.w + threadIdx.x % 128 / 32 * 16 + lane / 4 + i % 2 * 8;
+    for (int i = 0; i < 16; i++) {
+        int side = i / 2 % 2, n = i / 4 % 2 * 8 + lane % 4 * 2 + i % 2;
+        int h = tile.h + consumer * 2 + i / 8;
+        int w = tile.w + threadIdx.x % 128 / 32 * 16 + lane / 4 + side * 8;
         int64_t at = pixel_at(p, tile, h, w) * p.k + n;
 
-        for (int e = 0; e < 2 && h < p.h && w < p.w && n + e < p.k; e++)
-            ((Y *) p.y)[at + e] =
-                from_float<Y>(acc[i / 2][i % 2 * 2 + e] + (p.bias ? p.bias[n + e] : 0.0f) +
-                              (p.residual ? to_float(((const Y *) p.residual)[at + e]) : 0.0f));
+        if (h < p.h && w < p.w && n < p.k)
+            ((Y *) p.y)[at] =
+                from_float<Y>(acc[i / 8][i % 8] + (p.bias ? p.bias[n] : 0.0f) +
+                              (p.residual ? to_float(((const Y *) p.residual)[at]) : 0.0f));
     }
 }
 
@@ -299,6 +301,7 @@ template <typename T, int N, int STEPS>
 __global__ void __launch_bounds__(CONV_THREADS, 1)
     conv_hopper_kernel(const __grid_constant__ CUtensorMap x,
                        const __grid_constant__ CUtensorMap head,
+                       const __grid_constant__ CUtensorMap recent,
                        const __grid_constant__ CUtensorMap weights, const conv_problem p)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -328,7 +331,7 @@ __global__ void __launch_bounds__(CONV_THREADS, 1)
     if (group == 0) {
         registers_shrink<40>();
         if (threadIdx.x == 0)
-            produce<N, STEPS>(&x, &head, &weights, p, s);
+            produce<N, STEPS>({&x, &head, &recent}, &weights, p, s);
     } else {
         ring<A_STAGES> a;
         ring<B_STAGES> b;
@@ -371,41 +374,44 @@ static svr_status pixel_map(const svr_cuda_backend *b, const svr_tensor *x, cons
 }
 
 template <typename T, int N, int STEPS>
-static svr_status launch(const svr_cuda_backend *b, const svr_tensor *x, const svr_tensor *head,
-                         const svr_tensor *weights, const conv_problem *p, svr_error *err)
+static svr_status launch(const svr_cuda_backend *b, const conv_operands *o, const conv_problem *p,
+                         svr_error *err)
 {
     map_request r = {
-        weights,
+        &o->weights,
         3,
         {(cuuint64_t) p->c, (cuuint64_t) (p->kt * p->kh * p->kw), (cuuint64_t) p->phases * p->k},
         {STEPS * 16, 1, N},
         {1, 1, 1}};
-    CUtensorMap x_map, head_map, weight_map;
+    const svr_tensor *frames[3] = {&o->x, &o->head, &o->recent};
+    CUtensorMap maps[3], weight_map;
     int64_t grid = p->tiles < b->sm_count ? p->tiles : b->sm_count;
 
-    if (!p->has_head || head->dims[0] == 0) /* a map of no frames is refused */
-        head = x;
-    SVR_TRY(pixel_map(b, x, p, STEPS * 16, &x_map, err));
-    SVR_TRY(pixel_map(b, head, p, STEPS * 16, &head_map, err));
+    for (int i = 0; i < 3; i++) {
+        bool some = svr_tensor_present(frames[i]) && frames[i]->dims[0] > 0;
+
+        /* a map of no frames is refused */
+        SVR_TRY(pixel_map(b, some ? frames[i] : &o->x, p, STEPS * 16, &maps[i], err));
+    }
     SVR_TRY(encode_map(b, &r, &weight_map, err));
     SVR_TRY(svr_cuda_check(cudaFuncSetAttribute(conv_hopper_kernel<T, N, STEPS>,
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                 CONV_SHARED),
                            "conv3d", err));
     conv_hopper_kernel<T, N, STEPS><<<(unsigned) grid, CONV_THREADS, CONV_SHARED, b->stream>>>(
-        x_map, head_map, weight_map, *p);
+        maps[0], maps[1], maps[2], weight_map, *p);
     return svr_cuda_launched("conv3d", err);
 }
 
 template <typename T>
-static svr_status choose(const svr_cuda_backend *b, const svr_tensor *x, const svr_tensor *head,
-                         const svr_tensor *weights, const conv_problem *p, svr_error *err)
+static svr_status choose(const svr_cuda_backend *b, const conv_operands *o, const conv_problem *p,
+                         svr_error *err)
 {
     if (p->c <= 16)
-        return launch<T, TILE_N, 1>(b, x, head, weights, p, err);
+        return launch<T, TILE_N, 1>(b, o, p, err);
     if (p->k <= NARROW_N && p->phases == 1)
-        return launch<T, NARROW_N, STEP_C / 16>(b, x, head, weights, p, err);
-    return launch<T, TILE_N, STEP_C / 16>(b, x, head, weights, p, err);
+        return launch<T, NARROW_N, STEP_C / 16>(b, o, p, err);
+    return launch<T, TILE_N, STEP_C / 16>(b, o, p, err);
 }
 
 bool svr::conv_hopper_serves(const svr_cuda_backend *b, const svr_conv3d_args *args)
@@ -419,11 +425,10 @@ bool svr::conv_hopper_reads(const svr_tensor *t)
     return t->dims[t->rank - 1] % 8 == 0 && aligned16(t->data);
 }
 
-svr_status svr::conv_hopper_run(const svr_cuda_backend *b, const svr_tensor *x,
-                                const svr_tensor *head, const svr_tensor *weights,
+svr_status svr::conv_hopper_run(const svr_cuda_backend *b, const conv_operands *o,
                                 const conv_problem *p, svr_error *err)
 {
-    if (x->dtype == SVR_BF16)
-        return choose<__nv_bfloat16>(b, x, head, weights, p, err);
-    return choose<__half>(b, x, head, weights, p, err);
+    if (o->x.dtype == SVR_BF16)
+        return choose<__nv_bfloat16>(b, o, p, err);
+    return choose<__half>(b, o, p, err);
 }

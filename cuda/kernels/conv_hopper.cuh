@@ -16,7 +16,7 @@ namespace svr
 
 /* A tile of output is TILE_H x TILE_W pixels by TILE_N channels (NARROW_N where there are no more);
  * a step of the sum is STEP_C channels. */
-enum { TILE_W = 64, TILE_H = 4, TILE_N = 128, NARROW_N = 8, STEP_C = 64 };
+enum { TILE_W = 64, TILE_H = 4, TILE_N = 128, NARROW_N = 16, STEP_C = 64 };
 
 struct conv_problem {
     int t0, frames; /* output frames [t0, t0 + frames) */
@@ -24,8 +24,8 @@ struct conv_problem {
     int kt, kh, kw; /* taps */
     int stride_t, stride_s;
     int pad_top, pad_left;
-    int back; /* frames in front of x: those of head, or kt - 1 repeats of frame 0 */
-    int has_head;
+    int back; /* frames in front of x: those of head and recent, or kt - 1 repeats of frame 0 */
+    int has_head, has_recent;
     int halo; /* 1: all spatial taps out of one tile with its border (stride 1, up to 3x3) */
     /* Upsampling: the output has 2 x 2 x tz phases, (dy*2 + dx)*tz + dz, each with weights of its
      * own, [phases, K, ..]; phase 0 of an axis reads from one pixel before.  1: no upsampling. */
@@ -39,6 +39,24 @@ struct conv_problem {
     int y_f32; /* y (and residual) are F32, else the storage type */
     int wide;  /* rows of y and residual can be accessed 16 bytes at a time */
 };
+
+/* What a convolution reads: the operands of the op, channels widened where that is needed. */
+struct conv_operands {
+    svr_tensor x, head, recent, weights; /* weights [phases, K, taps.., C] */
+};
+
+/* Where a frame lies: 0 x, 1 head, 2 recent; and its number there. */
+struct conv_frame {
+    int operand, number;
+};
+
+/* Frame `at` of x, negative ones before it. */
+__device__ __forceinline__ conv_frame conv_frame_at(const conv_problem &p, int at)
+{
+    if (at >= 0 || !p.has_head)
+        return {0, max(at, 0)};
+    return p.has_recent && at == -1 ? conv_frame{2, 0} : conv_frame{1, at + p.back};
+}
 
 /* Output frames [t0, t0 + frames) with `weights` [K, kt, kh, kw, C] as a problem. */
 conv_problem conv_describe(const svr_conv3d_args *args, const svr_tensor *weights, int t0,
@@ -64,15 +82,12 @@ svr_tensor conv_widened(const svr_tensor *t, size_t *bytes);
 /* Copies *t to its widened form at *free, where that is another, and moves *free behind it. */
 SVR_CHECKED svr_status conv_widen(svr_exec *exec, svr_tensor *t, char **free, svr_error *err);
 
-/* The convolution p of x [T,H,W,C] and, where p->has_head, head before it, with weights [p->phases,
- * p->k, taps.., C]. */
-SVR_CHECKED svr_status conv_hopper_run(const svr_cuda_backend *b, const svr_tensor *x,
-                                       const svr_tensor *head, const svr_tensor *weights,
+/* The convolution p of the operands. */
+SVR_CHECKED svr_status conv_hopper_run(const svr_cuda_backend *b, const conv_operands *o,
                                        const conv_problem *p, svr_error *err);
 
 /* The same through conv_mma.cu, without phases. */
-SVR_CHECKED svr_status conv_mma_run(const svr_cuda_backend *b, const svr_tensor *x,
-                                    const svr_tensor *head, const svr_tensor *weights,
+SVR_CHECKED svr_status conv_mma_run(const svr_cuda_backend *b, const conv_operands *o,
                                     const conv_problem *p, svr_error *err);
 
 } // namespace svr

@@ -49,7 +49,8 @@ using mma_narrow = mma_shape<1, 2, 4>;
 
 struct mma_problem {
     conv_problem conv;
-    const void *x, *head, *weights;
+    const void *frames[3]; /* x, head, recent */
+    const void *weights;
     int in_h, in_w;
     int tiles_m, tiles_n; /* of a frame */
 };
@@ -141,11 +142,10 @@ template <typename T, typename S> struct mma_copier {
     __device__ __forceinline__ void seek()
     {
         const conv_problem &p = m.conv;
-        int at = t * p.stride_t + dt - p.back;
-        const T *source = (const T *) (at < 0 && p.has_head ? m.head : m.x);
+        conv_frame at = conv_frame_at(p, t * p.stride_t + dt - p.back);
 
-        at = at >= 0 ? at : p.has_head ? at + p.back : 0;
-        frame = source + (int64_t) at * m.in_h * m.in_w * p.c + unit * 8;
+        frame = (const T *) m.frames[at.operand] + (int64_t) at.number * m.in_h * m.in_w * p.c +
+                unit * 8;
     }
 
     /* Whether there is something to copy: channels of a step that exists. */
@@ -378,13 +378,18 @@ bool svr::conv_mma_serves(const svr_conv3d_args *args)
     return args->x.dtype != SVR_F32 && args->w.dtype == args->x.dtype;
 }
 
-svr_status svr::conv_mma_run(const svr_cuda_backend *b, const svr_tensor *x, const svr_tensor *head,
-                             const svr_tensor *weights, const conv_problem *p, svr_error *err)
+svr_status svr::conv_mma_run(const svr_cuda_backend *b, const conv_operands *o,
+                             const conv_problem *p, svr_error *err)
 {
-    mma_problem m = {*p, x->data, head->data, weights->data, (int) x->dims[1], (int) x->dims[2],
-                     0,  0};
+    mma_problem m = {*p,
+                     {o->x.data, o->head.data, o->recent.data},
+                     o->weights.data,
+                     (int) o->x.dims[1],
+                     (int) o->x.dims[2],
+                     0,
+                     0};
 
-    if (x->dtype == SVR_BF16)
+    if (o->x.dtype == SVR_BF16)
         return choose<__nv_bfloat16>(b, &m, err);
     return choose<__half>(b, &m, err);
 }

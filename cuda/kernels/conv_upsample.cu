@@ -318,7 +318,7 @@ static conv_problem describe(const merged *m, const form_shape &s, int t0, int f
     p.halo = 1;
     p.phases = 4 * s.dzs;
     p.tz = s.dzs;
-    p.first_y = has_head || t0 == 0 ? 0 : (t0 - 1) * args->tz + 1;
+    p.first_y = has_head ? t0 * args->tz : t0 == 0 ? 0 : (t0 - 1) * args->tz + 1;
     p.bias = m->bias;
     p.y = args->y.data;
     p.y_f32 = args->y.dtype == SVR_F32;
@@ -332,8 +332,9 @@ static svr_status run_frames(svr_exec *exec, const merged *m, int t0, int frames
                              svr_error *err)
 {
     const svr_upsample_conv3d_args *args = m->args;
-    bool starts = !svr_tensor_present(&args->head) && t0 < 2;
-    int dzs = starts && t0 == 0 ? 1 : args->tz;
+    bool has_head = svr_tensor_present(&args->head);
+    bool starts = has_head ? args->head_starts && t0 == 0 : t0 < 2;
+    int dzs = !has_head && t0 == 0 ? 1 : args->tz;
     form_shape s = {(int) args->w.dims[0],
                     (int) args->w.dims[4],
                     (int) args->up.dims[4],
@@ -353,7 +354,9 @@ static svr_status run_frames(svr_exec *exec, const merged *m, int t0, int frames
         SVR_TRY(form<__nv_bfloat16>(exec, m, s, err));
     else
         SVR_TRY(form<__half>(exec, m, s, err));
-    SVR_TRY(conv_hopper_run(svr_cuda_of(exec), &m->x, &m->head, &weights, &p, err));
+    conv_operands o = {m->x, m->head, {}, weights};
+
+    SVR_TRY(conv_hopper_run(svr_cuda_of(exec), &o, &p, err));
     return svr_cuda_pace(exec, 2.0 * pixels * p.phases * p.k * kt * 4 * p.c, err);
 }
 
@@ -370,6 +373,10 @@ svr_status svr_cuda_upsample_conv3d(svr_exec *exec, const svr_upsample_conv3d_ar
     free += bias_bytes(args);
     for (svr_tensor *operand : {&m.x, &m.head, &m.w, &m.up})
         SVR_TRY(conv_widen(exec, operand, &free, err));
+    if (args->head_starts) {
+        SVR_TRY(run_frames(exec, &m, 0, 1, kt, err));
+        return run_frames(exec, &m, 1, frames - 1, kt, err);
+    }
     if (svr_tensor_present(&args->head))
         return run_frames(exec, &m, 0, frames, kt, err);
     SVR_TRY(run_frames(exec, &m, 0, 1, 1, err));

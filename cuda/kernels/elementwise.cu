@@ -1,5 +1,6 @@
-/* copy, lincomb, guidance, noise: one thread takes an element or a small group, grid-stride.
- * All are bound by memory except noise (Philox and Box-Muller in double, once per batch). */
+/* copy, lincomb, find_overflow, guidance, noise: one thread takes an element or a small group,
+ * grid-stride. All are bound by memory except noise (Philox and Box-Muller in double, once per
+ * batch). */
 #include "common.cuh"
 
 namespace svr
@@ -34,6 +35,18 @@ __global__ void lincomb_kernel(const A *a, const B *b, Y *y, int64_t n, lincomb_
             v = fminf(fmaxf(v, r.lo), r.hi);
         y[i] = from_float<Y>(v);
     }
+}
+
+/* found = 1 when an element of x is not finite; all that write, write the same. */
+template <typename T> __global__ void find_overflow_kernel(const T *x, int64_t n, int32_t *found)
+{
+    int64_t step = (int64_t) gridDim.x * blockDim.x;
+    bool bad = false;
+
+    for (int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step)
+        bad |= !isfinite(to_float(x[i]));
+    if (bad)
+        *found = 1;
 }
 
 /* Unbiased standard deviation of C values. */
@@ -169,6 +182,19 @@ svr_status svr_cuda_lincomb(svr_exec *exec, const svr_lincomb_args *args, void *
     SVR_STORAGE_SWITCH(args->a.dtype, A,
                        SVR_STORAGE_SWITCH(args->y.dtype, Y, (launch_lincomb<A, Y>(args, stream))));
     return svr_cuda_launched("lincomb", err);
+}
+
+svr_status svr_cuda_find_overflow(svr_exec *exec, const svr_find_overflow_args *args,
+                                  void *workspace, svr_error *err)
+{
+    int64_t n = svr_tensor_elems(&args->x);
+
+    (void) workspace;
+    SVR_STORAGE_SWITCH(args->x.dtype, T,
+                       find_overflow_kernel<T>
+                       <<<grid_for(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
+                           (const T *) args->x.data, n, (int32_t *) args->found.data));
+    return svr_cuda_launched("find_overflow", err);
 }
 
 svr_status svr_cuda_guidance(svr_exec *exec, const svr_guidance_args *args, void *workspace,

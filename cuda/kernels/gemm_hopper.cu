@@ -9,10 +9,21 @@
  * A residual that is the output is not read: results are added to it in L2, each element once, so
  * the sum does not depend on the order of blocks.  Compute bound, in long runs by the power limit.
  * Measured on an H200, F16, 21600 rows: swiglu 2560 to 6912 2.05 ms (747 TFLOP/s), 2.36 ms in long
- * runs; 6912 to 2560 with gate and residual 1.10 ms, 1.24 ms in long runs. */
+ * runs; 6912 to 2560 with gate and residual 1.10 ms, 1.24 ms in long runs.
+ *
+ * e4m3 takes the same bytes through the same steps: a row of a stage holds 128 elements instead of
+ * 64, a product is 32 deep instead of 16, and the scales are applied to the finished sums.  The
+ * tensor cores keep only some 14 bits of an e4m3 sum, and cut off the rest at every step of 32.
+ * The sums stay there nevertheless: adding them up in F32 between steps takes as many registers
+ * again, hence smaller tiles and more traffic, and what is lost is small beside the rounding of the
+ * factors.  It is at most 2^-13 of the sum a step, on average half of that and towards 0: by this
+ * estimate 0.3 % of results of depth 2560 and 1 % at 6912, where e4m3's fraction of 3 bits costs
+ * 4 %.  The tests of ops hold the kernel to about that. */
 #include "cuda_gemm.h"
 
 #include "hopper.cuh"
+
+#include <cuda_fp8.h>
 
 namespace svr
 {
@@ -20,17 +31,22 @@ namespace svr
 enum {
     GEMM_M = 128,
     GEMM_N = 256,
-    GEMM_K = 64,
+    GEMM_ROW_BYTES = 128, /* of a stage: one row of the copy engine's swizzle */
     GEMM_STAGES = 4,
     GEMM_CLUSTER = 2,
     GEMM_BAND = 8, /* pairs of row tiles that are worked on together, for reuse in L2 */
-    GEMM_HALF_BYTES = GEMM_N / 2 * GEMM_K * 2,
-    GEMM_A_BYTES = GEMM_M * GEMM_K * 2,
+    GEMM_HALF_BYTES = GEMM_N / 2 * GEMM_ROW_BYTES,
+    GEMM_A_BYTES = GEMM_M * GEMM_ROW_BYTES,
     GEMM_STAGE_BYTES = GEMM_A_BYTES + 2 * GEMM_HALF_BYTES,
     GEMM_PATCH_BYTES = 16 * 128, /* 16 x 64 results of a warp on their way out */
     GEMM_THREADS = 384,
     GEMM_SHARED = GEMM_STAGES * GEMM_STAGE_BYTES + 8 * GEMM_PATCH_BYTES + 1024 + 256
 };
+
+/* Elements of a row of a stage: a step along K. */
+template <typename T> constexpr int gemm_step = GEMM_ROW_BYTES / (int) sizeof(T);
+
+template <typename T> constexpr bool gemm_is_e4m3 = __is_same(T, __nv_fp8_e4m3);
 
 /* What the kernel computes; y [m,n], for swiglu n are the columns after the product. */
 struct gemm_problem {
@@ -38,6 +54,8 @@ struct gemm_problem {
     int pairs, tiles_n; /* pairs of row tiles, column tiles */
     int half_step;      /* columns between both halves of a tile's weights: 128, swiglu 0 */
     bool in_place;      /* y is F32 and the residual: results are added to it */
+    bool gelu;          /* e4m3 only */
+    const float *x_scale, *w_scale, *up_scale; /* e4m3 only; the last with swiglu */
     const float *bias, *gate;
     const void *residual;
     void *y;
@@ -96,9 +114,10 @@ __device__ __forceinline__ void fetch2_both(void *dst, const CUtensorMap *map, u
 #define ACC16(i) ACC4(i), ACC4(i + 4), ACC4(i + 8), ACC4(i + 12)
 #define ACC128                                                                                     \
     ACC16(0), ACC16(16), ACC16(32), ACC16(48), ACC16(64), ACC16(80), ACC16(96), ACC16(112)
-#define WGMMA_N256(type)                                                                           \
+/* `kind` is depth and types, `layout` whether operands are transposed, which e4m3 cannot be. */
+#define WGMMA_N256(kind, layout)                                                                   \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"                                     \
-                 "wgmma.mma_async.sync.aligned.m64n256k16.f32." type " {"                          \
+                 "wgmma.mma_async.sync.aligned.m64n256" kind " {"                                  \
                  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"                          \
                  "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"                \
                  "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"                \
@@ -107,18 +126,20 @@ __device__ __forceinline__ void fetch2_both(void *dst, const CUtensorMap *map, u
                  "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,"                \
                  "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"    \
                  "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127" \
-                 "}, %128, %129, p, 1, 1, 0, 0;\n}"                                                \
+                 "}, %128, %129, p, 1, 1" layout ";\n}"                                            \
                  : ACC128                                                                          \
                  : "l"(a), "l"(b), "r"(accumulate))
 
-/* d (64 x 256) = a (64 x 16) b (256 x 16)^T, added to d when accumulate is not 0. */
+/* d (64 x 256) = a b^T, added to d when accumulate is not 0: 32 bytes of 64 and of 256 rows. */
 template <typename T>
 __device__ __forceinline__ void wgmma_n256(float (&d)[128], uint64_t a, uint64_t b, int accumulate)
 {
     if constexpr (__is_same(T, __half))
-        WGMMA_N256("f16.f16");
+        WGMMA_N256("k16.f32.f16.f16", ", 0, 0");
+    else if constexpr (gemm_is_e4m3<T>)
+        WGMMA_N256("k32.f32.e4m3.e4m3", "");
     else
-        WGMMA_N256("bf16.bf16");
+        WGMMA_N256("k16.f32.bf16.bf16", ", 0, 0");
 }
 
 /* First row and column of tile `i`: bands of row tiles, inside a band rows fastest. */
@@ -131,10 +152,10 @@ __device__ __forceinline__ int2 gemm_tile(const gemm_problem &p, int64_t i, int 
     return make_int2(((band + rest % rows) * GEMM_CLUSTER + rank) * GEMM_M, rest / rows * columns);
 }
 
-/* The copying thread. */
+/* The copying thread; `step` elements of K a stage. */
 __device__ __forceinline__ void gemm_produce(const CUtensorMap *x, const CUtensorMap *w0,
                                              const CUtensorMap *w1, const gemm_problem &p,
-                                             const gemm_stages &s, int columns)
+                                             const gemm_stages &s, int columns, int step)
 {
     int rank = cluster_rank(), stage = 0, parity = 0;
     int64_t tiles = (int64_t) p.pairs * p.tiles_n;
@@ -143,7 +164,7 @@ __device__ __forceinline__ void gemm_produce(const CUtensorMap *x, const CUtenso
     for (int64_t i = blockIdx.x / GEMM_CLUSTER; i < tiles; i += gridDim.x / GEMM_CLUSTER) {
         int2 tile = gemm_tile(p, i, rank, columns);
 
-        for (int k = 0; k < p.k; k += GEMM_K) {
+        for (int k = 0; k < p.k; k += step) {
             uint8_t *data = s.data + stage * GEMM_STAGE_BYTES;
 
             barrier_wait(s.empty + stage, parity ^ 1);
@@ -165,7 +186,7 @@ __device__ __forceinline__ void gemm_accumulate(const gemm_problem &p, const gem
                                                 int consumer, int &stage, int &parity,
                                                 float (&acc)[128])
 {
-    int steps = (p.k + GEMM_K - 1) / GEMM_K, last = -1;
+    int steps = (p.k + gemm_step<T> - 1) / gemm_step<T>, last = -1;
     bool leader = threadIdx.x % 128 < GEMM_CLUSTER;
 
     for (int step = 0; step < steps; step++) {
@@ -175,7 +196,7 @@ __device__ __forceinline__ void gemm_accumulate(const gemm_problem &p, const gem
         barrier_wait(s.full + stage, parity);
         wgmma_fence();
 #pragma unroll
-        for (int k = 0; k < GEMM_K / 16; k++)
+        for (int k = 0; k < GEMM_ROW_BYTES / 32; k++)
             wgmma_n256<T>(acc, a + k * 2, b + k * 2, step + k > 0);
         wgmma_commit();
         wgmma_wait<1>();
@@ -264,8 +285,39 @@ __device__ __forceinline__ void write_columns(const gemm_problem &p, const float
     }
 }
 
-/* v = residual + gate * (v + bias) for 64 columns of a warp's 16 rows. */
-template <typename Y>
+/* Multiplies 64 columns of a warp's 16 rows by the scales of their rows and columns. */
+__device__ __forceinline__ void scale_columns(const gemm_problem &p, const float *w_scale, float *v,
+                                              int row, int column)
+{
+    int lane = threadIdx.x % 32, line = row + lane / 4;
+    float x_scale[2];
+
+    column += lane % 4 * 2;
+#pragma unroll
+    for (int r = 0; r < 2; r++)
+        x_scale[r] = line + 8 * r < p.m ? p.x_scale[line + 8 * r] : 0.0f;
+#pragma unroll
+    for (int j = 0; j < 8; j++) {
+        float2 scale = make_float2(0.0f, 0.0f);
+
+        if (column + j * 8 < p.n)
+            scale = load2(w_scale + column + j * 8);
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            v[4 * j + 2 * r] *= x_scale[r] * scale.x;
+            v[4 * j + 2 * r + 1] *= x_scale[r] * scale.y;
+        }
+    }
+}
+
+/* gelu_tanh() as x / (1 + e^-2u), which needs no tanh. */
+__device__ __forceinline__ float gelu_fast(float x)
+{
+    return x * sigmoid_fast(1.5957691216f * (x + 0.044715f * x * x * x));
+}
+
+/* v = residual + gate * act(v + bias) for 64 columns of a warp's 16 rows. */
+template <typename Y, bool GELU>
 __device__ __forceinline__ void finish_columns(const gemm_problem &p, float *v, int row, int column)
 {
     int lane = threadIdx.x % 32, line = row + lane / 4;
@@ -292,30 +344,40 @@ __device__ __forceinline__ void finish_columns(const gemm_problem &p, float *v, 
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             float *pair = v + 4 * j + 2 * r;
+            float a = pair[0] + bias.x, b = pair[1] + bias.y;
 
-            pair[0] = residual[j][r].x + gate.x * (pair[0] + bias.x);
-            pair[1] = residual[j][r].y + gate.y * (pair[1] + bias.y);
+            if (GELU && p.gelu)
+                a = gelu_fast(a), b = gelu_fast(b);
+            pair[0] = residual[j][r].x + gate.x * a;
+            pair[1] = residual[j][r].y + gate.y * b;
         }
     }
 }
 
 /* Results of a warp, 16 rows from `row` on. */
-template <typename Y>
+template <typename T, typename Y>
 __device__ __forceinline__ void write_linear(const gemm_problem &p, float (&acc)[128],
                                              uint8_t *patch, int row, int column)
 {
 #pragma unroll
     for (int part = 0; part < 4; part++) {
-        finish_columns<Y>(p, acc + part * 32, row, column + part * 64);
+        if constexpr (gemm_is_e4m3<T>)
+            scale_columns(p, p.w_scale, acc + part * 32, row, column + part * 64);
+        finish_columns<Y, gemm_is_e4m3<T>>(p, acc + part * 32, row, column + part * 64);
         write_columns<Y>(p, acc + part * 32, patch, row, column + part * 64);
     }
 }
 
 /* The same for swiglu: columns 0..127 are the gate, 128..255 the values. */
-template <typename Y>
+template <typename T, typename Y>
 __device__ __forceinline__ void write_swiglu(const gemm_problem &p, float (&acc)[128],
                                              uint8_t *patch, int row, int column)
 {
+    if constexpr (gemm_is_e4m3<T>)
+#pragma unroll
+        for (int part = 0; part < 4; part++)
+            scale_columns(p, part < 2 ? p.w_scale : p.up_scale, acc + part * 32, row,
+                          column + part % 2 * 64);
 #pragma unroll
     for (int i = 0; i < 64; i++)
         acc[i] = acc[i] * sigmoid_fast(acc[i]) * acc[i + 64];
@@ -340,9 +402,9 @@ __device__ __forceinline__ void gemm_consume(const gemm_problem &p, const gemm_s
 
         gemm_accumulate<T>(p, s, consumer, stage, parity, acc);
         if constexpr (SWIGLU)
-            write_swiglu<Y>(p, acc, patch, row + warp * 16, tile.y);
+            write_swiglu<T, Y>(p, acc, patch, row + warp * 16, tile.y);
         else
-            write_linear<Y>(p, acc, patch, row + warp * 16, tile.y);
+            write_linear<T, Y>(p, acc, patch, row + warp * 16, tile.y);
     }
 }
 
@@ -378,7 +440,7 @@ __global__ void GEMM_CLUSTERED __launch_bounds__(GEMM_THREADS, 1)
     if (group == 0) {
         registers_shrink<40>();
         if (threadIdx.x == 0)
-            gemm_produce(&x, &w0, &w1, p, s, SWIGLU ? GEMM_N / 2 : GEMM_N);
+            gemm_produce(&x, &w0, &w1, p, s, SWIGLU ? GEMM_N / 2 : GEMM_N, gemm_step<T>);
         __syncwarp();
     } else {
         registers_grow<232>();
@@ -401,7 +463,7 @@ static svr_status rows_map(const svr_cuda_backend *b, const svr_tensor *t, int r
     map_request r = {t,
                      2,
                      {(cuuint64_t) t->dims[1], (cuuint64_t) t->dims[0]},
-                     {GEMM_K, (cuuint32_t) rows},
+                     {(cuuint32_t) (GEMM_ROW_BYTES / svr_dtype_size(t->dtype)), (cuuint32_t) rows},
                      {1, 1}};
 
     return encode_map(b, &r, out, err);
@@ -417,6 +479,9 @@ static gemm_problem describe(const svr_gemm *g, int columns)
     p.pairs = (p.m + GEMM_CLUSTER * GEMM_M - 1) / (GEMM_CLUSTER * GEMM_M);
     p.tiles_n = (p.n + columns - 1) / columns;
     p.half_step = columns == GEMM_N ? GEMM_N / 2 : 0;
+    p.gelu = g->activation == SVR_ACT_GELU_TANH;
+    p.x_scale = (const float *) g->x_scale.data;
+    p.w_scale = (const float *) g->w_scale.data;
     p.bias = (const float *) g->b.data;
     p.gate = (const float *) g->gate.data;
     p.residual = g->residual.data;
@@ -425,9 +490,9 @@ static gemm_problem describe(const svr_gemm *g, int columns)
     return p;
 }
 
+/* `second` is g for linear, the other product for swiglu. */
 template <typename T, typename Y, bool SWIGLU>
-static svr_status launch(svr_exec *exec, const svr_gemm *g, const svr_tensor *second,
-                         svr_error *err)
+static svr_status launch(svr_exec *exec, const svr_gemm *g, const svr_gemm *second, svr_error *err)
 {
     svr_cuda_backend *b = svr_cuda_of(exec);
     gemm_problem p = describe(g, SWIGLU ? GEMM_N / 2 : GEMM_N);
@@ -437,7 +502,8 @@ static svr_status launch(svr_exec *exec, const svr_gemm *g, const svr_tensor *se
 
     SVR_TRY(rows_map(b, &g->x, GEMM_M, &x, err));
     SVR_TRY(rows_map(b, &g->w, GEMM_N / 2, &w0, err));
-    SVR_TRY(rows_map(b, second, GEMM_N / 2, &w1, err));
+    SVR_TRY(rows_map(b, &second->w, GEMM_N / 2, &w1, err));
+    p.up_scale = (const float *) second->w_scale.data;
     SVR_TRY(svr_cuda_check(cudaFuncSetAttribute(gemm_hopper_kernel<T, Y, SWIGLU>,
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                 GEMM_SHARED),
@@ -448,30 +514,45 @@ static svr_status launch(svr_exec *exec, const svr_gemm *g, const svr_tensor *se
     return svr_cuda_launched("linear", err);
 }
 
+/* Few rows are left to cuBLASLt, where that needs no kernel behind it. */
+static bool serves_types(const svr_gemm *g)
+{
+    if (g->x.dtype == SVR_F8_E4M3)
+        return g->x.dims[1] % 16 == 0 && aligned16(g->w_scale.data) &&
+               (g->activation == SVR_ACT_NONE || g->activation == SVR_ACT_GELU_TANH);
+    return g->x.dtype != SVR_F32 && g->activation == SVR_ACT_NONE && g->y.dims[0] >= GEMM_M &&
+           (g->y.dtype == g->x.dtype || g->y.dtype == SVR_F32);
+}
+
 bool svr_cuda_gemm_fused_serves(const svr_cuda_backend *b, const svr_gemm *g)
 {
-    return b->capability == 90 && b->sm_count >= GEMM_CLUSTER && g->x.dtype != SVR_F32 &&
+    return b->capability == 90 && b->sm_count >= GEMM_CLUSTER && serves_types(g) &&
            g->w.dtype == g->x.dtype && !g->w_transposed && g->alpha == 0.0f &&
-           g->activation == SVR_ACT_NONE && (g->y.dtype == g->x.dtype || g->y.dtype == SVR_F32) &&
            (!svr_tensor_present(&g->residual) || g->residual.dtype == g->y.dtype) &&
-           g->y.dims[0] >= GEMM_M && g->x.dims[1] % 8 == 0 && g->y.dims[1] % 8 == 0 &&
+           g->x.dims[1] % 8 == 0 && g->y.dims[1] % 8 == 0 &&
            aligned16(g->x.data, g->w.data, g->y.data, g->b.data, g->gate.data, g->residual.data);
 }
 
 svr_status svr_cuda_gemm_fused_run(svr_exec *exec, const svr_gemm *g, svr_error *err)
 {
+    if (g->x.dtype == SVR_F8_E4M3)
+        SVR_STORAGE_SWITCH(g->y.dtype, Y,
+                           return (launch<__nv_fp8_e4m3, Y, false>(exec, g, g, err)));
     if (g->x.dtype == SVR_BF16)
-        return g->y.dtype == SVR_F32
-                   ? launch<__nv_bfloat16, float, false>(exec, g, &g->w, err)
-                   : launch<__nv_bfloat16, __nv_bfloat16, false>(exec, g, &g->w, err);
-    return g->y.dtype == SVR_F32 ? launch<__half, float, false>(exec, g, &g->w, err)
-                                 : launch<__half, __half, false>(exec, g, &g->w, err);
+        return g->y.dtype == SVR_F32 ? launch<__nv_bfloat16, float, false>(exec, g, g, err)
+                                     : launch<__nv_bfloat16, __nv_bfloat16, false>(exec, g, g, err);
+    return g->y.dtype == SVR_F32 ? launch<__half, float, false>(exec, g, g, err)
+                                 : launch<__half, __half, false>(exec, g, g, err);
 }
 
-svr_status svr_cuda_gemm_swiglu_run(svr_exec *exec, const svr_gemm *g, const svr_tensor *w_up,
+svr_status svr_cuda_gemm_swiglu_run(svr_exec *exec, const svr_gemm *gate, const svr_gemm *up,
                                     svr_error *err)
 {
-    if (g->x.dtype == SVR_BF16)
-        return launch<__nv_bfloat16, __nv_bfloat16, true>(exec, g, w_up, err);
-    return launch<__half, __half, true>(exec, g, w_up, err);
+    if (gate->x.dtype == SVR_F8_E4M3)
+        return gate->y.dtype == SVR_BF16
+                   ? launch<__nv_fp8_e4m3, __nv_bfloat16, true>(exec, gate, up, err)
+                   : launch<__nv_fp8_e4m3, __half, true>(exec, gate, up, err);
+    if (gate->x.dtype == SVR_BF16)
+        return launch<__nv_bfloat16, __nv_bfloat16, true>(exec, gate, up, err);
+    return launch<__half, __half, true>(exec, gate, up, err);
 }

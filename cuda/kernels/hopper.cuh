@@ -115,8 +115,8 @@ template <typename T> __device__ __forceinline__ uint32_t pack2(float a, float b
     return r;
 }
 
-/* K-major operand of 64 elements a row, 128-byte swizzle, eight rows every 1024 bytes.  The swizzle
- * follows absolute addresses, so the operand may start at any row. */
+/* K-major operand of 128 bytes a row (64 elements of 16 bits), 128-byte swizzle, eight rows every
+ * 1024 bytes.  The swizzle follows absolute addresses, so the operand may start at any row. */
 __device__ __forceinline__ uint64_t operand(uint32_t address)
 {
     return (uint64_t) ((address & 0x3FFFF) >> 4) | (uint64_t) 1 << 16 |
@@ -141,23 +141,23 @@ __device__ __forceinline__ uint64_t operand_transposed(uint32_t address, int box
 #define SVR_ACC4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define SVR_ACC16(i) SVR_ACC4(i), SVR_ACC4(i + 4), SVR_ACC4(i + 8), SVR_ACC4(i + 12)
 
-/* d (64 x 8) = a (64 x 16) b (8 x 16)^T, added to d when accumulate is not 0. */
+/* d (64 x 16) = a (64 x 16) b (16 x 16)^T, added to d when accumulate is not 0. */
 template <typename T>
-__device__ __forceinline__ void wgmma_n8(float (&d)[4], uint64_t a, uint64_t b, int accumulate)
+__device__ __forceinline__ void wgmma_n16(float (&d)[8], uint64_t a, uint64_t b, int accumulate)
 {
     if constexpr (__is_same(T, __half))
-        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %6, 0;\n"
-                     "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%0,%1,%2,%3}, %4, %5, p, "
-                     "1, 1, 0, 0;\n}"
-                     : SVR_ACC4(0)
-                     : "l"(a), "l"(b), "r"(accumulate));
-    else
         asm volatile(
-            "{\n.reg .pred p;\nsetp.ne.b32 p, %6, 0;\n"
-            "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0,%1,%2,%3}, %4, %5, p, "
-            "1, 1, 0, 0;\n}"
-            : SVR_ACC4(0)
+            "{\n.reg .pred p;\nsetp.ne.b32 p, %10, 0;\n"
+            "wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {%0,%1,%2,%3,%4,%5,%6,%7}, "
+            "%8, %9, p, 1, 1, 0, 0;\n}"
+            : SVR_ACC4(0), SVR_ACC4(4)
             : "l"(a), "l"(b), "r"(accumulate));
+    else
+        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %10, 0;\n"
+                     "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 "
+                     "{%0,%1,%2,%3,%4,%5,%6,%7}, %8, %9, p, 1, 1, 0, 0;\n}"
+                     : SVR_ACC4(0), SVR_ACC4(4)
+                     : "l"(a), "l"(b), "r"(accumulate));
 }
 
 /* d (64 x 32) = a (64 x 16) b (32 x 16)^T, added to d when accumulate is not 0. */
@@ -252,7 +252,8 @@ typedef CUresult (*encode_function)(CUtensorMap *, CUtensorMapDataType, cuuint32
                                     const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
                                     CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
-/* A tensor with C innermost as boxes of 64 or 16 channels; sizes innermost first, without C's. */
+/* A tensor with C innermost as boxes of 64 or 16 channels (128 of 8 bits); sizes innermost first,
+ * without C's. */
 struct map_request {
     const svr_tensor *tensor;
     int rank;
@@ -263,9 +264,10 @@ struct map_request {
 static inline svr_status encode_map(const svr_cuda_backend *b, const map_request *r,
                                     CUtensorMap *out, svr_error *err)
 {
-    CUtensorMapDataType type = r->tensor->dtype == SVR_BF16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
-                                                            : CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
-    cuuint64_t strides[4] = {r->dims[0] * 2};
+    CUtensorMapDataType type = r->tensor->dtype == SVR_F8_E4M3 ? CU_TENSOR_MAP_DATA_TYPE_UINT8
+                               : r->tensor->dtype == SVR_BF16  ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                                               : CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
+    cuuint64_t strides[4] = {r->dims[0] * svr_dtype_size(r->tensor->dtype)};
     CUresult result;
 
     for (int i = 1; i < r->rank - 1; i++)

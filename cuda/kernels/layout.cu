@@ -1,5 +1,5 @@
-/* depth_to_space, patchify, unpatchify, crop: pure index maps, bound by memory.  One thread moves
- * eight channels where the inner size allows it, else one. */
+/* depth_to_space, tap_sum, patchify, unpatchify, crop: pure index maps, bound by memory.  One
+ * thread moves eight channels where the inner size allows it, else one. */
 #include "common.cuh"
 
 namespace svr
@@ -46,6 +46,35 @@ __global__ void depth_to_space_kernel(const T *x, T *y, int64_t n, shuffle_shape
                  block * s.c + c) *
                     V,
             y + i * V);
+}
+
+struct tap_shape {
+    int64_t plane; /* elements of a frame of s */
+    int64_t frame; /* elements of a frame of y */
+    int k, taps, heads;
+};
+
+/* One thread an element of y; neighbours read neighbouring groups of taps. */
+template <typename Y>
+__global__ void tap_sum_kernel(const float *s, const float *head, const float *bias, Y *y,
+                               int64_t n, tap_shape shape)
+{
+    int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
+    int64_t t = i / shape.frame, at = i % shape.frame * shape.taps;
+    float sum;
+
+    if (i >= n)
+        return;
+    sum = bias ? bias[i % shape.k] : 0.0f;
+    for (int j = 0; j < shape.taps; j++) {
+        int64_t from = t + j - (shape.taps - 1);
+        const float *frame = from >= 0     ? s + from * shape.plane
+                             : shape.heads ? head + (shape.heads + from) * shape.plane
+                                           : s;
+
+        sum += frame[at + j];
+    }
+    y[i] = from_float<Y>(sum);
 }
 
 struct patch_shape {
@@ -150,6 +179,24 @@ static void launch_patchify(const svr_patchify_args *args, int64_t n, const patc
         svr_tensor_present(&args->b) ? args->b.dtype : args->a.dtype, B,
         patchify_kernel<A, B, Y><<<blocks_of(n), THREADS, 0, stream>>>(
             (const A *) args->a.data, (const B *) args->b.data, (Y *) args->y.data, n, s));
+}
+
+svr_status svr_cuda_tap_sum(svr_exec *exec, const svr_tap_sum_args *args, void *workspace,
+                            svr_error *err)
+{
+    const int64_t *d = args->y.dims;
+    int64_t n = svr_tensor_elems(&args->y);
+    tap_shape shape = {d[1] * d[2] * args->s.dims[3], d[1] * d[2] * d[3], (int) d[3],
+                       (int) (args->s.dims[3] / d[3]),
+                       svr_tensor_present(&args->head) ? (int) args->head.dims[0] : 0};
+
+    (void) workspace;
+    SVR_STORAGE_SWITCH(args->y.dtype, Y,
+                       tap_sum_kernel<Y>
+                       <<<grid_for(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
+                           (const float *) args->s.data, (const float *) args->head.data,
+                           (const float *) args->b.data, (Y *) args->y.data, n, shape));
+    return svr_cuda_launched("tap_sum", err);
 }
 
 svr_status svr_cuda_patchify(svr_exec *exec, const svr_patchify_args *args, void *workspace,

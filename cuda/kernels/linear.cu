@@ -18,6 +18,7 @@ template <typename D> __global__ void convert_vector_kernel(const float *src, D 
 template <typename P, typename R, typename Y> struct finish_args {
     const P *product;
     const R *residual;
+    const float *x_scale, *w_scale; /* together or NULL */
     const float *bias, *gate;
     Y *y;
     int64_t elems;
@@ -43,6 +44,8 @@ __global__ void finish_kernel(finish_args<P, R, Y> a)
             r[0] = to_float(a.residual[i]);
     }
     for (int k = 0; k < V; k++) {
+        if (a.x_scale)
+            v[k] *= a.x_scale[i / a.columns] * a.w_scale[column + k];
         if (a.bias)
             v[k] += a.bias[column + k];
         v[k] = activate(v[k], a.activation);
@@ -99,10 +102,16 @@ svr_status svr_cuda_convert_vector(cudaStream_t stream, const float *src, void *
 template <typename P, typename R, typename Y>
 static void launch_finish(const svr_gemm *g, const svr_tensor *product, cudaStream_t stream)
 {
-    finish_args<P, R, Y> a = {(const P *) product->data, (const R *) g->residual.data,
-                              (const float *) g->b.data, (const float *) g->gate.data,
-                              (Y *) g->y.data,           svr_tensor_elems(&g->y),
-                              (int) g->y.dims[1],        (int) g->activation};
+    finish_args<P, R, Y> a = {(const P *) product->data,
+                              (const R *) g->residual.data,
+                              (const float *) g->x_scale.data,
+                              (const float *) g->w_scale.data,
+                              (const float *) g->b.data,
+                              (const float *) g->gate.data,
+                              (Y *) g->y.data,
+                              svr_tensor_elems(&g->y),
+                              (int) g->y.dims[1],
+                              (int) g->activation};
 
     if (a.columns % 8 == 0 && aligned16(a.product, a.residual, a.y))
         finish_kernel<8, P, R, Y><<<blocks_of(a.elems / 8), THREADS, 0, stream>>>(a);
@@ -132,7 +141,8 @@ svr_status svr_cuda_finish_gemm(cudaStream_t stream, const svr_gemm *g, const sv
 
 static svr_gemm gemm_of(const svr_linear_args *args)
 {
-    svr_gemm g = {args->x, args->w, args->b, args->gate, args->residual, args->y, args->activation};
+    svr_gemm g = {args->x, args->w,       args->b,       args->gate,      args->residual,
+                  args->y, args->x_scale, args->w_scale, args->activation};
 
     return g;
 }
@@ -152,22 +162,26 @@ svr_status svr_cuda_linear(svr_exec *exec, const svr_linear_args *args, void *wo
     return svr_cuda_gemm_run(exec, &g, workspace, err);
 }
 
-static svr_gemm half_of_swiglu(const svr_swiglu_args *args, const svr_tensor *w, void *out)
+/* x w_gate^T or x w_up^T */
+static svr_gemm half_of_swiglu(const svr_swiglu_args *args, bool gate, void *out)
 {
     svr_gemm g = {};
 
     g.x = args->x;
-    g.w = *w;
+    g.w = gate ? args->w_gate : args->w_up;
+    g.x_scale = args->x_scale;
+    g.w_scale = gate ? args->gate_scale : args->up_scale;
     g.y = svr_tensor_2d(out, args->y.dtype, args->y.dims[0], args->y.dims[1]);
     return g;
 }
 
 static bool fused_swiglu(const svr_cuda_backend *b, const svr_swiglu_args *args)
 {
-    svr_gemm g = half_of_swiglu(args, &args->w_gate, args->y.data);
+    svr_gemm gate = half_of_swiglu(args, true, args->y.data);
+    svr_gemm up = half_of_swiglu(args, false, args->y.data);
 
-    return args->y.dtype == args->x.dtype && args->w_up.dtype == args->x.dtype &&
-           aligned16(args->w_up.data) && svr_cuda_gemm_fused_serves(b, &g);
+    return args->y.dtype != SVR_F32 && svr_cuda_gemm_fused_serves(b, &gate) &&
+           svr_cuda_gemm_fused_serves(b, &up);
 }
 
 static size_t gate_bytes(const svr_swiglu_args *args)
@@ -177,7 +191,7 @@ static size_t gate_bytes(const svr_swiglu_args *args)
 
 size_t svr_cuda_swiglu_workspace(svr_backend *backend, const svr_swiglu_args *args)
 {
-    svr_gemm g = half_of_swiglu(args, &args->w_up, args->y.data);
+    svr_gemm g = half_of_swiglu(args, false, args->y.data);
 
     if (fused_swiglu((svr_cuda_backend *) backend, args))
         return 0;
@@ -188,14 +202,14 @@ svr_status svr_cuda_swiglu(svr_exec *exec, const svr_swiglu_args *args, void *wo
                            svr_error *err)
 {
     cudaStream_t stream = svr_cuda_of(exec)->stream;
-    svr_gemm up = half_of_swiglu(args, &args->w_up, args->y.data);
-    svr_gemm gate = half_of_swiglu(args, &args->w_gate, workspace);
+    svr_gemm up = half_of_swiglu(args, false, args->y.data);
+    svr_gemm gate = half_of_swiglu(args, true, workspace);
     void *rest = (char *) workspace + gate_bytes(args);
     int64_t n = svr_tensor_elems(&args->y);
 
     if (fused_swiglu(svr_cuda_of(exec), args)) {
         gate.y = args->y;
-        SVR_TRY(svr_cuda_gemm_swiglu_run(exec, &gate, &args->w_up, err));
+        SVR_TRY(svr_cuda_gemm_swiglu_run(exec, &gate, &up, err));
         return svr_cuda_pace(exec, 4.0 * (double) n * (double) args->x.dims[1], err);
     }
 

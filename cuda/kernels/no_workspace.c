@@ -11,8 +11,11 @@
 
 /* general and networks */
 NO_WORKSPACE(depth_to_space)
+NO_WORKSPACE(tap_sum)
 NO_WORKSPACE(copy)
 NO_WORKSPACE(lincomb)
+NO_WORKSPACE(find_overflow)
+NO_WORKSPACE(quantize)
 NO_WORKSPACE(rms_norm)
 NO_WORKSPACE(patchify)
 NO_WORKSPACE(unpatchify)

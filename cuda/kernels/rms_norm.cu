@@ -1,8 +1,9 @@
-/* rms_norm: y = x / rms [* weight] [* scale + shift], bound by memory.
+/* rms_norm: y = x / rms [* weight] [* scale + shift], quantised where y is e4m3; bound by memory.
  *
  * Rows of up to 4096 elements: one block a row, which it reads once, as vectors of eight that stay
- * in registers.  Other widths and addresses: one block a row, read twice. */
-#include "common.cuh"
+ * in registers.  Other widths and addresses: one block a row, read twice (quantised: three times).
+ */
+#include "quantize.cuh"
 
 namespace svr
 {
@@ -42,9 +43,40 @@ __device__ __forceinline__ void rms_apply(const rms_vectors &p, int c, float fac
     }
 }
 
+/* The result of x in channel c. */
+template <typename X>
+__device__ __forceinline__ float rms_element(const rms_vectors &p, X x, int c, float factor)
+{
+    float v[8] = {to_float(x)};
+
+    rms_apply<1>(p, c, factor, v);
+    return v[0];
+}
+
+/* Results of the row at y, which the block holds in registers. */
+__device__ __forceinline__ void rms_quantize(const float (&v)[RMS_VECTORS][8], __nv_fp8_e4m3 *y,
+                                             float *scale, int d, float *shared)
+{
+    float most = 0.0f, factor;
+
+#pragma unroll
+    for (int i = 0; i < RMS_VECTORS; i++)
+        most = largest8(v[i], most);
+    factor = row_factor(most, scale, shared);
+#pragma unroll
+    for (int i = 0; i < RMS_VECTORS; i++) {
+        int c = (i * RMS_THREADS + threadIdx.x) * 8;
+
+        if (c < d)
+            store8_e4m3(y + c, v[i], factor);
+    }
+}
+
+template <typename Y> constexpr bool is_e4m3 = __is_same(Y, __nv_fp8_e4m3);
+
 template <typename X, typename Y>
 __global__ void __launch_bounds__(RMS_THREADS)
-    rms_norm_kernel(const X *x, Y *y, rms_vectors p, int d, float eps)
+    rms_norm_kernel(const X *x, Y *y, float *y_scale, rms_vectors p, int d, float eps)
 {
     __shared__ float shared[32];
     int64_t row = (int64_t) blockIdx.x * d;
@@ -69,14 +101,17 @@ __global__ void __launch_bounds__(RMS_THREADS)
 
         if (c < d) {
             rms_apply<8>(p, c, factor, v[i]);
-            store8(y + row + c, v[i]);
+            if constexpr (!is_e4m3<Y>)
+                store8(y + row + c, v[i]);
         }
     }
+    if constexpr (is_e4m3<Y>)
+        rms_quantize(v, y + row, y_scale + blockIdx.x, d, shared);
 }
 
 template <typename X, typename Y>
 __global__ void __launch_bounds__(RMS_THREADS)
-    rms_norm_any_kernel(const X *x, Y *y, rms_vectors p, int d, float eps)
+    rms_norm_any_kernel(const X *x, Y *y, float *y_scale, rms_vectors p, int d, float eps)
 {
     __shared__ float shared[32];
     int64_t row = (int64_t) blockIdx.x * d;
@@ -88,11 +123,17 @@ __global__ void __launch_bounds__(RMS_THREADS)
         square += v * v;
     }
     factor = rsqrtf(block_sum(square, shared) / (float) d + eps);
-    for (int c = threadIdx.x; c < d; c += RMS_THREADS) {
-        float v[8] = {to_float(x[row + c])};
+    if constexpr (is_e4m3<Y>) {
+        float most = 0.0f;
 
-        rms_apply<1>(p, c, factor, v);
-        y[row + c] = from_float<Y>(v[0]);
+        for (int c = threadIdx.x; c < d; c += RMS_THREADS)
+            most = fmaxf(most, fabsf(rms_element(p, x[row + c], c, factor)));
+        float scaling = row_factor(most, y_scale + blockIdx.x, shared);
+        for (int c = threadIdx.x; c < d; c += RMS_THREADS)
+            store1_e4m3(y + row + c, rms_element(p, x[row + c], c, factor) * scaling);
+    } else {
+        for (int c = threadIdx.x; c < d; c += RMS_THREADS)
+            y[row + c] = from_float<Y>(rms_element(p, x[row + c], c, factor));
     }
 }
 
@@ -107,14 +148,15 @@ static void launch_rms_norm(const svr_rms_norm_args *args, cudaStream_t stream)
     unsigned rows = (unsigned) args->x.dims[0];
     const X *x = (const X *) args->x.data;
     Y *y = (Y *) args->y.data;
+    float *y_scale = (float *) args->y_scale.data;
     rms_vectors p = {(const float *) args->weight.data, (const float *) args->scale.data,
                      (const float *) args->shift.data};
 
     if (d % 8 == 0 && d <= RMS_THREADS * RMS_VECTORS * 8 &&
         aligned16(x, y, p.weight, p.scale, p.shift))
-        rms_norm_kernel<X, Y><<<rows, RMS_THREADS, 0, stream>>>(x, y, p, d, args->eps);
+        rms_norm_kernel<X, Y><<<rows, RMS_THREADS, 0, stream>>>(x, y, y_scale, p, d, args->eps);
     else
-        rms_norm_any_kernel<X, Y><<<rows, RMS_THREADS, 0, stream>>>(x, y, p, d, args->eps);
+        rms_norm_any_kernel<X, Y><<<rows, RMS_THREADS, 0, stream>>>(x, y, y_scale, p, d, args->eps);
 }
 
 svr_status svr_cuda_rms_norm(svr_exec *exec, const svr_rms_norm_args *args, void *workspace,
@@ -123,7 +165,11 @@ svr_status svr_cuda_rms_norm(svr_exec *exec, const svr_rms_norm_args *args, void
     cudaStream_t stream = svr_cuda_of(exec)->stream;
 
     (void) workspace;
-    SVR_STORAGE_SWITCH(args->x.dtype, X,
-                       SVR_STORAGE_SWITCH(args->y.dtype, Y, (launch_rms_norm<X, Y>(args, stream))));
+    if (args->y.dtype == SVR_F8_E4M3)
+        SVR_STORAGE_SWITCH(args->x.dtype, X, (launch_rms_norm<X, __nv_fp8_e4m3>(args, stream)))
+    else
+        SVR_STORAGE_SWITCH(
+            args->x.dtype, X,
+            SVR_STORAGE_SWITCH(args->y.dtype, Y, (launch_rms_norm<X, Y>(args, stream))));
     return svr_cuda_launched("rms_norm", err);
 }

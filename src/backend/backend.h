@@ -53,6 +53,9 @@ typedef struct svr_backend_vtable {
     void (*device_memory)(svr_backend *backend, uint64_t *total, uint64_t *free_bytes);
     /* Type in which weights of a network that stores activations as `storage` are kept. */
     svr_dtype (*weight_dtype)(const svr_backend *backend, svr_dtype storage);
+    /* optional: UNSUPPORTED when the device cannot multiply matrices of the 8-bit type `dtype`;
+     * NULL: it can. */
+    svr_status (*check_quantization)(const svr_backend *backend, svr_dtype dtype, svr_error *err);
 } svr_backend_vtable;
 
 /* Implementations embed this as their first member and fill it in. */

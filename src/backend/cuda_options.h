@@ -20,6 +20,9 @@ typedef enum svr_cuda_dnn_use {
 } svr_cuda_dnn_use;
 
 typedef struct svr_cuda_options {
+    int device;    /* index; -1: that of the context, else of the calling thread's current context,
+                      else the first usable one */
+    void *context; /* a CUcontext that outlives the backend; NULL: the device's primary context */
     svr_cuda_dnn_use dnn;
     /* folder for what was measured, made when needed, copied; NULL: it is measured every time */
     const char *cache_folder;
@@ -28,9 +31,18 @@ typedef struct svr_cuda_options {
     int highest_capability;
 } svr_cuda_options;
 
-/* The module's entry, see svr_cuda_backend_create(). */
+/* The rest is 0. */
+#define SVR_CUDA_OPTIONS_DEFAULT                                                                   \
+    {                                                                                              \
+        .device = -1                                                                               \
+    }
+
+/* The functions that the module exports, see cuda/cuda_backend.h. */
 typedef svr_status svr_cuda_create_fn(const svr_cuda_options *options, const svr_log *log,
                                       svr_backend **out, svr_error *err);
+typedef svr_status svr_cuda_find_device_fn(int device, int *found, svr_error *err);
+typedef svr_status svr_cuda_retain_primary_fn(int device, void **context, svr_error *err);
+typedef void svr_cuda_release_primary_fn(int device);
 
 #ifdef __cplusplus
 }

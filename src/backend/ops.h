@@ -28,16 +28,18 @@ typedef enum svr_activation {
 
 /* ---------------------------------------------------------------------------- video VAE */
 
-/* Causal 3-D convolution (cross-correlation) over padded time P = [head | x]:
+/* Causal 3-D convolution (cross-correlation) over padded time P = [head | recent | x]:
  *   y[j] = b + sum_k w[:,k] * P[j*stride_t + k] (+ residual[j]),  T' = (len(P) - kt) / stride_t + 1
  * Without head, x[0] is repeated kt-1 times in front (clip start).  Space is zero-padded.
  *   x [T,H,W,C] storage   head [0..kt-1,H,W,C] like x, optional
+ *   recent [1,H,W,C] like x, optional: the last frame in front of x, where it does not lie behind
+ *   head; head then holds at most kt-2
  *   w [K,kt,kh,kw,C] weight type   b [K] F32, optional
  *   y [T',H',W',K] like x, or F32   residual like y, optional, may be y itself
  * H' = (H + pad_top + pad_bottom - kh) / stride_s + 1, W' likewise.
  * Source: spec vae §3, §6. */
 typedef struct svr_conv3d_args {
-    svr_tensor x, head, w, b, residual, y;
+    svr_tensor x, head, recent, w, b, residual, y;
     int stride_t, stride_s;
     int pad_top, pad_bottom, pad_left, pad_right;
 } svr_conv3d_args;
@@ -61,18 +63,26 @@ typedef struct svr_depth_to_space_args {
     bool drop_second;
 } svr_depth_to_space_args;
 
+/* The temporal half of a causal convolution whose spatial half, one product a temporal tap, is
+ * done: y[t][k] = b[k] + sum_j P[t + j][k*taps + j],  P = [head | s], without head s[0] repeated
+ * taps-1 times in front (clip start) s [T,H,W,K*taps] F32   head [taps-1,H,W,K*taps] F32, optional
+ * b [K] F32, optional y [T,H,W,K] storage. */
+typedef struct svr_tap_sum_args {
+    svr_tensor s, head, b, y;
+} svr_tap_sum_args;
+
 /* Upsampling by 2 in space and by tz in time, then a causal 3x3x3 convolution:
  *   u = depth_to_space(x up^T + up_b),  y = conv3d(u, w, b) with one zero all round in space.
- * Without head the clip starts: with tz 2 u lacks frame 1, as with drop_second.
- *   x [T,H,W,C] storage   head [3 - tz,H,W,C] like x, optional: the frames before x
- *   up [4*tz*M,1,1,1,C] weight type, up_b [4*tz*M] F32
- *   w [K,3,3,3,M] weight type, b [K] F32, optional
- *   y [tz*T - (tz 2 without head: 1), 2H, 2W, K] like x, or F32
- * A backend may merge the weights (rounding them once more) and never make u.
- * Source: spec vae §3, §10.1. */
+ * Without head the clip starts: with tz 2 u lacks frame 1, as with drop_second.  head_starts (tz
+ * 2): head is the clip's frame 0, whose second half is not there and counts as the first. x
+ * [T,H,W,C] storage   head [3 - tz,H,W,C] like x, optional: the frames before x up [4*tz*M,1,1,1,C]
+ * weight type, up_b [4*tz*M] F32 w [K,3,3,3,M] weight type, b [K] F32, optional y [tz*T - (tz 2
+ * without head: 1), 2H, 2W, K] like x, or F32 A backend may merge the weights (rounding them once
+ * more) and never make u. Source: spec vae §3, §10.1. */
 typedef struct svr_upsample_conv3d_args {
     svr_tensor x, head, up, up_b, w, b, y;
     int tz; /* 1 or 2 */
+    bool head_starts;
 } svr_upsample_conv3d_args;
 
 /* Single-head attention inside each frame: y[t] = softmax(q[t] k[t]^T / sqrt(C)) v[t].
@@ -98,27 +108,47 @@ typedef struct svr_lincomb_args {
     float lo, hi;
 } svr_lincomb_args;
 
+/* found becomes 1 when an element of x is infinite or not a number; else it stays as it is.
+ *   x storage   found [1] I32. */
+typedef struct svr_find_overflow_args {
+    svr_tensor x, found;
+} svr_find_overflow_args;
+
+/* Rows to 8 bits with a scale each, for quantised products: y = x / scale rounded to nearest even,
+ * scale = max|row| / 448; a row below 2^-100 counts as 0 and has scale 1 (base/quantize.h).
+ *   x [M,K] storage   y [M,K] F8_E4M3   scale [M] F32. */
+typedef struct svr_quantize_args {
+    svr_tensor x, y, scale;
+} svr_quantize_args;
+
 /* y = residual + gate * act(x w^T + b).
  *   x [M,K] storage   w [N,K] weight type   b [N] F32 optional   gate [N] F32 optional
- *   residual [M,N] optional, may be y   y [M,N] storage. */
+ *   residual [M,N] optional, may be y   y [M,N] storage.
+ * Quantised: x and w F8_E4M3 with x_scale [M] and w_scale [N] F32; the product of row m and output
+ * n is multiplied by x_scale[m] * w_scale[n] before anything else.  Tensor cores may sum the
+ * products with fewer bits than F32 has. */
 typedef struct svr_linear_args {
     svr_tensor x, w, b, gate, residual, y;
+    svr_tensor x_scale, w_scale;
     svr_activation activation;
 } svr_linear_args;
 
 /* ---------------------------------------------------------------------------- transformer */
 
 /* y = silu(x w_gate^T) * (x w_up^T).   x [M,K] storage, w_gate and w_up [F,K], y [M,F] storage.
- * Source: spec dit §5. */
+ * Quantised, as in svr_linear_args: x and both weights F8_E4M3 with x_scale [M], gate_scale and
+ * up_scale [F] F32.   Source: spec dit §5. */
 typedef struct svr_swiglu_args {
     svr_tensor x, w_gate, w_up, y;
+    svr_tensor x_scale, gate_scale, up_scale;
 } svr_swiglu_args;
 
 /* y = x / sqrt(mean(x^2) + eps) [* weight] [* scale + shift], rows of D.
  *   x [M,D] storage   weight, scale, shift [D] F32 optional (scale and shift together)
- *   y [M,D] storage.   Source: spec dit §1, §5. */
+ *   y [M,D] storage; or F8_E4M3 with y_scale [M] F32: the rows quantised as by svr_quantize_args.
+ * Source: spec dit §1, §5. */
 typedef struct svr_rms_norm_args {
-    svr_tensor x, weight, scale, shift, y;
+    svr_tensor x, weight, scale, shift, y, y_scale;
     float eps;
 } svr_rms_norm_args;
 
@@ -299,12 +329,15 @@ typedef struct svr_alpha_guide_args {
 
 #define SVR_OP_LIST(X)                                                                             \
     X(conv3d)                                                                                      \
+    X(tap_sum)                                                                                     \
     X(upsample_conv3d)                                                                             \
     X(group_norm)                                                                                  \
     X(depth_to_space)                                                                              \
     X(frame_attention)                                                                             \
     X(copy)                                                                                        \
     X(lincomb)                                                                                     \
+    X(find_overflow)                                                                               \
+    X(quantize)                                                                                    \
     X(linear)                                                                                      \
     X(swiglu)                                                                                      \
     X(rms_norm)                                                                                    \

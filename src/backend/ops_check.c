@@ -40,6 +40,11 @@ static const char *wanted_type(const check *c, int i)
     switch (c->operands[i].type) {
     case SVR_OPERAND_STORAGE:
         return svr_is_storage(t->dtype) ? "" : "f32, f16 or bf16";
+    case SVR_OPERAND_FACTOR:
+        return svr_is_storage(t->dtype) || t->dtype == SVR_F8_E4M3 ? ""
+                                                                   : "f32, f16, bf16 or f8_e4m3";
+    case SVR_OPERAND_F8:
+        return t->dtype == SVR_F8_E4M3 ? "" : "f8_e4m3";
     case SVR_OPERAND_FIRST:
         return t->dtype == tensor_of(c, 0)->dtype ? "" : svr_dtype_name(tensor_of(c, 0)->dtype);
     case SVR_OPERAND_F32:
@@ -197,6 +202,17 @@ svr_status svr_check_dims(const char *op, const char *name, const svr_tensor *t,
 svr_status svr_check_option(const char *op, bool ok, const char *what, svr_error *err)
 {
     return ok ? SVR_OK : SVR_FAIL(err, SVR_ERR_INVALID, "%s: %s", op, what);
+}
+
+svr_status svr_check_scale(const char *op, const char *const names[2], const svr_tensor *t,
+                           const svr_tensor *scale, svr_error *err)
+{
+    char text[TEXT_BYTES];
+
+    if (svr_tensor_present(scale) == (t->dtype == SVR_F8_E4M3))
+        return SVR_OK;
+    return SVR_FAIL(err, SVR_ERR_SHAPE, "%s: %s is %s; %s belongs to f8_e4m3 and to nothing else",
+                    op, names[0], svr_tensor_describe(t, text, sizeof text), names[1]);
 }
 
 svr_status svr_check_activation(const char *op, svr_activation activation, svr_error *err)

@@ -1,5 +1,7 @@
 #include "backend/ops_check.h"
 
+#include <stdio.h>
+
 static svr_status check_same_count(const char *what, const svr_tensor *a, const svr_tensor *b,
                                    svr_error *err)
 {
@@ -40,31 +42,77 @@ svr_status svr_check_lincomb(const svr_lincomb_args *args, svr_error *err)
                             err);
 }
 
+svr_status svr_check_find_overflow(const svr_find_overflow_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(find_overflow, x, NULL, STORAGE, 0),
+        SVR_OPERAND(find_overflow, found, "1", I32, SVR_OPERAND_WRITTEN),
+    };
+
+    return SVR_CHECK_OPERANDS("find_overflow", args, operands, err);
+}
+
+svr_status svr_check_quantize(const svr_quantize_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(quantize, x, "MK", STORAGE, 0),
+        SVR_OPERAND(quantize, y, "MK", F8, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(quantize, scale, "M", F32, SVR_OPERAND_WRITTEN),
+    };
+
+    return SVR_CHECK_OPERANDS("quantize", args, operands, err);
+}
+
+/* Both factors of a product are quantised or none is. */
+static svr_status check_factors(const char *op, const char *name, const svr_tensor *x,
+                                const svr_tensor *w, svr_error *err)
+{
+    char text[96];
+
+    snprintf(text, sizeof text, "%s: x and %s must both be f8_e4m3 or both not", op, name);
+    return svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err);
+}
+
 svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
-        SVR_OPERAND(linear, x, "MK", STORAGE, 0),
-        SVR_OPERAND(linear, w, "NK", STORAGE, 0),
+        SVR_OPERAND(linear, x, "MK", FACTOR, 0),
+        SVR_OPERAND(linear, w, "NK", FACTOR, 0),
         SVR_OPERAND(linear, b, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, gate, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, residual, "MN", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
         SVR_OPERAND(linear, y, "MN", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(linear, x_scale, "M", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(linear, w_scale, "N", F32, SVR_OPERAND_OPTIONAL),
     };
+    static const char *const x[2] = {"x", "x_scale"}, *const w[2] = {"w", "w_scale"};
 
     SVR_TRY(SVR_CHECK_OPERANDS("linear", args, operands, err));
+    SVR_TRY(check_factors("linear", "w", &args->x, &args->w, err));
+    SVR_TRY(svr_check_scale("linear", x, &args->x, &args->x_scale, err));
+    SVR_TRY(svr_check_scale("linear", w, &args->w, &args->w_scale, err));
     return svr_check_activation("linear", args->activation, err);
 }
 
 svr_status svr_check_swiglu(const svr_swiglu_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
-        SVR_OPERAND(swiglu, x, "MK", STORAGE, 0),
-        SVR_OPERAND(swiglu, w_gate, "FK", STORAGE, 0),
-        SVR_OPERAND(swiglu, w_up, "FK", STORAGE, 0),
+        SVR_OPERAND(swiglu, x, "MK", FACTOR, 0),
+        SVR_OPERAND(swiglu, w_gate, "FK", FACTOR, 0),
+        SVR_OPERAND(swiglu, w_up, "FK", FACTOR, 0),
         SVR_OPERAND(swiglu, y, "MF", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(swiglu, x_scale, "M", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(swiglu, gate_scale, "F", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(swiglu, up_scale, "F", F32, SVR_OPERAND_OPTIONAL),
     };
+    static const char *const x[2] = {"x", "x_scale"}, *const gate[2] = {"w_gate", "gate_scale"},
+                             *const up[2] = {"w_up", "up_scale"};
 
     SVR_TRY(SVR_CHECK_OPERANDS("swiglu", args, operands, err));
+    SVR_TRY(check_factors("swiglu", "w_gate", &args->x, &args->w_gate, err));
+    SVR_TRY(svr_check_scale("swiglu", x, &args->x, &args->x_scale, err));
+    SVR_TRY(svr_check_scale("swiglu", gate, &args->w_gate, &args->gate_scale, err));
+    SVR_TRY(svr_check_scale("swiglu", up, &args->w_up, &args->up_scale, err));
     return svr_check_fit(args->w_gate.dtype == args->w_up.dtype,
                          "swiglu: w_gate and w_up must have the same type", &args->w_gate,
                          &args->w_up, err);
@@ -77,10 +125,13 @@ svr_status svr_check_rms_norm(const svr_rms_norm_args *args, svr_error *err)
         SVR_OPERAND(rms_norm, weight, "D", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(rms_norm, scale, "D", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(rms_norm, shift, "D", F32, SVR_OPERAND_OPTIONAL),
-        SVR_OPERAND(rms_norm, y, "MD", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(rms_norm, y, "MD", FACTOR, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(rms_norm, y_scale, "M", F32, SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
     };
+    static const char *const y[2] = {"y", "y_scale"};
 
     SVR_TRY(SVR_CHECK_OPERANDS("rms_norm", args, operands, err));
+    SVR_TRY(svr_check_scale("rms_norm", y, &args->y, &args->y_scale, err));
     SVR_TRY(svr_check_option("rms_norm",
                              svr_tensor_present(&args->scale) == svr_tensor_present(&args->shift),
                              "scale and shift go together; give both or none", err));

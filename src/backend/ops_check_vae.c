@@ -16,12 +16,30 @@ static svr_status check_conv3d_options(const svr_conv3d_args *args, svr_error *e
                             "paddings must not be negative", err);
 }
 
+/* *before = frames in front of x. */
+static svr_status check_head(const svr_conv3d_args *args, int64_t *before, svr_error *err)
+{
+    int64_t most = args->w.dims[1] - 1, recent = svr_tensor_present(&args->recent) ? 1 : 0;
+
+    SVR_TRY(svr_check_option("conv3d", !recent || svr_tensor_present(&args->head),
+                             "recent goes with head only", err));
+    *before = most;
+    if (!svr_tensor_present(&args->head))
+        return SVR_OK;
+    *before = args->head.dims[0] + recent;
+    return svr_check_fit(*before <= most,
+                         "conv3d: head and recent may hold as many frames as the kernel w has, "
+                         "less one",
+                         &args->head, &args->w, err);
+}
+
 svr_status svr_check_conv3d(const svr_conv3d_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(conv3d, x, "THWC", STORAGE, 0),
         SVR_OPERAND(conv3d, w, "KthwC", STORAGE, 0),
         SVR_OPERAND(conv3d, head, ".HWC", FIRST, SVR_OPERAND_OPTIONAL | SVR_OPERAND_EMPTY),
+        SVR_OPERAND(conv3d, recent, "1HWC", FIRST, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(conv3d, b, "K", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(conv3d, y, "...K", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(conv3d, residual, "...K", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
@@ -33,13 +51,7 @@ svr_status svr_check_conv3d(const svr_conv3d_args *args, svr_error *err)
     SVR_TRY(check_conv3d_options(args, err));
     SVR_TRY(svr_check_fit(y->dtype == x->dtype || y->dtype == SVR_F32,
                           "conv3d: y must have the type of x, or f32", y, x, err));
-    before = w->dims[1] - 1;
-    if (svr_tensor_present(&args->head)) {
-        SVR_TRY(svr_check_fit(args->head.dims[0] <= before,
-                              "conv3d: head may hold as many frames as the kernel w has, less one",
-                              &args->head, w, err));
-        before = args->head.dims[0];
-    }
+    SVR_TRY(check_head(args, &before, err));
     SVR_TRY(svr_check_dims(
         "conv3d", "y", y,
         (int64_t[]){
@@ -52,6 +64,26 @@ svr_status svr_check_conv3d(const svr_conv3d_args *args, svr_error *err)
         return SVR_OK;
     return svr_check_fit(residual->dtype == y->dtype && svr_tensor_same_shape(residual, y),
                          "conv3d: residual must be like y", residual, y, err);
+}
+
+svr_status svr_check_tap_sum(const svr_tap_sum_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(tap_sum, s, "THWS", F32, 0),
+        SVR_OPERAND(tap_sum, y, "THWK", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(tap_sum, head, ".HWS", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(tap_sum, b, "K", F32, SVR_OPERAND_OPTIONAL),
+    };
+    int64_t taps;
+
+    SVR_TRY(SVR_CHECK_OPERANDS("tap_sum", args, operands, err));
+    taps = args->s.dims[3] / args->y.dims[3];
+    SVR_TRY(svr_check_fit(taps >= 1 && args->s.dims[3] % args->y.dims[3] == 0,
+                          "tap_sum: s must have a whole number of taps per channel of y", &args->s,
+                          &args->y, err));
+    return svr_check_fit(!svr_tensor_present(&args->head) || args->head.dims[0] == taps - 1,
+                         "tap_sum: head must hold one frame less than there are taps", &args->head,
+                         &args->s, err);
 }
 
 svr_status svr_check_group_norm(const svr_group_norm_args *args, svr_error *err)
@@ -107,6 +139,8 @@ svr_status svr_check_upsample_conv3d(const svr_upsample_conv3d_args *args, svr_e
 
     SVR_TRY(SVR_CHECK_OPERANDS("upsample_conv3d", args, operands, err));
     SVR_TRY(svr_check_option("upsample_conv3d", tz == 1 || tz == 2, "tz must be 1 or 2", err));
+    SVR_TRY(svr_check_option("upsample_conv3d", !args->head_starts || (tz == 2 && !starts),
+                             "head_starts goes with head and tz 2 only", err));
     SVR_TRY(svr_check_fit(args->up.dims[0] == 4 * tz * args->w.dims[4],
                           "upsample_conv3d: up must have 4 * tz outputs per channel of w",
                           &args->up, &args->w, err));

@@ -68,6 +68,15 @@ size_t svr_upsample_plain_workspace(svr_backend *backend, const svr_upsample_con
     return (size_t) ((unsigned char *) p.rest - anywhere) + (a > b ? a : b);
 }
 
+/* The clip's frame 0 has no second half: the first stands for it. */
+static svr_status repeat_first_half(svr_exec *exec, const plan *p, svr_error *err)
+{
+    svr_copy_args copy = {.src = svr_tensor_slice(&p->shuffled, 0, 1),
+                          .dst = svr_tensor_slice(&p->shuffled, 1, 1)};
+
+    return exec->backend->ops->copy(exec, &copy, NULL, err);
+}
+
 /* Frames of x to frames of p->shuffled from `to` on; at the clip's start the second is dropped. */
 static svr_status shuffle_frames(svr_exec *exec, const svr_upsample_conv3d_args *args,
                                  const plan *p, const svr_tensor *x, int64_t to, svr_error *err)
@@ -101,6 +110,8 @@ svr_status svr_upsample_plain(svr_exec *exec, const svr_upsample_conv3d_args *ar
 
     if (p.before > 0)
         SVR_TRY(shuffle_frames(exec, args, &p, &args->head, 0, err));
+    if (args->head_starts)
+        SVR_TRY(repeat_first_half(exec, &p, err));
     SVR_TRY(shuffle_frames(exec, args, &p, &args->x, p.before, err));
     return exec->backend->ops->conv3d(exec, &conv, p.rest, err);
 }

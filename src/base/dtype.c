@@ -120,6 +120,20 @@ static inline float from_e4m3(uint8_t b)
     return float_of(sign | u);
 }
 
+static inline uint8_t to_e4m3(float f)
+{
+    uint32_t u = bits_of(f), sign = (u >> 24) & 0x80u, magnitude = u & 0x7fffffffu;
+    uint32_t even = (magnitude >> 20) & 1u;
+    uint32_t normal = (magnitude + 0x7ffffu + even - (120u << 23)) >> 20;
+    /* the unit of 2^14 is the smallest e4m3, so the addition rounds */
+    uint32_t subnormal = bits_of(float_of(magnitude) + 0x1p14f) - (141u << 23);
+    uint32_t b = choose(magnitude < (121u << 23), subnormal, normal);
+
+    b = choose(b > 0x7eu, 0x7eu, b);
+    b = choose(magnitude > (255u << 23), 0x7fu, b);
+    return (uint8_t) (sign | b);
+}
+
 float svr_f16_to_f32(uint16_t h)
 {
     return from_f16(h);
@@ -143,6 +157,11 @@ uint16_t svr_f32_to_bf16(float f)
 float svr_f8_e4m3_to_f32(uint8_t b)
 {
     return from_e4m3(b);
+}
+
+uint8_t svr_f32_to_f8_e4m3(float f)
+{
+    return to_e4m3(f);
 }
 
 #if HAVE_F16C_PATH
@@ -238,6 +257,32 @@ static void e4m3_to_f32_array(const uint8_t *restrict src, float *restrict dst, 
         dst[i] = from_e4m3(src[i]);
 }
 
+static inline void f32_to_e4m3_loop(const float *restrict src, uint8_t *restrict dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = to_e4m3(src[i]);
+}
+
+#if HAVE_F16C_PATH
+/* The same loop in wider vectors: whole transformers go through it while they load. */
+__attribute__((target("avx2"))) static void f32_to_e4m3_avx2(const float *restrict src,
+                                                             uint8_t *restrict dst, size_t n)
+{
+    f32_to_e4m3_loop(src, dst, n);
+}
+#endif
+
+static void f32_to_e4m3_array(const float *restrict src, uint8_t *restrict dst, size_t n)
+{
+#if HAVE_F16C_PATH
+    if (cpu_has_f16c()) {
+        f32_to_e4m3_avx2(src, dst, n);
+        return;
+    }
+#endif
+    f32_to_e4m3_loop(src, dst, n);
+}
+
 static void f64_to_f32_array(const char *restrict src, float *restrict dst, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -285,7 +330,10 @@ void svr_from_f32(const float *src, svr_dtype dtype, void *dst, size_t n)
     case SVR_BF16:
         f32_to_bf16_array(src, dst, n);
         break;
+    case SVR_F8_E4M3:
+        f32_to_e4m3_array(src, dst, n);
+        break;
     default:
-        assert(0 && "svr_from_f32: only f32, f16 and bf16 are stored");
+        assert(0 && "svr_from_f32: only f32, f16, bf16 and f8_e4m3 are stored");
     }
 }

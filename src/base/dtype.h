@@ -39,14 +39,16 @@ uint16_t svr_f32_to_f16(float f);
 float svr_bf16_to_f32(uint16_t h);
 uint16_t svr_f32_to_bf16(float f);
 
-/* OCP e4m3 (fn: no infinities, 0x7f and 0xff are NaN) to binary32. */
+/* OCP e4m3 (fn: no infinities, 0x7f and 0xff are NaN) <-> binary32, round to nearest even; what is
+ * larger than 448, infinities too, becomes 448. */
 float svr_f8_e4m3_to_f32(uint8_t b);
+uint8_t svr_f32_to_f8_e4m3(float f);
 
 /* n elements of `dtype` (F32, F16, BF16, F8_E4M3, F64) at `src`, which may be unaligned, to
  * floats at `dst`; no overlap. */
 void svr_to_f32(const void *src, svr_dtype dtype, float *dst, size_t n);
 
-/* n floats to `dtype` (F32, F16, BF16), rounded to nearest even; no overlap. */
+/* n floats to `dtype` (F32, F16, BF16, F8_E4M3), rounded to nearest even; no overlap. */
 void svr_from_f32(const float *src, svr_dtype dtype, void *dst, size_t n);
 
 #ifdef __cplusplus

@@ -9,7 +9,7 @@ const char *svr_status_name(svr_status code)
     static const char *const names[] = {
         "ok",        "invalid argument", "shape mismatch",   "unsupported", "bad file format",
         "I/O error", "no memory",        "no device memory", "no device",   "device error",
-        "cancelled",
+        "cancelled", "overflow",
     };
     size_t i = (size_t) code;
     return i < sizeof names / sizeof names[0] ? names[i] : "unknown status";

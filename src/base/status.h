@@ -29,7 +29,8 @@ typedef enum svr_status {
     SVR_ERR_NO_VRAM,     /* device memory: plan again, tighter */
     SVR_ERR_NO_DEVICE,   /* no usable device, or its driver is missing or too old */
     SVR_ERR_DEVICE,      /* a device failed; sticky until the upscaler is created anew */
-    SVR_ERR_CANCELLED    /* svr_upscaler_cancel() was called */
+    SVR_ERR_CANCELLED,   /* svr_upscaler_cancel() was called */
+    SVR_ERR_OVERFLOW     /* numbers left the range of the storage type: compute in a wider one */
 } svr_status;
 
 enum { SVR_ERROR_TEXT_BYTES = 512 };

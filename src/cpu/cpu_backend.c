@@ -90,12 +90,15 @@ static const svr_backend_vtable vtable = {
 
 static const svr_ops ops = {
     OP_WITH_WORKSPACE(conv3d),
+    OP(tap_sum),
     OP_WITH_WORKSPACE(upsample_conv3d),
     OP_WITH_WORKSPACE(group_norm),
     OP(depth_to_space),
     OP_WITH_WORKSPACE(frame_attention),
     OP(copy),
     OP(lincomb),
+    OP(find_overflow),
+    OP_WITH_WORKSPACE(quantize),
     OP_WITH_WORKSPACE(linear),
     OP_WITH_WORKSPACE(swiglu),
     OP_WITH_WORKSPACE(rms_norm),

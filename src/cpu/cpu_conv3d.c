@@ -24,7 +24,8 @@ typedef struct conv {
     const svr_cpu_simd *simd;
     int64_t T, H, W, C, K, H_out, W_out;
     int64_t kt, kh, kw;
-    int64_t heads;      /* frames of P in front of x that exist */
+    int64_t heads;      /* frames of head */
+    int64_t recent;     /* frames between head and x: 0 or 1 */
     int64_t replicated; /* frames of P in front of x that repeat x[0] */
     int64_t tap;        /* floats of packed weights per temporal tap and lane: kh*kw*C */
     int64_t taps;       /* temporal taps per block: kt, then sums of the first 2, 3, .. */
@@ -56,6 +57,7 @@ static conv conv_make(svr_backend *backend, const svr_conv3d_args *args)
     c.K = args->w.dims[0], c.kt = args->w.dims[1], c.kh = args->w.dims[2], c.kw = args->w.dims[3];
     c.H_out = args->y.dims[1], c.W_out = args->y.dims[2];
     c.heads = head ? args->head.dims[0] : 0;
+    c.recent = svr_tensor_present(&args->recent) ? 1 : 0;
     c.replicated = head ? 0 : c.kt - 1;
     c.tap = c.kh * c.kw * c.C;
     c.taps = head ? c.kt : 2 * c.kt - 1;
@@ -122,10 +124,11 @@ static int find_sources(const conv *c, int64_t j, source *sources)
         copies = 0;
     }
     for (int64_t k = copies; k < c->kt; k++) {
-        int64_t frame = first + k - c->heads;
+        int64_t at = first + k, frame = at - c->heads - c->recent;
 
-        sources[count++] =
-            frame < 0 ? (source){&c->args->head, first + k, k} : (source){&c->args->x, frame, k};
+        sources[count++] = at < c->heads ? (source){&c->args->head, at, k}
+                           : frame < 0   ? (source){&c->args->recent, 0, k}
+                                         : (source){&c->args->x, frame, k};
     }
     return count;
 }

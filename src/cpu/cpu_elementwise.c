@@ -1,4 +1,4 @@
-/* Ops on elements and short rows: lincomb, guidance, noise. */
+/* Ops on elements and short rows: lincomb, find_overflow, guidance, noise. */
 #include "base/checked.h"
 #include "base/rng.h"
 #include "cpu/cpu_internal.h"
@@ -6,6 +6,7 @@
 #include "cpu/cpu_rows.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 enum { PIECE = 1024, PIECES_PER_TASK = 32 };
 
@@ -56,6 +57,50 @@ svr_status svr_cpu_lincomb(svr_exec *exec, const svr_lincomb_args *args, void *w
     (void) workspace;
     return svr_cpu_for(exec, svr_ceil_div(l.n, (int64_t) PIECES_PER_TASK * PIECE), lincomb_task, &l,
                        err);
+}
+
+/* ---------------------------------------------------------------------------- find_overflow */
+
+typedef struct overflow_search {
+    const svr_find_overflow_args *args;
+    const svr_cpu_simd *simd;
+    int64_t n;
+    atomic_bool found;
+} overflow_search;
+
+/* x - x is 0 for finite x, else NaN, which a sum keeps. */
+static bool piece_overflows(const overflow_search *s, int64_t at, int64_t n)
+{
+    float buffer[PIECE], sum = 0.0f;
+    const float *x = svr_cpu_load(s->simd, &s->args->x, at, n, buffer);
+
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i] - x[i];
+    return sum != 0.0f;
+}
+
+static void overflow_task(void *context, int64_t index, int thread)
+{
+    overflow_search *s = context;
+    int64_t end = svr_min_i64((index + 1) * PIECES_PER_TASK * PIECE, s->n);
+
+    (void) thread;
+    for (int64_t at = index * PIECES_PER_TASK * PIECE; at < end; at += PIECE)
+        if (piece_overflows(s, at, svr_min_i64(PIECE, end - at)))
+            atomic_store(&s->found, true);
+}
+
+svr_status svr_cpu_find_overflow(svr_exec *exec, const svr_find_overflow_args *args,
+                                 void *workspace, svr_error *err)
+{
+    overflow_search s = {args, svr_cpu_of(exec->backend)->simd, svr_tensor_elems(&args->x), false};
+
+    (void) workspace;
+    SVR_TRY(svr_cpu_for(exec, svr_ceil_div(s.n, (int64_t) PIECES_PER_TASK * PIECE), overflow_task,
+                        &s, err));
+    if (atomic_load(&s.found))
+        *(int32_t *) args->found.data = 1;
+    return SVR_OK;
 }
 
 /* ---------------------------------------------------------------------------- guidance */

@@ -1,4 +1,4 @@
-/* Ops that move elements: copies, patches, channels to space. */
+/* Ops that move elements: copies, sums of taps, patches, channels to space. */
 #include "base/checked.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/cpu_ops.h"
@@ -49,6 +49,58 @@ svr_status svr_cpu_copy(svr_exec *exec, const svr_copy_args *args, void *workspa
 
     (void) workspace;
     return svr_cpu_for(exec, svr_ceil_div(c.n, COPY_PIECE), copy_task, &c, err);
+}
+
+/* ---------------------------------------------------------------------------- sums of taps */
+
+/* Source of tap j of output frame t; NULL-free: before the clip it is frame 0. */
+static const float *tap_frame(const svr_tap_sum_args *a, int64_t frame, int64_t plane)
+{
+    int64_t heads = svr_tensor_present(&a->head) ? a->head.dims[0] : 0;
+
+    if (frame >= 0)
+        return (const float *) a->s.data + frame * plane;
+    return heads ? (const float *) a->head.data + (heads + frame) * plane : a->s.data;
+}
+
+typedef struct tap_sum {
+    const svr_tap_sum_args *args;
+    const svr_cpu_simd *simd;
+} tap_sum;
+
+/* One row of y. */
+static void tap_sum_task(void *context, int64_t index, int thread)
+{
+    const tap_sum *c = context;
+    const svr_tap_sum_args *a = c->args;
+    int64_t H = a->s.dims[1], W = a->s.dims[2], S = a->s.dims[3], K = a->y.dims[3], taps = S / K;
+    int64_t t = index / H, row = index % H * W * S, n = W * K;
+    const float *bias = a->b.data;
+    float sums[STAGE_FLOATS];
+
+    (void) thread;
+    for (int64_t first = 0; first < n; first += STAGE_FLOATS) {
+        int64_t count = svr_min_i64(STAGE_FLOATS, n - first);
+
+        for (int64_t i = 0; i < count; i++)
+            sums[i] = bias ? bias[(first + i) % K] : 0.0f;
+        for (int64_t j = 0; j < taps; j++) {
+            const float *s = tap_frame(a, t + j - (taps - 1), H * W * S) + row + first * taps + j;
+
+            for (int64_t i = 0; i < count; i++)
+                sums[i] += s[i * taps];
+        }
+        svr_cpu_store(c->simd, &a->y, index * n + first, count, sums);
+    }
+}
+
+svr_status svr_cpu_tap_sum(svr_exec *exec, const svr_tap_sum_args *args, void *workspace,
+                           svr_error *err)
+{
+    tap_sum c = {args, svr_cpu_of(exec->backend)->simd};
+
+    (void) workspace;
+    return svr_cpu_for(exec, args->y.dims[0] * args->y.dims[1], tap_sum_task, &c, err);
 }
 
 /* ---------------------------------------------------------------------------- depth to space */

@@ -1,4 +1,7 @@
-/* Matrix products with their epilogues: linear and swiglu. */
+/* Matrix products with their epilogues: linear and swiglu.
+ *
+ * Quantised factors are multiplied by their scales while they are loaded, so that the same loops
+ * serve them; that differs from scaling the sums by roundings of F32 only. */
 #include "base/checked.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/cpu_library.h"
@@ -21,7 +24,8 @@ enum {
 typedef struct product {
     const svr_cpu_simd *simd;
     svr_tensor x, w[2], y;
-    const svr_linear_args *linear; /* NULL: swiglu */
+    svr_tensor x_scale, w_scale[2]; /* of quantised factors */
+    const svr_linear_args *linear;  /* NULL: swiglu */
     int matrices;
     int64_t M, N, K;
     float *packed[2];
@@ -34,6 +38,7 @@ static product product_of_linear(svr_backend *backend, const svr_linear_args *ar
     product p = {.simd = svr_cpu_of(backend)->simd, .linear = args, .matrices = 1};
 
     p.x = args->x, p.w[0] = args->w, p.y = args->y;
+    p.x_scale = args->x_scale, p.w_scale[0] = args->w_scale;
     return p;
 }
 
@@ -42,6 +47,7 @@ static product product_of_swiglu(svr_backend *backend, const svr_swiglu_args *ar
     product p = {.simd = svr_cpu_of(backend)->simd, .matrices = 2};
 
     p.x = args->x, p.w[0] = args->w_gate, p.w[1] = args->w_up, p.y = args->y;
+    p.x_scale = args->x_scale, p.w_scale[0] = args->gate_scale, p.w_scale[1] = args->up_scale;
     return p;
 }
 
@@ -52,7 +58,35 @@ static size_t packed_floats(const product *p)
 
 static bool is_for_library(const product *p)
 {
-    return svr_cpu_library_has_product() && p->w[0].dtype == SVR_F32 && p->K >= LIBRARY_DEPTH;
+    return svr_cpu_library_has_product() && p->K >= LIBRARY_DEPTH;
+}
+
+static bool is_quantized(const product *p)
+{
+    return p->w[0].dtype == SVR_F8_E4M3;
+}
+
+/* Rows [first, first + count) of [.,K] as floats, with their scales: the tensor's own memory where
+ * it is F32, else `buffer`. */
+static const float *load_rows(const product *p, const svr_tensor *t, const svr_tensor *scale,
+                              const int64_t first_count[2], float *buffer)
+{
+    const float *scales = scale->data;
+    int64_t first = first_count[0], count = first_count[1], K = p->K;
+    const float *rows = svr_cpu_load(p->simd, t, first * K, count * K, buffer);
+
+    for (int64_t m = 0; scales && m < count; m++)
+        for (int64_t k = 0; k < K; k++)
+            buffer[m * K + k] *= scales[first + m];
+    return rows;
+}
+
+/* A thread's scratch for the library: two tiles, a row of results, rows of x that are not F32, and
+ * from w_rows_start() on rows of a quantised w. */
+static size_t w_rows_start(const product *p)
+{
+    return 2 * (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS + LIBRARY_OUTPUTS +
+           svr_cpu_floats(p->x.dtype == SVR_F32 ? 0 : svr_min_i64(LIBRARY_ROWS, p->M) * p->K);
 }
 
 /* Fills in sizes; returns the bytes of workspace. */
@@ -60,8 +94,9 @@ static size_t product_plan(svr_backend *backend, product *p)
 {
     p->M = p->x.dims[0], p->K = p->x.dims[1], p->N = p->w[0].dims[0];
     if (is_for_library(p)) {
-        p->scratch = svr_cpu_floats(p->x.dtype == SVR_F32 ? 0 : LIBRARY_ROWS * p->K) +
-                     2 * (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS + LIBRARY_OUTPUTS;
+        p->scratch =
+            w_rows_start(p) +
+            svr_cpu_floats(is_quantized(p) ? svr_min_i64(LIBRARY_OUTPUTS, p->N) * p->K : 0);
         return p->scratch * (size_t) svr_cpu_of(backend)->threads * sizeof(float);
     }
     p->scratch = svr_cpu_floats((ROWS_PER_TASK + SVR_CPU_TILE_ROWS) * p->K) +
@@ -76,10 +111,13 @@ static void pack_task(void *context, int64_t index, int thread)
     const product *p = context;
     int64_t block = index / p->matrices;
     int which = (int) (index % p->matrices);
+    int64_t first = block * SVR_CPU_LANES, count = svr_min_i64(SVR_CPU_LANES, p->N - first);
+    float *packed = p->packed[which] + svr_cpu_block_start(block, p->K);
+    /* the task's room for rows of x holds a block of w too */
+    const float *rows = load_rows(p, &p->w[which], &p->w_scale[which], (int64_t[]){first, count},
+                                  p->scratches + (size_t) thread * p->scratch);
 
-    (void) thread;
-    svr_cpu_pack_block(p->w[which].data, p->K, p->N, block, p->K,
-                       p->packed[which] + svr_cpu_block_start(block, p->K));
+    svr_cpu_pack_block(rows, p->K, count, 0, p->K, packed);
 }
 
 /* A group of rows against one block of outputs. */
@@ -218,7 +256,7 @@ static void rows_task(void *context, int64_t index, int thread)
     most = p->simd->tile_rows(q.count, SVR_CPU_LANES);
     padded = p->simd->tile_rows(q.count, 16);
     most = most > padded ? most : padded;
-    q.x = svr_cpu_load(p->simd, &p->x, q.m0 * p->K, q.count * p->K, scratch);
+    q.x = load_rows(p, &p->x, &p->x_scale, (int64_t[]){q.m0, q.count}, scratch);
     /* tiles that reach beyond the last row of x read zeros instead */
     if (q.m0 + q.count + most > p->M || q.x == scratch) {
         if (q.x != scratch)
@@ -267,12 +305,14 @@ static void library_task(void *context, int64_t index, int thread)
     float *tiles = p->scratches + (size_t) thread * p->scratch;
     float *second = tiles + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
     float *buffer = second + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
-    const float *x = svr_cpu_load(p->simd, &p->x, m0 * p->K, rows * p->K, buffer + LIBRARY_OUTPUTS);
-    const int64_t size[3] = {rows, outputs, p->K};
+    float *x_rows = buffer + LIBRARY_OUTPUTS, *w_rows = tiles + w_rows_start(p);
+    const int64_t size[3] = {rows, outputs, p->K}, w_part[2] = {n0, outputs};
+    const float *x = load_rows(p, &p->x, &p->x_scale, (int64_t[]){m0, rows}, x_rows);
 
-    svr_cpu_library_product(x, (const float *) p->w[0].data + n0 * p->K, tiles, size);
+    svr_cpu_library_product(x, load_rows(p, &p->w[0], &p->w_scale[0], w_part, w_rows), tiles, size);
     if (p->matrices == 2) {
-        svr_cpu_library_product(x, (const float *) p->w[1].data + n0 * p->K, second, size);
+        svr_cpu_library_product(x, load_rows(p, &p->w[1], &p->w_scale[1], w_part, w_rows), second,
+                                size);
         p->simd->silu_mul(tiles, second, (size_t) (rows * outputs));
     }
     for (int64_t i = 0; i < rows; i++)
@@ -281,7 +321,8 @@ static void library_task(void *context, int64_t index, int thread)
 
 static svr_status product_run(svr_exec *exec, product *p, void *workspace, svr_error *err)
 {
-    SVR_TRY(svr_cpu_check_weights(&p->w[0], err));
+    if (!is_quantized(p))
+        SVR_TRY(svr_cpu_check_weights(&p->w[0], err));
     product_plan(exec->backend, p);
     if (is_for_library(p)) {
         p->scratches = workspace;

@@ -327,6 +327,7 @@ static int find_sources(const conv *c, int64_t j, source *sources)
 {
     const svr_conv3d_args *a = c->args;
     int64_t heads = svr_tensor_present(&a->head) ? a->head.dims[0] : 0, plane = c->H * c->W * c->C;
+    int64_t recent = svr_tensor_present(&a->recent) ? 1 : 0;
     int64_t first = j * a->stride_t - c->replicated;
     int64_t copies = svr_min_i64(svr_max_i64(1 - first, 0), c->kt);
     const float *x = a->x.data, *head = a->head.data;
@@ -337,9 +338,12 @@ static int find_sources(const conv *c, int64_t j, source *sources)
     else
         sources[count++] = (source){x, c->kt + copies - 2};
     for (int64_t k = copies; k < c->kt; k++) {
-        int64_t at = first + k;
+        int64_t at = first + k, frame = at - heads - recent;
 
-        sources[count++] = (source){at < heads ? head + at * plane : x + (at - heads) * plane, k};
+        sources[count++] = (source){at < heads  ? head + at * plane
+                                    : frame < 0 ? (const float *) a->recent.data
+                                                : x + frame * plane,
+                                    k};
     }
     return count;
 }

@@ -19,6 +19,7 @@
 /* video VAE */
 SVR_CPU_OP(conv3d);
 SVR_CPU_OP_WORKSPACE(conv3d);
+SVR_CPU_OP(tap_sum);
 SVR_CPU_OP(upsample_conv3d);
 SVR_CPU_OP_WORKSPACE(upsample_conv3d);
 SVR_CPU_OP(group_norm);
@@ -30,6 +31,9 @@ SVR_CPU_OP_WORKSPACE(frame_attention);
 /* general */
 SVR_CPU_OP(copy);
 SVR_CPU_OP(lincomb);
+SVR_CPU_OP(find_overflow);
+SVR_CPU_OP(quantize);
+SVR_CPU_OP_WORKSPACE(quantize);
 SVR_CPU_OP(linear);
 SVR_CPU_OP_WORKSPACE(linear);
 

@@ -49,6 +49,10 @@ static void to_f32(const void *src, svr_dtype dtype, float *dst, size_t n)
         memcpy(dst, src, n * sizeof *dst);
         return;
     }
+    if (dtype == SVR_F8_E4M3) {
+        svr_to_f32(src, dtype, dst, n);
+        return;
+    }
     if (dtype == SVR_BF16) {
         for (; i < n; i++) {
             uint32_t bits = (uint32_t) half[i] << 16;

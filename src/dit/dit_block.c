@@ -32,6 +32,64 @@ static svr_tensor item(const block_run *run, int id)
     return svr_dit_item(run->dit, id);
 }
 
+static svr_tensor scale(const block_run *run, int id)
+{
+    return svr_dit_scale(run->dit, id);
+}
+
+/* What a product takes: rows in the storage type, or quantised with their scales. */
+typedef struct factor {
+    svr_tensor rows, scale; /* scale: quantised only */
+} factor;
+
+static svr_status take_factor(const block_run *run, int64_t tokens, int64_t width, factor *out,
+                              svr_error *err)
+{
+    *out = (factor){{0}, {0}};
+    if (run->dit->quantized)
+        SVR_TRY(svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(tokens), &out->scale, err));
+    return svr_exec_alloc(run->exec, run->dit->quantized ? SVR_F8_E4M3 : run->dit->storage,
+                          SVR_DIMS(tokens, width), &out->rows, err);
+}
+
+static void free_factor(const block_run *run, factor *f)
+{
+    svr_exec_free(run->exec, &f->rows);
+    svr_exec_free(run->exec, &f->scale);
+}
+
+/* The first `count` rows. */
+static factor first_rows(const factor *f, int64_t count)
+{
+    factor part = {svr_tensor_slice(&f->rows, 0, count), f->scale};
+
+    if (svr_tensor_present(&f->scale))
+        part.scale = svr_tensor_slice(&f->scale, 0, count);
+    return part;
+}
+
+/* x [n, width] as a factor, which replaces it: x is freed where it is not needed any more. */
+static svr_status make_factor(const block_run *run, svr_tensor *x, factor *out, svr_error *err)
+{
+    if (!run->dit->quantized) {
+        *out = (factor){*x, {0}};
+        *x = (svr_tensor){0};
+        return SVR_OK;
+    }
+    SVR_TRY(take_factor(run, x->dims[0], x->dims[1], out, err));
+    svr_quantize_args args = {.x = *x, .y = out->rows, .scale = out->scale};
+    SVR_TRY(svr_op_quantize(run->exec, &args, err));
+    svr_exec_free(run->exec, x);
+    return SVR_OK;
+}
+
+/* x w^T for the matrix `weight`. */
+static svr_linear_args product(const block_run *run, const factor *x, int weight)
+{
+    return (svr_linear_args){
+        .x = x->rows, .w = item(run, weight), .x_scale = x->scale, .w_scale = scale(run, weight)};
+}
+
 static svr_tensor modulation(const block_run *run, dit_stream stream, dit_part part, int kind)
 {
     int set = svr_dit_modulation_set(&run->dit->config, run->layer, stream);
@@ -49,9 +107,10 @@ static int64_t chunk_tokens(const block_run *run, int64_t tokens)
 
 /* y = rms(x), modulated unless the text ends in this block. */
 static svr_status norm(const block_run *run, dit_stream stream, dit_part part, const svr_tensor *x,
-                       const svr_tensor *y, svr_error *err)
+                       const factor *y, svr_error *err)
 {
-    svr_rms_norm_args args = {.x = *x, .y = *y, .eps = run->dit->config.eps};
+    svr_rms_norm_args args = {
+        .x = *x, .y = y->rows, .y_scale = y->scale, .eps = run->dit->config.eps};
 
     if (stream == DIT_VIDEO || !svr_dit_is_text_tail(&run->dit->config, run->layer)) {
         args.scale = modulation(run, stream, part, DIT_SCALE);
@@ -68,23 +127,22 @@ static svr_status project_qkv(const block_run *run, dit_stream stream, const svr
 {
     const svr_tensor *x = &run->streams[stream];
     int64_t tokens = x->dims[0], chunk = chunk_tokens(run, tokens);
-    svr_tensor normed;
+    factor normed;
     svr_tensor flat = svr_tensor_as_2d(qkv, tokens, qkv->dims[1] * qkv->dims[2] * qkv->dims[3]);
 
-    SVR_TRY(
-        svr_exec_alloc(run->exec, run->dit->storage, SVR_DIMS(chunk, x->dims[1]), &normed, err));
+    SVR_TRY(take_factor(run, chunk, x->dims[1], &normed, err));
     for (int64_t first = 0; first < tokens; first += chunk) {
         int64_t count = svr_min_i64(chunk, tokens - first);
         svr_tensor in = svr_tensor_slice(x, first, count);
-        svr_linear_args linear = {.x = svr_tensor_slice(&normed, 0, count),
-                                  .w = item(run, run->block->branch[stream].qkv),
-                                  .y = svr_tensor_slice(&flat, first, count)};
+        factor part = first_rows(&normed, count);
+        svr_linear_args linear = product(run, &part, run->block->branch[stream].qkv);
 
+        linear.y = svr_tensor_slice(&flat, first, count);
         SVR_TRY(svr_exec_poll(run->exec, err));
-        SVR_TRY(norm(run, stream, DIT_ATTENTION, &in, &linear.x, err));
+        SVR_TRY(norm(run, stream, DIT_ATTENTION, &in, &part, err));
         SVR_TRY(svr_op_linear(run->exec, &linear, err));
     }
-    svr_exec_free(run->exec, &normed);
+    free_factor(run, &normed);
     return SVR_OK;
 }
 
@@ -136,15 +194,16 @@ static svr_status attend(const block_run *run, const svr_tensor qkv[2], const sv
     return svr_dit_block_tap(run->exec, run->layer, "attn.txt", &out[DIT_TEXT], err);
 }
 
-static svr_linear_args out_projection(const block_run *run, dit_stream stream, const svr_tensor *x)
+static svr_linear_args out_projection(const block_run *run, dit_stream stream, const factor *x)
 {
-    return (svr_linear_args){.x = *x,
-                             .w = item(run, run->block->branch[stream].out_weight),
-                             .b = item(run, run->block->branch[stream].out_bias)};
+    svr_linear_args args = product(run, x, run->block->branch[stream].out_weight);
+
+    args.b = item(run, run->block->branch[stream].out_bias);
+    return args;
 }
 
 /* The result of proj_out alone exists for the tap only. */
-static svr_status tap_projected(const block_run *run, dit_stream stream, const svr_tensor *x,
+static svr_status tap_projected(const block_run *run, dit_stream stream, const factor *x,
                                 svr_error *err)
 {
     static const char *const names[] = {"attn_out.vid", "attn_out.txt"};
@@ -160,17 +219,22 @@ static svr_status tap_projected(const block_run *run, dit_stream stream, const s
     return SVR_OK;
 }
 
-/* residual += gate * proj_out(x) */
-static svr_status project_out(const block_run *run, dit_stream stream, const svr_tensor *x,
+/* residual += gate * proj_out(x); frees x. */
+static svr_status project_out(const block_run *run, dit_stream stream, svr_tensor *x,
                               svr_error *err)
 {
-    svr_linear_args args = out_projection(run, stream, x);
+    svr_linear_args args;
+    factor in;
 
-    SVR_TRY(tap_projected(run, stream, x, err));
+    SVR_TRY(make_factor(run, x, &in, err));
+    SVR_TRY(tap_projected(run, stream, &in, err));
+    args = out_projection(run, stream, &in);
     args.gate = modulation(run, stream, DIT_ATTENTION, DIT_GATE);
     args.residual = run->streams[stream];
     args.y = run->streams[stream];
-    return svr_op_linear(run->exec, &args, err);
+    SVR_TRY(svr_op_linear(run->exec, &args, err));
+    free_factor(run, &in);
+    return SVR_OK;
 }
 
 static svr_status attention(const block_run *run, svr_error *err)
@@ -190,29 +254,29 @@ static svr_status attention(const block_run *run, svr_error *err)
         svr_exec_free(run->exec, &qkv[stream]);
     for (int stream = 0; stream < results; stream++)
         SVR_TRY(project_out(run, (dit_stream) stream, &out[stream], err));
-    for (int stream = 0; stream < 2; stream++)
-        svr_exec_free(run->exec, &out[stream]);
     return SVR_OK;
 }
 
 /* ---------------------------------------------------------------------------- MLP */
 
 /* hidden = silu(gate x) * (up x), or gelu(up x + b) */
-static svr_status expand(const block_run *run, const dit_branch *branch, const svr_tensor *x,
+static svr_status expand(const block_run *run, const dit_branch *branch, const factor *x,
                          const svr_tensor *hidden, svr_error *err)
 {
     if (branch->gate_weight != DIT_NO_ITEM) {
-        svr_swiglu_args args = {.x = *x,
+        svr_swiglu_args args = {.x = x->rows,
                                 .w_gate = item(run, branch->gate_weight),
                                 .w_up = item(run, branch->in_weight),
-                                .y = *hidden};
+                                .y = *hidden,
+                                .x_scale = x->scale,
+                                .gate_scale = scale(run, branch->gate_weight),
+                                .up_scale = scale(run, branch->in_weight)};
         return svr_op_swiglu(run->exec, &args, err);
     }
-    svr_linear_args args = {.x = *x,
-                            .w = item(run, branch->in_weight),
-                            .b = item(run, branch->in_bias),
-                            .y = *hidden,
-                            .activation = SVR_ACT_GELU_TANH};
+    svr_linear_args args = product(run, x, branch->in_weight);
+    args.b = item(run, branch->in_bias);
+    args.y = *hidden;
+    args.activation = SVR_ACT_GELU_TANH;
     return svr_op_linear(run->exec, &args, err);
 }
 
@@ -223,24 +287,23 @@ static svr_status mlp_chunk(const block_run *run, dit_stream stream, int64_t fir
     const svr_dit_config *config = &run->dit->config;
     const dit_branch *branch = &run->block->branch[stream];
     svr_tensor residual = svr_tensor_slice(&run->streams[stream], first, count);
-    svr_tensor normed, hidden;
+    svr_tensor hidden;
+    factor normed, in;
 
     SVR_TRY(svr_exec_poll(run->exec, err));
     SVR_TRY(svr_exec_alloc(run->exec, run->dit->storage, SVR_DIMS(count, config->mlp_hidden),
                            &hidden, err));
-    SVR_TRY(
-        svr_exec_alloc(run->exec, run->dit->storage, SVR_DIMS(count, config->dim), &normed, err));
+    SVR_TRY(take_factor(run, count, config->dim, &normed, err));
     SVR_TRY(norm(run, stream, DIT_MLP, &residual, &normed, err));
     SVR_TRY(expand(run, branch, &normed, &hidden, err));
-    svr_exec_free(run->exec, &normed);
-    svr_linear_args out = {.x = hidden,
-                           .w = item(run, branch->mlp_weight),
-                           .b = item(run, branch->mlp_bias),
-                           .gate = modulation(run, stream, DIT_MLP, DIT_GATE),
-                           .residual = residual,
-                           .y = residual};
+    free_factor(run, &normed);
+    SVR_TRY(make_factor(run, &hidden, &in, err));
+    svr_linear_args out = product(run, &in, branch->mlp_weight);
+    out.b = item(run, branch->mlp_bias);
+    out.gate = modulation(run, stream, DIT_MLP, DIT_GATE);
+    out.residual = out.y = residual;
     SVR_TRY(svr_op_linear(run->exec, &out, err));
-    svr_exec_free(run->exec, &hidden);
+    free_factor(run, &in);
     return SVR_OK;
 }
 

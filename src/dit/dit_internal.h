@@ -46,6 +46,7 @@ struct svr_dit {
     svr_store *store;
     svr_dtype storage;
     int64_t token_chunk; /* 0: all */
+    bool quantized;      /* the blocks' matrices and what they multiply are F8_E4M3 */
     svr_arena *arena;
     dit_block *blocks;
     int in_weight, in_bias;
@@ -100,6 +101,9 @@ SVR_CHECKED svr_status svr_dit_declare_items(svr_dit *dit, svr_error *err);
 
 /* View of an item; no tensor for DIT_NO_ITEM. */
 svr_tensor svr_dit_item(const svr_dit *dit, int id);
+
+/* Scales of the rows of an item that is quantised; no tensor for others. */
+svr_tensor svr_dit_scale(const svr_dit *dit, int id);
 
 /* Number of modulation sets (a set: one branch of one block), and the set of a stream. */
 int svr_dit_modulation_sets(const svr_dit_config *config);

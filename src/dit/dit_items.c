@@ -92,22 +92,22 @@ typedef struct branch_item {
 } branch_item;
 
 static const branch_item branch_items[] = {
-    {"attn.proj_qkv", "weight", SVR_FORM_MATRIX, ROLE_KEYS, IN_3B | IN_7B,
+    {"attn.proj_qkv", "weight", SVR_FORM_FACTOR, ROLE_KEYS, IN_3B | IN_7B,
      offsetof(dit_branch, qkv)},
     {"attn.norm_k", "weight", SVR_FORM_VECTOR, ROLE_KEYS, IN_3B | IN_7B,
      offsetof(dit_branch, norm_k)},
     {"attn.norm_q", "weight", SVR_FORM_VECTOR, ROLE_RESULT, IN_3B | IN_7B,
      offsetof(dit_branch, norm_q)},
-    {"attn.proj_out", "weight", SVR_FORM_MATRIX, ROLE_RESULT, IN_3B | IN_7B,
+    {"attn.proj_out", "weight", SVR_FORM_FACTOR, ROLE_RESULT, IN_3B | IN_7B,
      offsetof(dit_branch, out_weight)},
     {"attn.proj_out", "bias", SVR_FORM_VECTOR, ROLE_RESULT, IN_3B | IN_7B,
      offsetof(dit_branch, out_bias)},
-    {"mlp", "proj_in_gate.weight", SVR_FORM_MATRIX, ROLE_RESULT, IN_3B,
+    {"mlp", "proj_in_gate.weight", SVR_FORM_FACTOR, ROLE_RESULT, IN_3B,
      offsetof(dit_branch, gate_weight)},
-    {"mlp", "proj_in.weight", SVR_FORM_MATRIX, ROLE_RESULT, IN_3B | IN_7B,
+    {"mlp", "proj_in.weight", SVR_FORM_FACTOR, ROLE_RESULT, IN_3B | IN_7B,
      offsetof(dit_branch, in_weight)},
     {"mlp", "proj_in.bias", SVR_FORM_VECTOR, ROLE_RESULT, IN_7B, offsetof(dit_branch, in_bias)},
-    {"mlp", "proj_out.weight", SVR_FORM_MATRIX, ROLE_RESULT, IN_3B | IN_7B,
+    {"mlp", "proj_out.weight", SVR_FORM_FACTOR, ROLE_RESULT, IN_3B | IN_7B,
      offsetof(dit_branch, mlp_weight)},
     {"mlp", "proj_out.bias", SVR_FORM_VECTOR, ROLE_RESULT, IN_7B, offsetof(dit_branch, mlp_bias)},
 };
@@ -222,4 +222,11 @@ svr_tensor svr_dit_item(const svr_dit *dit, int id)
     svr_tensor absent = {0};
 
     return id == DIT_NO_ITEM ? absent : svr_store_tensor(dit->store, id);
+}
+
+svr_tensor svr_dit_scale(const svr_dit *dit, int id)
+{
+    svr_tensor absent = {0};
+
+    return id == DIT_NO_ITEM ? absent : svr_store_scale(dit->store, id);
 }

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/checked.h"
+#include "base/quantize.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ enum {
 typedef struct store_item {
     svr_store_item source; /* name owned by the arena; rank and dims always set, in file order */
     svr_tensor view;       /* data NULL until the group is loaded */
-    size_t offset;         /* in the group */
+    svr_tensor scale;      /* of the rows of a quantised view, likewise; rank 0 for others */
+    size_t offset;         /* in the group; scales lie behind the view */
 } store_item;
 
 typedef struct store_group {
@@ -32,6 +34,7 @@ struct svr_store {
     const svr_weights *weights;
     svr_dtype storage;
     svr_dtype kept; /* type of matrices on the device */
+    bool quantized; /* factors are F8_E4M3 */
     svr_arena *arena;
     store_group *groups; /* in the arena */
     int group_count;
@@ -47,6 +50,7 @@ typedef struct loader {
     size_t capacity;        /* elements of each buffer */
     float *values, *sorted; /* as read; in the device's order */
     void *packed;           /* in the device's type */
+    float *scales;          /* of the rows of a chunk */
 } loader;
 
 svr_status svr_store_create(svr_backend *backend, const svr_weights *weights, svr_dtype storage,
@@ -70,6 +74,19 @@ svr_status svr_store_create(svr_backend *backend, const svr_weights *weights, sv
     store->kept = backend->vtable->weight_dtype(backend, storage);
     store->group_count = groups;
     *out = store;
+    return SVR_OK;
+}
+
+svr_status svr_store_quantize(svr_store *store, svr_dtype type, svr_error *err)
+{
+    const svr_backend_vtable *vtable = store->backend->vtable;
+
+    if (type != SVR_F8_E4M3)
+        return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                        "weights cannot be quantised to %s; choose f8_e4m3", svr_dtype_name(type));
+    if (vtable->check_quantization)
+        SVR_TRY(vtable->check_quantization(store->backend, type, err));
+    store->quantized = true;
     return SVR_OK;
 }
 
@@ -102,6 +119,10 @@ static svr_status take_shape(const svr_store *store, svr_store_item *source, svr
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "tensor '%s' has %d dimensions, a convolution has %d; give a proper file",
                         source->name, source->rank, CONV_RANK);
+    if (source->form == SVR_FORM_FACTOR && source->rank != 2)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "tensor '%s' has %d dimensions, a matrix has 2; give a proper file",
+                        source->name, source->rank);
     return SVR_OK;
 }
 
@@ -117,6 +138,31 @@ static svr_tensor device_view(const svr_store *store, const svr_store_item *sour
         view.dims[4] = source->dims[1];
     }
     return view;
+}
+
+static bool is_quantized(const store_item *it)
+{
+    return it->scale.rank != 0;
+}
+
+/* Makes the view of a factor quantised. */
+static void quantize_view(store_item *it)
+{
+    it->view.dtype = SVR_F8_E4M3;
+    it->scale = svr_tensor_1d(NULL, SVR_F32, it->view.dims[0]);
+}
+
+/* Bytes in front of an item's scales, and of the whole item. */
+static size_t scale_offset(const store_item *it)
+{
+    return svr_align_up(svr_tensor_bytes(&it->view), ITEM_ALIGN);
+}
+
+static size_t item_bytes(const store_item *it)
+{
+    size_t scales = is_quantized(it) ? svr_tensor_bytes(&it->scale) : 0;
+
+    return scale_offset(it) + svr_align_up(scales, ITEM_ALIGN);
 }
 
 static bool grow(svr_store *store)
@@ -142,8 +188,10 @@ svr_status svr_store_add(svr_store *store, const svr_store_item *source, int *id
     if (!added.source.name || (store->item_count == store->item_capacity && !grow(store)))
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the table of weights");
     added.view = device_view(store, &added.source);
+    if (store->quantized && source->form == SVR_FORM_FACTOR)
+        quantize_view(&added);
     added.offset = (size_t) g->bytes;
-    g->bytes += svr_align_up(svr_tensor_bytes(&added.view), ITEM_ALIGN);
+    g->bytes += item_bytes(&added);
     *id = store->item_count++;
     store->items[*id] = added;
     return SVR_OK;
@@ -183,11 +231,26 @@ static const void *pack(loader *l, const store_item *it, float *values, size_t n
     return l->packed;
 }
 
-/* Elements that must stay together: an output channel of a convolution. */
+/* Quantises the rows of a chunk and uploads their scales. */
+static svr_status quantize_chunk(loader *l, const store_item *it, size_t first, size_t n,
+                                 svr_error *err)
+{
+    size_t unit = (size_t) it->source.dims[1], rows = n / unit;
+
+    for (size_t row = 0; row < rows; row++)
+        l->scales[row] =
+            svr_quantize_row(l->values + row * unit, unit, (uint8_t *) l->packed + row * unit);
+    return svr_backend_upload(l->store->backend, (float *) it->scale.data + first / unit, l->scales,
+                              rows * sizeof l->scales[0], err);
+}
+
+/* Elements that must stay together: an output channel of a convolution or of a quantised matrix. */
 static size_t unit_elems(const store_item *it)
 {
     const int64_t *d = it->source.dims;
 
+    if (is_quantized(it))
+        return (size_t) d[1];
     return it->source.form == SVR_FORM_CONV ? (size_t) (d[1] * d[2] * d[3] * d[4]) : 1;
 }
 
@@ -204,7 +267,12 @@ static svr_status upload_chunk(loader *l, const store_item *it, size_t first, si
         sort_taps(l->values, l->sorted, n / unit, (size_t) d[1], unit / (size_t) d[1]);
         values = l->sorted;
     }
-    packed = pack(l, it, values, n);
+    if (is_quantized(it)) {
+        SVR_TRY(quantize_chunk(l, it, first, n, err));
+        packed = l->packed;
+    } else {
+        packed = pack(l, it, values, n);
+    }
     SVR_TRY(svr_backend_upload(l->store->backend, (char *) it->view.data + first * size, packed,
                                n * size, err));
     l->done += n * size;
@@ -256,9 +324,15 @@ static svr_status load_item(loader *l, const store_item *it, svr_error *err)
 /* Views of a group's items into its memory, or (NULL) nowhere. */
 static void place_items(svr_store *store, int index, void *address)
 {
-    for (int i = 0; i < store->item_count; i++)
-        if (store->items[i].source.group == index)
-            store->items[i].view.data = address ? (char *) address + store->items[i].offset : NULL;
+    for (int i = 0; i < store->item_count; i++) {
+        store_item *it = &store->items[i];
+
+        if (it->source.group != index)
+            continue;
+        it->view.data = address ? (char *) address + it->offset : NULL;
+        it->scale.data =
+            address && is_quantized(it) ? (char *) it->view.data + scale_offset(it) : NULL;
+    }
 }
 
 static svr_status load_items(loader *l, int index, svr_error *err)
@@ -312,7 +386,8 @@ static bool take_buffers(loader *l)
     l->values = calloc(l->capacity, sizeof l->values[0]);
     l->sorted = calloc(l->capacity, sizeof l->sorted[0]);
     l->packed = calloc(l->capacity, sizeof(float));
-    return l->values && l->sorted && l->packed;
+    l->scales = calloc(l->capacity, sizeof l->scales[0]);
+    return l->values && l->sorted && l->packed && l->scales;
 }
 
 svr_status svr_store_load(svr_store *store, int first, int count, const svr_store_watch *watch,
@@ -331,6 +406,7 @@ svr_status svr_store_load(svr_store *store, int first, int count, const svr_stor
     free(l.values);
     free(l.sorted);
     free(l.packed);
+    free(l.scales);
     return status;
 }
 
@@ -356,6 +432,20 @@ svr_tensor svr_store_tensor(const svr_store *store, int id)
     assert(id >= 0 && id < store->item_count);
     assert(store->groups[store->items[id].source.group].users > 0);
     return store->items[id].view;
+}
+
+svr_tensor svr_store_scale(const svr_store *store, int id)
+{
+    svr_tensor absent = {0};
+
+    assert(id >= 0 && id < store->item_count);
+    assert(store->groups[store->items[id].source.group].users > 0);
+    return is_quantized(&store->items[id]) ? store->items[id].scale : absent;
+}
+
+bool svr_store_is_quantized(const svr_store *store)
+{
+    return store->quantized;
 }
 
 const svr_weights *svr_store_weights(const svr_store *store)

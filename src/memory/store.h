@@ -23,6 +23,8 @@ typedef struct svr_store svr_store;
 typedef enum svr_store_form {
     SVR_FORM_VECTOR, /* F32, any rank */
     SVR_FORM_MATRIX, /* the backend's weight type for the storage type */
+    SVR_FORM_FACTOR, /* [N,K], of products that can be quantised: like MATRIX unless
+                        svr_store_quantize() was called */
     SVR_FORM_CONV    /* like MATRIX; file [K,C,kt,kh,kw] becomes [K,kt,kh,kw,C] */
 } svr_store_form;
 
@@ -44,6 +46,11 @@ typedef struct svr_store_item {
 SVR_CHECKED svr_status svr_store_create(svr_backend *backend, const svr_weights *weights,
                                         svr_dtype storage, int groups, svr_store **out,
                                         svr_error *err);
+
+/* Keeps the FORM_FACTOR items that are added from now on as `type` (F8_E4M3), quantised from the
+ * file's values, with a scale for each row (base/quantize.h).  Call it before the network declares
+ * its items.  Errors: UNSUPPORTED (says what the device lacks). */
+SVR_CHECKED svr_status svr_store_quantize(svr_store *store, svr_dtype type, svr_error *err);
 
 /* Accepts NULL. */
 void svr_store_destroy(svr_store *store);
@@ -77,6 +84,12 @@ void svr_store_release(svr_store *store, int group);
 
 /* View of an item; valid between acquire and release of its group. */
 svr_tensor svr_store_tensor(const svr_store *store, int id);
+
+/* Scales [N] F32 of an item that is kept quantised, valid like its view; no tensor for others. */
+svr_tensor svr_store_scale(const svr_store *store, int id);
+
+/* Whether FORM_FACTOR items are quantised. */
+bool svr_store_is_quantized(const svr_store *store);
 
 /* The tensors behind the store, for constants that are folded on the host. */
 const svr_weights *svr_store_weights(const svr_store *store);

@@ -15,6 +15,7 @@ enum { FRAME_GRID = 16 };
 struct svr_model {
     svr_backend *backend;
     svr_dtype storage;
+    bool fp8;
     svr_vae_cut cut;
     int steps;
     bool negative;
@@ -152,6 +153,11 @@ static svr_networks make_networks(svr_model *m)
     };
 }
 
+svr_vae_cut svr_model_default_cut(void)
+{
+    return (svr_vae_cut){.slice_frames = 4, .piece_values = (int64_t) 1 << 26};
+}
+
 static svr_status check_fit(const svr_model *m, svr_error *err)
 {
     int channels = m->vae_config.latent_channels;
@@ -186,6 +192,8 @@ static svr_status declare(svr_model *m, svr_error *err)
     SVR_TRY(svr_vae_create(&m->vae_config, m->vae_store, &m->vae, err));
     SVR_TRY(svr_store_create(m->backend, m->dit_weights, m->storage, svr_dit_groups(&m->dit_config),
                              &m->dit_store, err));
+    if (m->fp8)
+        SVR_TRY(svr_store_quantize(m->dit_store, SVR_F8_E4M3, err));
     SVR_TRY(svr_dit_create(&m->dit_config, m->dit_store, &m->dit, err));
     m->constants = (svr_constants){.backend = m->backend, .dit = m->dit, .prompts = &m->prompts};
     return SVR_OK;
@@ -214,7 +222,8 @@ svr_status svr_model_open(svr_backend *backend, const svr_model_options *options
     assert(options->steps >= 1 && options->steps <= SVR_MAX_STEPS);
     m->backend = backend;
     m->storage = options->storage;
-    m->cut.slice_frames = options->slice_frames;
+    m->fp8 = options->fp8;
+    m->cut = options->cut;
     m->steps = options->steps;
     m->negative = options->negative;
     status = open_files(m, options, err);
@@ -318,6 +327,12 @@ svr_status svr_model_load(svr_model *m, const svr_cancel *cancel, svr_store_prog
     if (status != SVR_OK)
         undeclare(m);
     return status;
+}
+
+void svr_model_set_storage(svr_model *m, svr_dtype storage)
+{
+    undeclare(m);
+    m->storage = m->networks.storage = storage;
 }
 
 /* ------------------------------------------------------------------ queries */

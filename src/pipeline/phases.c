@@ -75,6 +75,12 @@ static svr_status lap(svr_exec *exec, uint64_t *mark, uint64_t *sum, svr_error *
     return SVR_OK;
 }
 
+/* lap() for a part of the phase that began at `mark`. */
+static svr_status lap_part(svr_exec *exec, uint64_t mark, uint64_t *sum, svr_error *err)
+{
+    return lap(exec, &mark, sum, err);
+}
+
 /* ------------------------------------------------------------------ compute */
 
 /* Source of frame i of a batch after both mirrors. */
@@ -104,18 +110,23 @@ static svr_status fill_input(svr_phases *p, svr_exec *exec, const svr_phases_bat
     return SVR_OK;
 }
 
-/* latent [t,h,w,C] F32 of a batch made up to `length` frames. */
-static svr_status encode(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
-                         int64_t length, const svr_tensor *latent, svr_error *err)
+/* x [length,Hp,Wp,3] of a batch made up to `length` frames, in new scratch. */
+static svr_status make_input(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
+                             int64_t length, svr_tensor *x, svr_error *err)
 {
     const svr_size padded = p->config.sizes.padded;
-    svr_tensor x;
 
     SVR_TRY(svr_exec_alloc(exec, p->networks->storage,
-                           SVR_DIMS(length, padded.height, padded.width, 3), &x, err));
-    SVR_TRY(fill_input(p, exec, batch, &x, err));
-    SVR_TRY(p->networks->encode(p->networks->user, exec, &x, latent, err));
-    svr_exec_free(exec, &x);
+                           SVR_DIMS(length, padded.height, padded.width, 3), x, err));
+    return fill_input(p, exec, batch, x, err);
+}
+
+/* latent [t,h,w,C] F32 of x, which is freed. */
+static svr_status encode(svr_phases *p, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,
+                         svr_error *err)
+{
+    SVR_TRY(p->networks->encode(p->networks->user, exec, x, latent, err));
+    svr_exec_free(exec, x);
     return svr_exec_tap(exec, "b.latent", latent, err);
 }
 
@@ -155,6 +166,9 @@ static svr_status decode(svr_phases *p, svr_exec *exec, int64_t length, const sv
     const svr_size padded = p->config.sizes.padded;
     svr_tensor whole;
 
+    /* frames that are only there for the length are not kept */
+    if (y->dims[1] == padded.height && y->dims[2] == padded.width)
+        return p->networks->decode(p->networks->user, exec, z, y, err);
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(length, padded.height, padded.width, 3), &whole,
                            err));
     SVR_TRY(p->networks->decode(p->networks->user, exec, z, &whole, err));
@@ -164,6 +178,39 @@ static svr_status decode(svr_phases *p, svr_exec *exec, int64_t length, const sv
     return SVR_OK;
 }
 
+/* `found` [1] I32 in scratch, 0: whether a result of the networks is not finite.  Infinities of a
+ * 16-bit type become NaN in norms and softmax and reach the results, so those are all that is
+ * searched. */
+static svr_status watch_begin(svr_exec *exec, svr_tensor *found, svr_error *err)
+{
+    const int32_t no = 0;
+
+    SVR_TRY(svr_exec_alloc(exec, SVR_I32, SVR_DIMS(1), found, err));
+    return svr_backend_upload(exec->backend, found->data, &no, sizeof no, err);
+}
+
+static svr_status watch(svr_exec *exec, const svr_tensor *result, const svr_tensor *found,
+                        svr_error *err)
+{
+    svr_find_overflow_args args = {.x = *result, .found = *found};
+
+    return svr_op_find_overflow(exec, &args, err);
+}
+
+static svr_status watch_end(svr_phases *p, svr_exec *exec, svr_tensor *found, svr_error *err)
+{
+    int32_t overflow = 0;
+
+    SVR_TRY(svr_backend_download(exec->backend, &overflow, found->data, sizeof overflow, err));
+    svr_exec_free(exec, found);
+    if (!overflow)
+        return SVR_OK;
+    return SVR_FAIL(err, SVR_ERR_OVERFLOW,
+                    "the networks made numbers beyond the range of %s: choose another precision; "
+                    "if it happens in fp32 too, the model file is damaged",
+                    svr_dtype_name(p->networks->storage));
+}
+
 svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
                               const svr_tensor *y, svr_phase_times *times, svr_error *err)
 {
@@ -171,23 +218,30 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     int64_t length = svr_padded_length(whole, p->networks->temporal_factor);
     int channels = p->networks->latent_channels, grid[3];
     uint64_t mark = 0, start = 0;
-    svr_tensor latent, z;
+    svr_tensor latent, x, z, found;
 
     assert(batch->count >= 1 && y->dims[0] == batch->count);
     svr_phases_latent_grid(p, length, grid);
     if (p->networks->prepare)
         SVR_TRY(p->networks->prepare(p->networks->user, grid, err));
     SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
+    SVR_TRY(watch_begin(exec, &found, err));
     SVR_TRY(
         svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &latent, err));
-    SVR_TRY(encode(p, exec, batch, length, &latent, err));
+    SVR_TRY(make_input(p, exec, batch, length, &x, err));
+    SVR_TRY(lap_part(exec, mark, times ? &times->input_ns : NULL, err));
+    SVR_TRY(encode(p, exec, &x, &latent, err));
+    SVR_TRY(watch(exec, &latent, &found, err));
     SVR_TRY(lap(exec, &mark, times ? &times->encode_ns : NULL, err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &z, err));
     SVR_TRY(sample(p, exec, batch->first_frame, &latent, &z, err));
+    SVR_TRY(watch(exec, &z, &found, err));
     svr_exec_free(exec, &latent);
     SVR_TRY(lap(exec, &mark, times ? &times->dit_ns : NULL, err));
     SVR_TRY(decode(p, exec, length, &z, y, err));
+    SVR_TRY(watch(exec, y, &found, err));
     svr_exec_free(exec, &z);
+    SVR_TRY(watch_end(p, exec, &found, err));
     return lap(exec, &mark, times ? &times->decode_ns : NULL, err);
 }
 
@@ -288,6 +342,7 @@ svr_status svr_phases_finish(svr_phases *p, svr_exec *exec, const svr_phases_sli
     SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
     SVR_TRY(make_alpha(&f, exec, &alpha, err));
     SVR_TRY(svr_colour_correct(exec, p->config.colour, p->config.exact_colour, &style, y, err));
+    SVR_TRY(lap_part(exec, mark, times ? &times->colour_ns : NULL, err));
     SVR_TRY(svr_exec_tap(exec, "b.out", y, err));
     SVR_TRY(pack_frames(&f, exec, &alpha, err));
     svr_exec_free(exec, &alpha);

@@ -52,7 +52,8 @@ typedef struct svr_phases_batch {
 
 /* Encode, sample, decode.   y [count,oh,ow,3] F32: model values, cut to the output, not clamped.
  * What each phase took is added to `times` (optional).  Taps: "b.latent", "b.noise", "b.v".
- * Errors: those of the networks, CANCELLED, NO_VRAM, DEVICE. */
+ * Errors: OVERFLOW (a result is not finite; y is undefined), those of the networks, CANCELLED,
+ * NO_VRAM, DEVICE. */
 SVR_CHECKED svr_status svr_phases_compute(svr_phases *phases, svr_exec *exec,
                                           const svr_phases_batch *batch, const svr_tensor *y,
                                           svr_phase_times *times, svr_error *err);

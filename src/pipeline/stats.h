@@ -2,19 +2,34 @@
 #ifndef SVR_PIPELINE_STATS_H
 #define SVR_PIPELINE_STATS_H
 
+#include "base/dtype.h"
+
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* What the phases of a batch took, in nanoseconds. */
+/* What the phases of a batch took, in nanoseconds.  Each is added when its phase ends. */
 typedef struct svr_phase_times {
-    uint64_t encode_ns; /* unpack, resize, VAE encoder */
+    uint64_t encode_ns; /* upload, unpack, resize, VAE encoder */
     uint64_t dit_ns;
     uint64_t decode_ns;
-    uint64_t finish_ns; /* colour, alpha, pack */
+    uint64_t finish_ns; /* alpha, colour, pack, download */
+    uint64_t input_ns;  /* the part of encode_ns in front of the encoder */
+    uint64_t colour_ns; /* the part of finish_ns in front of packing */
 } svr_phase_times;
+
+/* sum += times */
+static inline void svr_phase_times_add(svr_phase_times *sum, const svr_phase_times *times)
+{
+    sum->encode_ns += times->encode_ns;
+    sum->dit_ns += times->dit_ns;
+    sum->decode_ns += times->decode_ns;
+    sum->finish_ns += times->finish_ns;
+    sum->input_ns += times->input_ns;
+    sum->colour_ns += times->colour_ns;
+}
 
 /* Memory in bytes. */
 typedef struct svr_memory_stats {
@@ -29,6 +44,7 @@ typedef struct svr_memory_stats {
 typedef struct svr_upscaler_stats {
     uint64_t frames_in, frames_out, batches;
     uint64_t frames_computed;    /* with padding and overlap */
+    svr_dtype storage;           /* of activations and matrices: F16, BF16 or F32 */
     svr_phase_times total, last; /* over all batches; of the last one */
     svr_memory_stats memory;
 } svr_upscaler_stats;

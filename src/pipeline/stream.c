@@ -65,6 +65,14 @@ static svr_status alloc_scratch(svr_stream *s, svr_error *err)
     return s->exec.scratch ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
 }
 
+static void free_scratch(svr_stream *s)
+{
+    svr_scratch_destroy(s->exec.scratch);
+    svr_backend_free(s->backend, SVR_MEM_SCRATCH, s->scratch_block_bytes, s->scratch_block);
+    s->exec.scratch = NULL;
+    s->scratch_block = NULL;
+}
+
 /* A slice waits for the `depth` - 1 batches behind its own that begin before its end. */
 static svr_status alloc_all(svr_stream *s, svr_error *err)
 {
@@ -127,12 +135,24 @@ void svr_stream_destroy(svr_stream *s)
         return;
     free_frames(s, &s->shared);
     free_frames(s, &s->pending);
-    svr_scratch_destroy(s->exec.scratch);
-    svr_backend_free(s->backend, SVR_MEM_SCRATCH, s->scratch_block_bytes, s->scratch_block);
+    free_scratch(s);
     svr_phases_destroy(s->phases);
     free(s->frames);
     free(s->slices);
     free(s);
+}
+
+svr_status svr_stream_replan(svr_stream *s, svr_error *err)
+{
+    uint64_t planned;
+
+    SVR_TRY(svr_phases_plan(s->phases, &s->options.temporal, s->options.uniform, s->exec.cancel,
+                            &planned, err));
+    if (planned <= s->planned)
+        return SVR_OK;
+    free_scratch(s);
+    s->planned = planned;
+    return alloc_scratch(s, err);
 }
 
 void svr_stream_set_tap(svr_stream *s,
@@ -205,20 +225,25 @@ static svr_status finish_front(svr_stream *s, const svr_stream_io *io, svr_phase
     return SVR_OK;
 }
 
-/* Decodes the batch to its place in pending; frames that are there already are cross-faded. */
+/* Decodes the batch to its place in pending; frames that are there already are cross-faded, and
+ * come back when the batch overflows. */
 static svr_status compute_batch(svr_stream *s, const svr_phases_batch *batch, int64_t offset,
                                 svr_phase_times *times, svr_error *err)
 {
     svr_tensor y = svr_tensor_slice(&s->pending, offset, batch->count);
     svr_tensor head = {0};
     int64_t overlap = s->length - offset;
+    svr_status status;
 
     if (overlap > 0) {
         head = svr_tensor_slice(&s->pending, offset, overlap);
         SVR_TRY(copy_frames(s, &head, &s->shared, err));
     }
-    SVR_TRY(svr_phases_compute(s->phases, &s->exec, batch, &y, times, err));
+    status = svr_phases_compute(s->phases, &s->exec, batch, &y, times, err);
     svr_scratch_reset(s->exec.scratch);
+    if (status == SVR_ERR_OVERFLOW && overlap > 0)
+        SVR_TRY(copy_frames(s, &s->shared, &head, err));
+    SVR_TRY(status);
     if (overlap > 0) {
         SVR_TRY(svr_phases_blend(s->phases, &s->exec, &s->shared, &head, err));
         SVR_TRY(copy_frames(s, &s->shared, &head, err));

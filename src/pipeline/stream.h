@@ -34,6 +34,10 @@ SVR_CHECKED svr_status svr_stream_create(svr_backend *backend, const svr_network
 /* Accepts NULL. */
 void svr_stream_destroy(svr_stream *stream);
 
+/* Plans again for networks that changed their storage type, and takes a larger scratch where that
+ * is needed; the sequence goes on.  Errors as above. */
+SVR_CHECKED svr_status svr_stream_replan(svr_stream *stream, svr_error *err);
+
 /* Named intermediate tensors go to `tap` from now on (tests, verification); NULL: nowhere. */
 void svr_stream_set_tap(svr_stream *stream,
                         svr_status (*tap)(void *user, const char *name, const svr_tensor *value,
@@ -50,8 +54,9 @@ typedef struct svr_stream_io {
 } svr_stream_io;
 
 /* Computes the next batch of the sequence and finishes the slices that are final then.
- * `first_frame`: absolute number of virtual frame 0.  After a failure only svr_stream_restart() and
- * svr_stream_destroy() are allowed. */
+ * `first_frame`: absolute number of virtual frame 0.  After OVERFLOW, for which nothing was
+ * finished, the same batch may be tried again with networks of a wider range; after other failures
+ * only svr_stream_restart() and svr_stream_destroy() are allowed. */
 SVR_CHECKED svr_status svr_stream_batch(svr_stream *stream, const svr_batch_span *span,
                                         int64_t first_frame, const svr_stream_io *io,
                                         svr_phase_times *times, svr_error *err);

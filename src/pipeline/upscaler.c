@@ -8,6 +8,7 @@
 void svr_upscaler_options_init(svr_upscaler_options *options)
 {
     memset(options, 0, sizeof *options);
+    options->device = -1;
 }
 
 /* ------------------------------------------------------------------ life */
@@ -28,7 +29,8 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
                                .vae_path = options->vae_path,
                                .text_path = options->text_path,
                                .storage = storage_of(options->precision, u->backend),
-                               .slice_frames = 4,
+                               .fp8 = options->quantization == SVR_QUANTIZATION_FP8,
+                               .cut = svr_model_default_cut(),
                                .steps = 1,
                                .log = &u->log};
 
@@ -110,16 +112,26 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
     if (options->precision < SVR_PRECISION_AUTO || options->precision > SVR_PRECISION_FP32)
         return SVR_FAIL(err, SVR_ERR_INVALID, "precision %d; choose auto, fp16, bf16 or fp32",
                         (int) options->precision);
+    if (options->quantization < SVR_QUANTIZATION_AUTO_FP16 ||
+        options->quantization > SVR_QUANTIZATION_FP8)
+        return SVR_FAIL(err, SVR_ERR_INVALID, "quantization %d; choose auto-fp16 or fp8",
+                        (int) options->quantization);
     if (options->threads < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID, "threads is %d; choose 0 (all cores) or more",
                         options->threads);
+    if (options->device < -1)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "device is %d; choose a GPU from 0 up, or -1 for the first usable one",
+                        options->device);
     return SVR_OK;
 }
 
 svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
                                svr_error *err)
 {
-    svr_cuda_options cuda = {.cache_folder = options->cache_folder};
+    const svr_cuda_options cuda = {.device = options->device,
+                                   .context = options->cuda_context,
+                                   .cache_folder = options->cache_folder};
     svr_backend *backend = NULL;
 
     SVR_TRY(check_options(options, err));

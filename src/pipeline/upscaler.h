@@ -37,10 +37,16 @@ typedef enum svr_backend_kind {
 /* How activations and matrices are stored; sums are F32 always. */
 typedef enum svr_precision {
     SVR_PRECISION_AUTO = 0, /* fp16 on a GPU, fp32 on the CPU */
-    SVR_PRECISION_FP16,
+    SVR_PRECISION_FP16,     /* bf16 from the first batch on whose numbers it cannot hold */
     SVR_PRECISION_BF16,
     SVR_PRECISION_FP32
 } svr_precision;
+
+/* How the transformer's large matrices are kept and multiplied. */
+typedef enum svr_quantization {
+    SVR_QUANTIZATION_AUTO_FP16 = 0, /* as `precision` says */
+    SVR_QUANTIZATION_FP8 /* e4m3: GPUs of compute capability 8.9 and newer, and the CPU */
+} svr_quantization;
 
 typedef enum svr_event_kind {
     SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are on the device */
@@ -48,6 +54,7 @@ typedef enum svr_event_kind {
     SVR_EVENT_PLANNED,     /* a new stream is configured: stats hold the plan */
     SVR_EVENT_FRAME,       /* a frame can be pulled */
     SVR_EVENT_BATCH,       /* a batch was computed: stats hold its times */
+    SVR_EVENT_WIDENED,     /* fp16 overflowed: this batch and all that follow are made in bf16 */
     SVR_EVENT_FAILED       /* the worker failed: pull returns why */
 } svr_event_kind;
 
@@ -56,9 +63,10 @@ typedef struct svr_event {
     svr_event_kind kind;
     uint64_t bytes_done, bytes_total; /* LOADING */
     uint64_t batch;                   /* BATCH: its number since configure */
-    uint64_t first_frame, frames;     /* BATCH: absolute number of its first frame, true frames */
-    uint64_t computed_frames;         /* BATCH: with padding */
-    svr_upscaler_stats stats;         /* as of now */
+    uint64_t first_frame;     /* BATCH, WIDENED: absolute number of the batch's first frame */
+    uint64_t frames;          /* BATCH: true frames */
+    uint64_t computed_frames; /* BATCH: with padding */
+    svr_upscaler_stats stats; /* as of now */
 } svr_event;
 
 typedef struct svr_upscaler_options {
@@ -67,9 +75,15 @@ typedef struct svr_upscaler_options {
     const char *vae_path;   /* VAE, safetensors */
     const char *text_path;  /* prompt embeddings `pos`, `neg`; NULL: those in the model file */
     svr_precision precision;
+    svr_quantization quantization;
     int threads; /* CPU backend: 0 = all cores */
-    /* CUDA backend: folder that remembers what was measured on this machine; NULL: nothing is kept
-     */
+    /* CUDA: index of the device; -1 (the default): that of the context, else of the calling
+     * thread's current context, else the first usable one */
+    int device;
+    /* CUDA: a CUcontext to work in, which outlives the upscaler; NULL: the device's primary one.
+     * What is current on the caller's threads is left as it is in either case. */
+    void *cuda_context;
+    /* CUDA: folder that remembers what was measured on this machine; NULL: nothing is kept */
     const char *cache_folder;
     svr_log log;
     /* optional: called on the worker without any lock held; must return soon and may not call the
@@ -109,7 +123,8 @@ void svr_upscaler_options_init(svr_upscaler_options *options);
 void svr_stream_config_init(svr_stream_config *config);
 
 /* Opens backend and model files and starts the worker, which loads the weights meanwhile.
- * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM. */
+ * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM, NO_VRAM, DEVICE
+ * (a CUDA context that failed earlier), UNSUPPORTED (quantization that this device lacks). */
 SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
                                            svr_error *err);
 
@@ -153,7 +168,8 @@ uint64_t svr_upscaler_held(const svr_upscaler *upscaler);
 void svr_upscaler_cancel(svr_upscaler *upscaler);
 
 /* Stops the computation, waits until the worker is idle, drops all frames, forgets a cancel and a
- * failure (but for DEVICE); the configured stream stays and starts over at first_frame. */
+ * failure (but for DEVICE, which lasts until the upscaler is destroyed); the configured stream
+ * stays and starts over at first_frame. */
 void svr_upscaler_reset(svr_upscaler *upscaler);
 
 void svr_upscaler_get_stats(const svr_upscaler *upscaler, svr_upscaler_stats *out);

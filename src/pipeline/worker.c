@@ -101,7 +101,7 @@ static void adopt_stream(svr_upscaler *u, svr_stream *stream, svr_batcher *batch
     u->batcher = batcher;
     u->options = u->request.options;
     u->first_frame = u->sequence_first = u->request.first_frame;
-    memset(&u->stats, 0, sizeof u->stats);
+    u->stats = (svr_upscaler_stats){.storage = u->networks->storage};
     pthread_mutex_unlock(u->mutex);
 }
 
@@ -167,14 +167,6 @@ static svr_status finished_frame(void *user, int64_t index, const uint8_t *data,
     return SVR_OK;
 }
 
-static void add_times(svr_phase_times *sum, const svr_phase_times *times)
-{
-    sum->encode_ns += times->encode_ns;
-    sum->dit_ns += times->dit_ns;
-    sum->decode_ns += times->decode_ns;
-    sum->finish_ns += times->finish_ns;
-}
-
 static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *times)
 {
     svr_event event = {.kind = SVR_EVENT_BATCH,
@@ -189,7 +181,7 @@ static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *
     event.batch = u->stats.batches++;
     u->stats.frames_computed += event.computed_frames;
     u->stats.last = *times;
-    add_times(&u->stats.total, times);
+    svr_phase_times_add(&u->stats.total, times);
     pthread_mutex_unlock(u->mutex);
     svr_log_write(&u->log, SVR_LOG_DEBUG, "pipeline",
                   "batch %llu: %d frames, encode %.1f dit %.1f decode %.1f finish %.1f ms",
@@ -199,12 +191,39 @@ static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *
     emit(u, &event);
 }
 
+/* fp16 could not hold this film: loads the weights again, for bf16. */
+static svr_status widen_range(svr_upscaler *u, const task *t, svr_error *err)
+{
+    svr_event event = {.kind = SVR_EVENT_WIDENED,
+                       .first_frame = t->first_frame + (uint64_t) t->span.start};
+
+    svr_log_write(&u->log, SVR_LOG_WARN, "pipeline",
+                  "fp16 overflowed in the batch of frame %llu: computing in bf16 from here on",
+                  (unsigned long long) event.first_frame);
+    svr_model_set_storage(u->model, SVR_BF16);
+    SVR_TRY(svr_model_load(u->model, u->cancel, NULL, NULL, err));
+    SVR_TRY(svr_stream_replan(u->stream, err));
+    pthread_mutex_lock(u->mutex);
+    u->stats.storage = SVR_BF16;
+    pthread_mutex_unlock(u->mutex);
+    emit(u, &event);
+    return SVR_OK;
+}
+
 static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
 {
     svr_stream_io io = {u, source_frame, finished_frame};
-    svr_phase_times times = {0, 0, 0, 0};
+    svr_phase_times times = {0};
+    svr_status status =
+        svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
 
-    SVR_TRY(svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err));
+    if (status == SVR_ERR_OVERFLOW && u->model && u->networks->storage == SVR_F16) {
+        svr_error_clear(err);
+        times = (svr_phase_times){0};
+        SVR_TRY(widen_range(u, t, err));
+        status = svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
+    }
+    SVR_TRY(status);
     report_batch(u, t, &times);
     return SVR_OK;
 }
@@ -212,12 +231,12 @@ static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
 static svr_status end_sequence(svr_upscaler *u, svr_error *err)
 {
     svr_stream_io io = {u, source_frame, finished_frame};
-    svr_phase_times times = {0, 0, 0, 0};
+    svr_phase_times times = {0};
 
     SVR_TRY(svr_stream_flush(u->stream, &io, &times, err));
     pthread_mutex_lock(u->mutex);
-    add_times(&u->stats.last, &times);
-    add_times(&u->stats.total, &times);
+    svr_phase_times_add(&u->stats.last, &times);
+    svr_phase_times_add(&u->stats.total, &times);
     u->sequence_first += (uint64_t) svr_batcher_pushed(u->batcher);
     svr_batcher_restart(u->batcher);
     pthread_mutex_unlock(u->mutex);

@@ -41,9 +41,8 @@ const svr_vae_config *svr_vae_get_config(const svr_vae *vae)
     return &vae->config;
 }
 
-/* First layer: h = conv_in(input); the input stays the caller's. */
-static svr_status enter(vae_run *run, const vae_half *half, const vae_input *input, svr_tensor *h,
-                        svr_error *err)
+svr_status svr_vae_enter(vae_run *run, const vae_half *half, const vae_input *input, svr_tensor *h,
+                         svr_error *err)
 {
     const vae_state *state = &run->vae->state;
     const vae_conv *conv = &half->conv_in;
@@ -54,16 +53,15 @@ static svr_status enter(vae_run *run, const vae_half *half, const vae_input *inp
     SVR_TRY(svr_exec_poll(run->exec, err));
     SVR_TRY(svr_exec_alloc(run->exec, run->storage, SVR_DIMS(d[0], d[1], d[2], conv->out), h, err));
     SVR_TRY(svr_vae_conv(run, conv, input, NULL, h, err));
-    if (state->sliced && state->first) {
+    if (state->sliced && state->first && d[0] >= carried) {
         tail = svr_tensor_slice(&input->x, d[0] - carried, carried);
         SVR_TRY(svr_exec_tap(run->exec, conv->tap, &tail, err));
     }
     return svr_vae_tap(run, half->tap_conv_in, h, err);
 }
 
-/* Last layers: y = conv_out(silu(norm(h))); h is used up. */
-static svr_status leave(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
-                        svr_error *err)
+svr_status svr_vae_leave(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
+                         svr_error *err)
 {
     vae_input input;
 
@@ -81,34 +79,25 @@ static svr_status encode_slice(vae_run *run, const vae_input *input, const svr_t
     const vae_half *half = &run->vae->encoder;
     svr_tensor h;
 
-    SVR_TRY(enter(run, half, input, &h, err));
+    SVR_TRY(svr_vae_enter(run, half, input, &h, err));
     for (int i = 0; i < run->vae->config.stages; i++)
         SVR_TRY(svr_vae_down_block(run, &half->blocks[i], &h, err));
     SVR_TRY(svr_vae_mid(run, &half->mid, &h, err));
-    return leave(run, half, &h, moments, err);
+    return svr_vae_leave(run, half, &h, moments, err);
 }
 
-static svr_status decode_slice(vae_run *run, const vae_input *input, const svr_tensor *y,
-                               svr_error *err)
-{
-    const vae_half *half = &run->vae->decoder;
-    svr_tensor h;
-
-    SVR_TRY(enter(run, half, input, &h, err));
-    SVR_TRY(svr_vae_mid(run, &half->mid, &h, err));
-    for (int i = 0; i < run->vae->config.stages; i++)
-        SVR_TRY(svr_vae_up_block(run, &half->blocks[i], &h, err));
-    return leave(run, half, &h, y, err);
-}
-
-/* Frames [first, end) of a clip; the frames in front of them are what the first layer carries. */
-static vae_input clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
-                             int64_t end)
+vae_input svr_vae_clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
+                              int64_t end)
 {
     vae_input part = {.x = svr_tensor_slice(clip, first, end - first)};
 
-    if (first > 0)
-        part.head = svr_tensor_slice(clip, first - (conv_in->kt - 1), conv_in->kt - 1);
+    int64_t before = conv_in->kt - 1;
+
+    if (first == 0)
+        return part;
+    /* frame 0 counts for all that would be before it */
+    part.before.head = svr_tensor_slice(clip, svr_max_i64(0, first - before), before - 1);
+    part.before.recent = svr_tensor_slice(clip, first - 1, 1);
     return part;
 }
 
@@ -122,45 +111,24 @@ static int64_t slice_end(vae_state *state, int64_t first, int64_t step, int64_t 
     return end;
 }
 
-svr_status svr_vae_encode_clip(vae_run *run, int slice_frames, const svr_tensor *x,
+svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err)
 {
     const vae_half *half = &run->vae->encoder;
     int64_t frames = x->dims[0], factor = svr_vae_temporal_factor(&run->vae->config), done = 0;
-    bool sliced = slice_frames > 0 && frames - 1 > slice_frames;
+    bool sliced = cut->slice_frames > 0 && frames - 1 > cut->slice_frames;
 
-    SVR_TRY(svr_vae_state_begin(run, half, sliced, x->dims[1], x->dims[2], err));
+    svr_vae_state_begin(run, sliced);
+    if (sliced)
+        SVR_TRY(svr_vae_state_take_encoder(run, x->dims[1], x->dims[2], err));
     for (int64_t a = 0, b; a < frames; a = b) {
         vae_input input;
         svr_tensor out;
 
-        b = slice_end(&run->vae->state, a, slice_frames, frames);
-        input = clip_frames(x, &half->conv_in, a, b);
+        b = slice_end(&run->vae->state, a, cut->slice_frames, frames);
+        input = svr_vae_clip_frames(x, &half->conv_in, a, b);
         out = svr_tensor_slice(moments, done, (b - 1) / factor + 1 - done);
         SVR_TRY(encode_slice(run, &input, &out, err));
-        done += out.dims[0];
-    }
-    svr_vae_state_end(run);
-    return SVR_OK;
-}
-
-svr_status svr_vae_decode_clip(vae_run *run, int slice_frames, const svr_tensor *z,
-                               const svr_tensor *y, svr_error *err)
-{
-    const vae_half *half = &run->vae->decoder;
-    int64_t frames = z->dims[0], factor = svr_vae_temporal_factor(&run->vae->config), done = 0;
-    int64_t step = slice_frames / factor;
-    bool sliced = step > 0 && frames - 1 > step;
-
-    SVR_TRY(svr_vae_state_begin(run, half, sliced, z->dims[1], z->dims[2], err));
-    for (int64_t a = 0, b; a < frames; a = b) {
-        vae_input input;
-        svr_tensor out;
-
-        b = slice_end(&run->vae->state, a, step, frames);
-        input = clip_frames(z, &half->conv_in, a, b);
-        out = svr_tensor_slice(y, done, factor * (b - 1) + 1 - done);
-        SVR_TRY(decode_slice(run, &input, &out, err));
         done += out.dims[0];
     }
     svr_vae_state_end(run);
@@ -175,6 +143,9 @@ static svr_status check_cut(const svr_vae *vae, const svr_vae_cut *cut, svr_erro
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "slices of %d frames; they must be 0 or a multiple of %d frames",
                         cut->slice_frames, factor);
+    if (cut->piece_values < 0)
+        return SVR_FAIL(err, SVR_ERR_INVALID, "pieces of %lld values; give 0 or more",
+                        (long long) cut->piece_values);
     if (cut->tile_h < 0 || cut->tile_w < 0 || (cut->tile_h == 0) != (cut->tile_w == 0) ||
         cut->overlap_h < 0 || cut->overlap_w < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID,
@@ -223,16 +194,17 @@ static svr_status check_encode(const svr_vae *vae, const svr_tensor *x, const sv
 }
 
 static svr_status check_decode(const svr_vae *vae, const svr_tensor *z, const svr_tensor *y,
-                               svr_error *err)
+                               bool tiled, svr_error *err)
 {
     int64_t s = svr_vae_spatial_factor(&vae->config), f = svr_vae_temporal_factor(&vae->config);
     svr_dtype storage = svr_store_storage(vae->store);
-    const int64_t thw[3] = {f * (z->dims[0] - 1) + 1, s * z->dims[1], s * z->dims[2]};
+    int64_t frames = f * (z->dims[0] - 1) + 1, wanted = y->dims[0];
+    const int64_t thw[3] = {tiled ? frames : wanted, s * z->dims[1], s * z->dims[2]};
     const int64_t channels[2] = {3, 0};
 
     if (z->rank == 4 && z->dims[3] == vae->config.latent_channels && z->dims[0] >= 1 &&
-        z->dims[1] >= 1 && z->dims[2] >= 1 && z->dtype == storage && fits(y, thw, channels) &&
-        (y->dtype == storage || y->dtype == SVR_F32))
+        z->dims[1] >= 1 && z->dims[2] >= 1 && z->dtype == storage && wanted >= 1 &&
+        wanted <= frames && fits(y, thw, channels) && (y->dtype == storage || y->dtype == SVR_F32))
         return SVR_OK;
     return refuse("decode", z, y,
                   "[t,h,w,L] of the storage type to [f*(t-1)+1,s*h,s*w,3] of it or f32", err);
@@ -249,7 +221,7 @@ svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
     SVR_TRY(svr_store_acquire(vae->store, SVR_VAE_GROUP_ENCODER, err));
     status = svr_vae_encode_needs_tiles(vae, cut, x)
                  ? svr_vae_encode_tiled(&run, cut, x, moments, err)
-                 : svr_vae_encode_clip(&run, cut->slice_frames, x, moments, err);
+                 : svr_vae_encode_clip(&run, cut, x, moments, err);
     svr_store_release(vae->store, SVR_VAE_GROUP_ENCODER);
     return status;
 }
@@ -261,11 +233,10 @@ svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
     svr_status status;
 
     SVR_TRY(check_cut(vae, cut, err));
-    SVR_TRY(check_decode(vae, z, y, err));
+    SVR_TRY(check_decode(vae, z, y, svr_vae_decode_needs_tiles(vae, cut, z), err));
     SVR_TRY(svr_store_acquire(vae->store, SVR_VAE_GROUP_DECODER, err));
-    status = svr_vae_decode_needs_tiles(vae, cut, z)
-                 ? svr_vae_decode_tiled(&run, cut, z, y, err)
-                 : svr_vae_decode_clip(&run, cut->slice_frames, z, y, err);
+    status = svr_vae_decode_needs_tiles(vae, cut, z) ? svr_vae_decode_tiled(&run, cut, z, y, err)
+                                                     : svr_vae_decode_clip(&run, cut, z, y, err);
     svr_store_release(vae->store, SVR_VAE_GROUP_DECODER);
     return status;
 }

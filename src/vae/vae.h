@@ -24,6 +24,11 @@ typedef struct svr_vae_cut {
     /* video frames per slice, a multiple of the temporal factor; 0: the clip in one piece.  The
      * first slice has one frame more.  Never changes the result beyond rounding. */
     int slice_frames;
+    /* the decoder's memory: from stage to stage frames go on in pieces of so many that the widest
+     * activation of a piece has about this many values, at least one frame; 0: all that come.  A
+     * stage that sees the clip in one piece carries nothing over; clips of up to two latent frames
+     * go whole.  Never changes the result beyond rounding; taps need 0. */
+    int64_t piece_values;
     /* spatial tiles in pixels (another function: norms see only the tile), 0: none.  spec vae.md §7
      */
     int tile_h, tile_w, overlap_h, overlap_w;
@@ -47,8 +52,8 @@ SVR_CHECKED svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_va
                                       const svr_tensor *x, const svr_tensor *moments,
                                       svr_error *err);
 
-/* y = decoder(z), not clamped.
- *   z [t,h,w,L] storage, unscaled   y [f*(t-1)+1, s*h, s*w, 3] storage or F32.
+/* y = decoder(z), not clamped; a y of fewer frames gets the first ones (not with tiles).
+ *   z [t,h,w,L] storage, unscaled   y [1 .. f*(t-1)+1, s*h, s*w, 3] storage or F32.
  * Taps: "tap.dec.*", "mem.*".  Errors as above. */
 SVR_CHECKED svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
                                       const svr_tensor *z, const svr_tensor *y, svr_error *err);

@@ -8,6 +8,24 @@ static svr_status apply_shortcut(vae_run *run, const vae_resnet *r, svr_tensor *
     return svr_vae_conv_consume(run, &r->shortcut, &input, x, err);
 }
 
+/* Residual and normalised input of a resnet: x becomes the one, `input` the other.  A shortcut that
+ * narrows runs first, so that the norm can use up its input. */
+static svr_status split(vae_run *run, const vae_resnet *r, bool narrows, svr_tensor *x,
+                        vae_input *input, svr_error *err)
+{
+    svr_tensor narrow;
+
+    if (!narrows)
+        return svr_vae_norm(run, &r->norm1, &r->conv1, x, input, err);
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
+                           SVR_DIMS(x->dims[0], x->dims[1], x->dims[2], r->shortcut.out), &narrow,
+                           err));
+    SVR_TRY(svr_vae_conv(run, &r->shortcut, &(vae_input){.x = *x}, NULL, &narrow, err));
+    SVR_TRY(svr_vae_norm_consume(run, &r->norm1, &r->conv1, x, input, err));
+    *x = narrow;
+    return SVR_OK;
+}
+
 /* The shortcut runs where the residual is smallest: early when it narrows, late when it widens. */
 svr_status svr_vae_resnet(vae_run *run, const vae_resnet *r, svr_tensor *x, svr_error *err)
 {
@@ -17,9 +35,7 @@ svr_status svr_vae_resnet(vae_run *run, const vae_resnet *r, svr_tensor *x, svr_
     svr_tensor h;
 
     SVR_TRY(svr_exec_poll(run->exec, err));
-    SVR_TRY(svr_vae_norm(run, &r->norm1, &r->conv1, x, &input, err));
-    if (narrows)
-        SVR_TRY(apply_shortcut(run, r, x, err));
+    SVR_TRY(split(run, r, narrows, x, &input, err));
     SVR_TRY(svr_vae_conv_consume(run, &r->conv1, &input, &h, err));
     SVR_TRY(svr_vae_norm_consume(run, &r->norm2, &r->conv2, &h, &input, err));
     if (widens)
@@ -105,7 +121,7 @@ svr_status svr_vae_down_block(vae_run *run, const vae_block *block, svr_tensor *
     for (int i = 0; i < block->resnet_count; i++)
         SVR_TRY(svr_vae_resnet(run, &block->resnets[i], x, err));
     if (block->rescales) {
-        vae_input input = {.head = svr_vae_carried(run, &block->rescale), .x = *x};
+        vae_input input = {.before = svr_vae_carried(run, &block->rescale), .x = *x};
 
         SVR_TRY(svr_vae_conv_consume(run, &block->rescale, &input, x, err));
     }
@@ -135,7 +151,7 @@ static svr_status tap_memory(vae_run *run, const vae_block *block, const svr_ten
     int64_t tz = block->temporal ? 2 : 1, count = VAE_KERNEL - tz, first = x->dims[0] - count;
     svr_tensor memory;
 
-    if (!run->exec->tap || !run->vae->state.first || run->vae->state.last)
+    if (!run->exec->tap || !run->vae->state.first || run->vae->state.last || first < 0)
         return SVR_OK;
     SVR_TRY(svr_exec_alloc(run->exec, run->storage,
                            SVR_DIMS(count * tz, 2 * x->dims[1], 2 * x->dims[2], block->rescale.in),
@@ -150,19 +166,21 @@ static svr_status tap_memory(vae_run *run, const vae_block *block, const svr_ten
     return SVR_OK;
 }
 
-/* x becomes the frames of twice the size; with time doubled, the clip's first counts once. */
-static svr_status upsample(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err)
+svr_status svr_vae_upsample(vae_run *run, const vae_block *block, const svr_tensor *x,
+                            svr_tensor *y, svr_error *err)
 {
     const svr_store *store = run->vae->store;
+    vae_carried before = svr_vae_carried(run, &block->rescale);
     int tz = block->temporal ? 2 : 1;
     svr_upsample_conv3d_args args = {
         .x = *x,
-        .head = svr_vae_carried(run, &block->rescale),
+        .head = before.head,
         .up = svr_store_tensor(store, block->upscale.weight),
         .up_b = svr_store_tensor(store, block->upscale.bias),
         .w = svr_store_tensor(store, block->rescale.weight),
         .b = svr_store_tensor(store, block->rescale.bias),
         .tz = tz,
+        .head_starts = tz == 2 && before.starts,
     };
 
     SVR_TRY(svr_exec_poll(run->exec, err));
@@ -173,16 +191,6 @@ static svr_status upsample(vae_run *run, const vae_block *block, svr_tensor *x, 
     SVR_TRY(svr_op_upsample_conv3d(run->exec, &args, err));
     SVR_TRY(svr_vae_upsample_keep(run, block, x, err));
     SVR_TRY(tap_memory(run, block, x, err));
-    svr_exec_free(run->exec, x);
-    *x = args.y;
-    return SVR_OK;
-}
-
-svr_status svr_vae_up_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err)
-{
-    for (int i = 0; i < block->resnet_count; i++)
-        SVR_TRY(svr_vae_resnet(run, &block->resnets[i], x, err));
-    if (block->rescales)
-        SVR_TRY(upsample(run, block, x, err));
-    return svr_vae_tap(run, block->tap, x, err);
+    *y = args.y;
+    return svr_vae_tap(run, block->tap, y, err);
 }

@@ -74,9 +74,16 @@ typedef struct vae_half {
     vae_block blocks[SVR_VAE_MAX_STAGES];
 } vae_half;
 
+/* The last input frames of a convolution, scratch memory.  A 3x3x3 convolution has one in each, so
+ * that a piece of one frame costs one copy; others have all in head. */
+typedef struct vae_carried {
+    svr_tensor head, recent;
+    bool starts; /* of an upsampler: frame 0 of the clip and nothing else has been there */
+} vae_carried;
+
 /* Memory of the temporal convolutions while a clip runs in slices. */
 typedef struct vae_state {
-    svr_tensor *carried; /* [count] last input frames, scratch memory */
+    vae_carried *carried; /* [count] */
     int count;
     bool sliced;      /* false: one piece, nothing is remembered */
     bool first, last; /* slice of the clip */
@@ -99,7 +106,8 @@ typedef struct vae_run {
 
 /* A convolution's input: `x`, scratch memory, and the frames before it (empty: none), borrowed. */
 typedef struct vae_input {
-    svr_tensor head, x;
+    vae_carried before;
+    svr_tensor x;
 } vae_input;
 
 /* ---- vae_layers.c: declares all items of the store */
@@ -107,19 +115,32 @@ svr_status svr_vae_declare(svr_vae *vae, svr_error *err);
 
 /* ---- vae_state.c */
 
-/* Starts a clip.  With `sliced`, memory for the frames that `half` carries from slice to slice is
- * taken for frames of h x w pixels (encoder: of the video, decoder: of the latent). */
-svr_status svr_vae_state_begin(vae_run *run, const vae_half *half, bool sliced, int64_t h,
-                               int64_t w, svr_error *err);
+/* Starts a clip that carries nothing yet. */
+void svr_vae_state_begin(vae_run *run, bool sliced);
+
+/* Takes memory for the frames that are carried from slice to slice, all at once and before any
+ * activation: what stays then lies packed at one end.  Encoder: frames of h x w pixels; decoder: of
+ * one stage, whose input frames are h x w. */
+svr_status svr_vae_state_take_encoder(vae_run *run, int64_t h, int64_t w, svr_error *err);
+svr_status svr_vae_state_take_stage(vae_run *run, int stage, int64_t h, int64_t w, svr_error *err);
+
 /* Gives that memory back. */
 void svr_vae_state_end(vae_run *run);
 
 /* The frames carried for `conv`; empty at the clip's start and where nothing is carried. */
-svr_tensor svr_vae_carried(const vae_run *run, const vae_conv *conv);
+vae_carried svr_vae_carried(const vae_run *run, const vae_conv *conv);
 
 /* Remembers the last frames of an input x for the next slice. */
 svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tensor *x,
                               svr_error *err);
+
+/* Shows the last frames of the clip's first slice. */
+svr_status svr_vae_state_tap(vae_run *run, const vae_conv *conv, const svr_tensor *x,
+                             svr_error *err);
+
+/* Remembers the last frames of the decoder's last products. */
+svr_status svr_vae_sums_keep(vae_run *run, const vae_conv *conv, const svr_tensor *sums,
+                             svr_error *err);
 
 /* The same for an up block's upsampler, whose carried frames are of low resolution. */
 svr_status svr_vae_upsample_keep(vae_run *run, const vae_block *block, const svr_tensor *x,
@@ -147,15 +168,33 @@ svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_co
 svr_status svr_vae_resnet(vae_run *run, const vae_resnet *resnet, svr_tensor *x, svr_error *err);
 svr_status svr_vae_mid(vae_run *run, const vae_mid *mid, svr_tensor *x, svr_error *err);
 svr_status svr_vae_down_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err);
-svr_status svr_vae_up_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err);
+
+/* y, made here = x in twice the size; with time doubled, the clip's first frame counts once.  x
+ * stays. */
+svr_status svr_vae_upsample(vae_run *run, const vae_block *block, const svr_tensor *x,
+                            svr_tensor *y, svr_error *err);
 
 /* Shows x to the tap when the clip runs whole. */
 svr_status svr_vae_tap(vae_run *run, const char *name, const svr_tensor *x, svr_error *err);
 
-/* ---- vae.c: a whole clip or tile, in slices of `slice_frames` video frames (0: in one piece) */
-svr_status svr_vae_encode_clip(vae_run *run, int slice_frames, const svr_tensor *x,
+/* ---- vae.c: first and last layers, shared by both halves */
+
+/* Frames [first, end) of a clip; the frames in front of them are what the first layer carries. */
+vae_input svr_vae_clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
+                              int64_t end);
+
+/* First layer: h = conv_in(input); the input stays the caller's. */
+svr_status svr_vae_enter(vae_run *run, const vae_half *half, const vae_input *input, svr_tensor *h,
+                         svr_error *err);
+
+/* Last layers: y = conv_out(silu(norm(h))); h is used up. */
+svr_status svr_vae_leave(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
+                         svr_error *err);
+
+/* ---- vae.c, vae_decode.c: a whole clip or tile */
+svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err);
-svr_status svr_vae_decode_clip(vae_run *run, int slice_frames, const svr_tensor *z,
+svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
                                const svr_tensor *y, svr_error *err);
 
 /* ---- vae_tiled.c */

@@ -18,7 +18,8 @@ svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *inp
     int behind = conv->ks == VAE_KERNEL, before = behind && conv->stride_s == 1;
     svr_conv3d_args args = {
         .x = input->x,
-        .head = input->head,
+        .head = input->before.head,
+        .recent = input->before.recent,
         .w = svr_tensor_slice(&w, 0, y->dims[3]),
         .b = svr_tensor_slice(&b, 0, y->dims[3]),
         .y = *y,
@@ -39,7 +40,8 @@ svr_status svr_vae_conv_consume(vae_run *run, const vae_conv *conv, vae_input *i
                                 svr_error *err)
 {
     const int64_t *d = input->x.dims;
-    int64_t before = input->head.data ? input->head.dims[0] : conv->kt - 1;
+    int64_t before =
+        svr_tensor_present(&input->before.head) ? conv->kt - conv->stride_t : conv->kt - 1;
 
     SVR_TRY(svr_exec_alloc(run->exec, run->storage,
                            SVR_DIMS((before + d[0] - conv->kt) / conv->stride_t + 1,
@@ -70,7 +72,7 @@ static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor
 svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv,
                         const svr_tensor *x, vae_input *input, svr_error *err)
 {
-    input->head = svr_vae_carried(run, conv);
+    input->before = svr_vae_carried(run, conv);
     SVR_TRY(svr_exec_alloc(run->exec, run->storage, 4, x->dims, &input->x, err));
     return norm_silu(run, norm, x, &input->x, err);
 }
@@ -78,7 +80,7 @@ svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv
 svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_conv *conv,
                                 svr_tensor *x, vae_input *input, svr_error *err)
 {
-    *input = (vae_input){.head = svr_vae_carried(run, conv), .x = *x};
+    *input = (vae_input){.before = svr_vae_carried(run, conv), .x = *x};
     *x = (svr_tensor){0};
     return norm_silu(run, norm, &input->x, &input->x, err);
 }

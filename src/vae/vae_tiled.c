@@ -21,13 +21,13 @@ typedef struct tile_axis {
     svr_tensor first, weight; /* [spans, total * scale * repeat], scratch memory */
 } tile_axis;
 
-typedef svr_status (*clip_function)(vae_run *run, int slice_frames, const svr_tensor *in,
+typedef svr_status (*clip_function)(vae_run *run, const svr_vae_cut *cut, const svr_tensor *in,
                                     const svr_tensor *out, svr_error *err);
 
 typedef struct tiler {
     vae_run *run;
     clip_function clip;
-    int slice_frames;
+    const svr_vae_cut *cut;
     const svr_tensor *in;
     svr_tensor sum;   /* F32, the whole result */
     int64_t in_scale; /* pixels of `in` per latent pixel */
@@ -233,7 +233,7 @@ static svr_status run_tile(const tiler *t, const int64_t spans[2], svr_error *er
     SVR_TRY(svr_exec_alloc(exec, t->run->storage,
                            SVR_DIMS(t->in->dims[0], h * si, w * si, t->in->dims[3]), &in, err));
     SVR_TRY(cut_window(t->run, t->in, y0 * si, x0 * si, &in, err));
-    SVR_TRY(t->clip(t->run, t->slice_frames, &in, &out, err));
+    SVR_TRY(t->clip(t->run, t->cut, &in, &out, err));
     svr_exec_free(exec, &in);
     for (int64_t i = 0; i < out.dims[0]; i++) {
         svr_tensor frame = svr_tensor_slice(&out, i, 1), sum = svr_tensor_slice(&t->sum, i, 1);
@@ -299,7 +299,7 @@ svr_status svr_vae_encode_tiled(vae_run *run, const svr_vae_cut *cut, const svr_
     int f = svr_vae_spatial_factor(&run->vae->config);
     tiler t = {.run = run,
                .clip = svr_vae_encode_clip,
-               .slice_frames = cut->slice_frames,
+               .cut = cut,
                .in = x,
                .in_scale = f,
                .y = make_axis(moments->dims[1], cut->tile_h, cut->overlap_h, f),
@@ -318,7 +318,7 @@ svr_status svr_vae_decode_tiled(vae_run *run, const svr_vae_cut *cut, const svr_
     int f = svr_vae_spatial_factor(&run->vae->config);
     tiler t = {.run = run,
                .clip = svr_vae_decode_clip,
-               .slice_frames = cut->slice_frames,
+               .cut = cut,
                .in = z,
                .in_scale = 1,
                .y = make_axis(z->dims[1], cut->tile_h, cut->overlap_h, f),

@@ -8,7 +8,7 @@ FOLDER holds oracle_vae.py and oracle_dit.py.  Needs torch and safetensors.  Eac
 `seedvr2 bench --json` once and the oracles once, so that a machine that slows down slows down both.
 Prints the medians of each phase and their ratio (above 1: this engine is faster).  Run by hand.
 
-What is timed: the engine's encode includes unpacking and resizing the frames, the oracle's does not."""
+What is timed: the networks alone, without unpacking, resizing and colour."""
 import argparse
 import json
 import os

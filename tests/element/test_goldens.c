@@ -6,8 +6,11 @@
 #include "cpu/cpu_backend.h"
 #include "golden.h"
 #include "gstseedvr2frames.h"
+#include "loud_vae.h"
 
+#include <glib/gstdio.h>
 #include <math.h>
+#include <unistd.h>
 
 /* ---- the model ---- */
 
@@ -247,6 +250,48 @@ GST_START_TEST (test_there_and_back)
 }
 GST_END_TEST;
 
+/* The frames are finished in bf16, and the bus says so once. */
+GST_START_TEST (test_overflow_is_a_warning)
+{
+  GstBus *bus = gst_bus_new ();
+  gchar *quiet = g_build_filename (g_getenv ("SEEDVR2_MODEL_PATH"),
+                                   "nano_vae.safetensors", NULL);
+  gchar *loud = g_build_filename (g_get_tmp_dir (), "loud_vae_XXXXXX", NULL);
+  gint file = g_mkstemp (loud);
+  gchar *properties;
+  const gchar *precision;
+  GstHarness *h;
+  GstMessage *message;
+  GError *warning;
+  GstStructure *stats;
+
+  fail_unless (file >= 0);
+  close (file);
+  test_write_loud_vae (quiet, loud);
+  properties
+      = g_strdup_printf ("precision=fp16 batch-size=5 vae-model=%s", loud);
+  h = harness_new_on_bus (bus, properties, "", SMALL);
+  push_frames (h, 0, 7);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  fail_unless_equals_int (gst_harness_buffers_received (h), 7);
+  message = wait_message (bus, GST_MESSAGE_WARNING);
+  gst_message_parse_warning (message, &warning, NULL);
+  fail_unless (strstr (warning->message, "precision=bf16") != NULL);
+  g_error_free (warning);
+  gst_message_unref (message);
+  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING));
+  g_object_get (h->element, "stats", &stats, NULL);
+  precision = gst_structure_get_string (stats, "precision");
+  fail_unless_equals_string (precision, "bf16");
+  gst_structure_free (stats);
+  harness_end (h, bus);
+  g_unlink (loud);
+  g_free (properties);
+  g_free (loud);
+  g_free (quiet);
+}
+GST_END_TEST;
+
 static Suite *
 seedvr2_goldens_suite (void)
 {
@@ -256,6 +301,7 @@ seedvr2_goldens_suite (void)
   suite_add_tcase (suite, tcase);
   tcase_add_loop_test (tcase, test_model_pixels, 0, G_N_ELEMENTS (runs));
   tcase_add_loop_test (tcase, test_there_and_back, 0, G_N_ELEMENTS (formats));
+  tcase_add_test (tcase, test_overflow_is_a_warning);
   return suite;
 }
 

@@ -102,6 +102,8 @@ GST_START_TEST (test_defaults)
     { "cfg-scale", "1" },
     { "color-correction", "lab" },
     { "backend", "auto" },
+    { "precision", "auto" },
+    { "quantization", "auto-fp16" },
     { "scale", "2" },
     { "resolution", "0" },
     { "max-resolution", "0" },
@@ -140,7 +142,7 @@ GST_START_TEST (test_properties)
   guint64 seed, offset;
   gboolean uniform, post;
   gdouble cfg, scale;
-  gint resolution, max_resolution, backend, colour;
+  gint resolution, max_resolution, backend, colour, precision, quantization;
 
   g_object_set (element, "model", "m", "vae-model", "v", "text-embedding", "t",
                 "batch-size", 9, "temporal-overlap", 3, "prepend-frames", 4,
@@ -150,13 +152,16 @@ GST_START_TEST (test_properties)
                 "post-messages", FALSE, NULL);
   gst_util_set_object_arg (G_OBJECT (element), "backend", "cuda");
   gst_util_set_object_arg (G_OBJECT (element), "color-correction", "adain");
+  gst_util_set_object_arg (G_OBJECT (element), "precision", "bf16");
+  gst_util_set_object_arg (G_OBJECT (element), "quantization", "fp8");
   g_object_get (element, "model", &model, "vae-model", &vae, "text-embedding",
                 &text, "batch-size", &batch, "temporal-overlap", &overlap,
                 "prepend-frames", &prepend, "uniform-batch-size", &uniform,
                 "seed", &seed, "frame-offset", &offset, "cfg-scale", &cfg,
                 "scale", &scale, "resolution", &resolution, "max-resolution",
                 &max_resolution, "post-messages", &post, "backend", &backend,
-                "color-correction", &colour, NULL);
+                "color-correction", &colour, "precision", &precision,
+                "quantization", &quantization, NULL);
   fail_unless_equals_string (model, "m");
   fail_unless_equals_string (vae, "v");
   fail_unless_equals_string (text, "t");
@@ -172,6 +177,8 @@ GST_START_TEST (test_properties)
   fail_unless_equals_int (max_resolution, 3840);
   fail_unless_equals_int (backend, 2);
   fail_unless_equals_int (colour, 4);
+  fail_unless_equals_int (precision, 2);
+  fail_unless_equals_int (quantization, 1);
   g_free (model);
   g_free (vae);
   g_free (text);

@@ -5,7 +5,8 @@
 
 FOLDER of the oracles holds oracle_vae.py and oracle_dit.py.  The files have the formats that `seedvr2 verify`
 reads: vae_full_weights and vae_full_{enc5,dec2}, dit_<model>_full.weights and .c1; weights are F16 and seeded, the
-oracles run in F32 without TF32.  Needs a GPU, torch and safetensors."""
+oracles run in F32 without TF32.  Needs a GPU, torch and safetensors; prints the most GPU memory that each part took.
+At 1280x720 the decoder of five frames is the largest part: its tensors of 256 channels take 4.4 GiB each in F32."""
 import argparse
 import math
 import os
@@ -28,13 +29,14 @@ def parse():
 
 
 class Random:
-    """Seeded normal values on the GPU, rounded to F16."""
+    """Seeded normal values on the device, rounded to F16."""
 
-    def __init__(self, seed):
-        self.generator = torch.Generator("cuda").manual_seed(seed)
+    def __init__(self, seed, device="cuda"):
+        self.device = device
+        self.generator = torch.Generator(device).manual_seed(seed)
 
     def normal(self, shape, scale=1.0, base=0.0):
-        x = torch.randn(list(shape), generator=self.generator, device="cuda")
+        x = torch.randn(list(shape), generator=self.generator, device=self.device)
         return (x * scale + base).half()
 
 
@@ -58,8 +60,8 @@ def dit_value(name, shape, random):
     return random.normal(shape, 1.2 / math.sqrt(shape[-1]))
 
 
-def make(shapes, value, seed):
-    random = Random(seed)
+def make(shapes, value, seed, device="cuda"):
+    random = Random(seed, device)
     return {k: value(k, s, random) for k, s in sorted(shapes.items()) if not k.endswith("freqs")}
 
 
@@ -68,11 +70,30 @@ def save(tensors, path, metadata):
     print(path, f"{os.path.getsize(path) / 1e6:.0f} MB", flush=True)
 
 
+def vae_weights(oracle, cfg, path, device="cuda"):
+    """Writes a VAE; its tensors in F16."""
+    weights = make(oracle.param_shapes(cfg), vae_value, 7, device)
+    save(weights, path, {})
+    return weights
+
+
+def dit_weights(oracle, cfg, path, kind, device="cuda"):
+    """Writes a transformer; its tensors in F16."""
+    weights = make(oracle.parameter_shapes(cfg), dit_value, 9, device)
+    save(weights, path, {"variant": kind})
+    return weights
+
+
+def report_peak(part):
+    print(f"{part}: {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of GPU memory at most", flush=True)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+
+
 @torch.no_grad()
 def vae_files(oracle, out, width, height, weights_only):
     cfg = oracle.VAEConfig()
-    weights = make(oracle.param_shapes(cfg), vae_value, 7)
-    save(weights, f"{out}/vae_full_weights.safetensors", {})
+    weights = vae_weights(oracle, cfg, f"{out}/vae_full_weights.safetensors")
     if weights_only:
         return
     model = oracle.VAE(cfg, {k: v.float() for k, v in weights.items()})
@@ -83,15 +104,17 @@ def vae_files(oracle, out, width, height, weights_only):
     common = {"split": "None", "config": "{}"}
     save({"x": x.float(), "mean": mean, "logvar": logvar}, f"{out}/vae_full_enc5.safetensors",
          {**common, "kind": "enc", "name": "enc5"})
+    del x, mean, logvar
+    report_peak("encode")
     save({"z": z.float(), "y": model.decode(z.float(), None)}, f"{out}/vae_full_dec2.safetensors",
          {**common, "kind": "dec", "name": "dec2"})
+    report_peak("decode")
 
 
 @torch.no_grad()
 def dit_files(oracle, out, kind, width, height, weights_only):
     cfg = getattr(oracle.DiTConfig, f"seedvr2_{kind}")()
-    weights = make(oracle.parameter_shapes(cfg), dit_value, 9)
-    save(weights, f"{out}/dit_{kind}_full.weights.safetensors", {"variant": kind})
+    weights = dit_weights(oracle, cfg, f"{out}/dit_{kind}_full.weights.safetensors", kind)
     if weights_only:
         return
     torch.set_default_device("cuda")
@@ -107,6 +130,7 @@ def dit_files(oracle, out, kind, width, height, weights_only):
           "in.windows": torch.tensor(cfg.windows, dtype=torch.int32), "out": result,
           "emb": model.time_embedding(1000.0)},
          f"{out}/dit_{kind}_full.c1.safetensors", {"variant": kind, "windows": str(cfg.windows)})
+    report_peak("transformer")
 
 
 def main():

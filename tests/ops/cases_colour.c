@@ -336,11 +336,11 @@ void ops_cases_colour(ops_bench *bench)
 {
     static const int large[3] = {2, 40, 37};
 
-    for (int s = 0; s < SHAPES; s++)
+    for (int s = 0; s < SHAPES && ops_wants(bench, s == 0); s++)
         cases_of_shape(bench, s);
     ops_case(bench, "match_histogram single bins");
     match_single_bins(bench);
-    for (int in_place = 0; in_place < 2; in_place++) {
+    for (int in_place = 0; in_place < 2 && ops_wants(bench, in_place == 0); in_place++) {
         ops_case(bench, "hsv in place %d", in_place);
         hsv_case(bench, large, in_place);
         ops_case(bench, "hsv small in place %d", in_place);

@@ -43,18 +43,18 @@ static void copy_rounding(ops_bench *bench, svr_dtype dtype)
     ops_compare_exact(bench, dst);
 }
 
-static void cases_copy(ops_bench *bench)
+void ops_cases_copy(ops_bench *bench)
 {
     static const int64_t sizes[] = {1, 7, 1025, 40000};
 
     for (int i = 0; i < 4; i++)
-        for (int from = 0; from < 3; from++)
+        for (int from = 0; from < 3 && ops_wants(bench, i == 2); from++)
             for (int to = 0; to < 3; to++) {
                 ops_case(bench, "copy n=%d %s to %s", (int) sizes[i],
                          svr_dtype_name(ops_storage[from]), svr_dtype_name(ops_storage[to]));
                 copy_case(bench, sizes[i], ops_storage[from], ops_storage[to]);
             }
-    for (int to = 1; to < 3; to++) {
+    for (int to = 1; to < 3 && ops_wants(bench, false); to++) {
         ops_case(bench, "copy rounding to %s", svr_dtype_name(ops_storage[to]));
         copy_rounding(bench, ops_storage[to]);
     }
@@ -86,17 +86,58 @@ static void lincomb_case(ops_bench *bench, int64_t n, int kind, svr_dtype dtype)
     ops_compare(bench, y, magnitude, 2 * OPS_F32_EPS);
 }
 
-static void cases_lincomb(ops_bench *bench)
+void ops_cases_lincomb(ops_bench *bench)
 {
     static const int64_t sizes[] = {1, 33, 1024, 70001};
 
     for (int i = 0; i < 4; i++)
-        for (int kind = 0; kind < 4; kind++) /* one input; y is a; y is b; apart, F32 out */
+        for (int kind = 0; kind < 4 && ops_wants(bench, i < 3 && i > 0);
+             kind++) /* one input; y is a; y is b; apart, F32 out */
             for (int d = 0; d < 3; d++) {
                 ops_case(bench, "lincomb n=%d kind %d %s", (int) sizes[i], kind,
                          svr_dtype_name(ops_storage[d]));
                 lincomb_case(bench, sizes[i], kind, ops_storage[d]);
             }
+}
+
+/* ---------------------------------------------------------------------------- find_overflow */
+
+/* One value of n is `value`, at the end that is easily forgotten or in the middle. */
+static void overflow_case(ops_bench *bench, int64_t n, double value, int32_t before,
+                          svr_dtype dtype)
+{
+    ops_array *x = ops_input(bench, dtype, SVR_DIMS(n));
+    ops_array *found = ops_in_place(bench, SVR_I32, SVR_DIMS(1));
+    double *values = ops_doubles(bench, n);
+    svr_find_overflow_args args = {ops_view(x, OPS_DEVICE), ops_view(found, OPS_DEVICE)};
+    int32_t want = before || !isfinite(value);
+
+    for (int64_t i = 0; i < n; i++)
+        values[i] = (i % 2 ? -1 : 1) * 60000.0;
+    values[n % 2 ? n - 1 : n / 2] = value;
+    ops_set_values(x, values);
+    ops_set_ints(found, &before);
+    OPS_RUN(bench, find_overflow, &args);
+    if (*(const int32_t *) ops_result(found) != want)
+        ops_fail(bench, "found is %d", (int) *(const int32_t *) ops_result(found));
+}
+
+void ops_cases_find_overflow(ops_bench *bench)
+{
+    static const int64_t sizes[] = {1, 34, 70001};
+    static const double values[] = {1.0, INFINITY, -INFINITY, NAN};
+
+    for (int i = 0; i < 3; i++)
+        for (int v = 0; v < 4; v++)
+            for (int d = 0; d < 3; d++) {
+                if (!ops_wants(bench, i == 1))
+                    continue;
+                ops_case(bench, "find_overflow n=%d value %g %s", (int) sizes[i], values[v],
+                         svr_dtype_name(ops_storage[d]));
+                overflow_case(bench, sizes[i], values[v], 0, ops_storage[d]);
+            }
+    ops_case(bench, "find_overflow keeps what was found");
+    overflow_case(bench, 100, 1.0, 1, SVR_F32);
 }
 
 /* ---------------------------------------------------------------------------- linear */
@@ -106,7 +147,7 @@ typedef struct linear_case {
     bool bias, gate;
     enum { PLAIN, ADD_F32, ADD_IN_PLACE } residual;
     svr_activation activation;
-    bool f32_in, f32_out;
+    bool f32_in, f32_out, small;
 } linear_case;
 
 static const linear_case linear_cases[] = {
@@ -118,13 +159,25 @@ static const linear_case linear_cases[] = {
      .gate = true,
      .residual = ADD_IN_PLACE,
      .f32_out = true},
-    {.M = 4, .K = 192, .N = 33, .bias = true, .residual = ADD_F32},
-    {.M = 170, .K = 64, .N = 64, .bias = true},
-    {.M = 29, .K = 31, .N = 17, .bias = true, .activation = SVR_ACT_GELU_TANH},
+    {.M = 4, .K = 192, .N = 33, .bias = true, .residual = ADD_F32, .small = true},
+    {.M = 170, .K = 64, .N = 64, .bias = true, .small = true},
+    {.M = 29, .K = 31, .N = 17, .bias = true, .activation = SVR_ACT_GELU_TANH, .small = true},
     {.M = 85, .K = 40, .N = 48, .activation = SVR_ACT_SILU, .gate = true, .f32_in = true},
     {.M = 1, .K = 1, .N = 1, .bias = true},
     {.M = 1, .K = 2560, .N = 20},
     {.M = 84, .K = 5, .N = 100, .residual = ADD_IN_PLACE},
+    /* whole tiles of tensor cores: several in both directions, F32 and storage out, and more of
+     * them than a device has processors */
+    {.M = 130,
+     .K = 72,
+     .N = 264,
+     .bias = true,
+     .gate = true,
+     .residual = ADD_IN_PLACE,
+     .f32_out = true,
+     .small = true},
+    {.M = 257, .K = 136, .N = 72, .bias = true, .residual = ADD_IN_PLACE, .small = true},
+    {.M = 20000, .K = 8, .N = 8, .gate = true, .small = true},
     {.M = 514,
      .K = 770,
      .N = 386,
@@ -163,10 +216,10 @@ static void linear_op_case(ops_bench *bench, const linear_case *c, svr_dtype dty
     ops_compare(bench, y, magnitude, SUM_UNITS * OPS_F32_EPS + ops_inner_rounding(bench, dtype));
 }
 
-static void cases_linear(ops_bench *bench)
+void ops_cases_linear(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof linear_cases / sizeof linear_cases[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, linear_cases[i].small); d++) {
             ops_case(bench, "linear[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             linear_op_case(bench, &linear_cases[i], ops_storage[d]);
         }
@@ -174,12 +227,12 @@ static void cases_linear(ops_bench *bench)
 
 /* ---------------------------------------------------------------------------- noise, guidance */
 
-static void cases_noise(ops_bench *bench)
+void ops_cases_noise(ops_bench *bench)
 {
     static const int shapes[][4] = {{2, 3, 5, 16}, {1, 1, 1, 4}, {3, 8, 8, 16}};
 
     for (int i = 0; i < 3; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, i == 0); d++) {
             svr_noise_args args[OPS_SIDES];
             ops_array *y;
 
@@ -217,10 +270,10 @@ static void guidance_case(ops_bench *bench, int n, int channels, float rescale,
     ops_compare(bench, pos, NULL, 8 * OPS_F32_EPS);
 }
 
-static void cases_guidance(ops_bench *bench)
+void ops_cases_guidance(ops_bench *bench)
 {
     for (int d = 0; d < 3; d++)
-        for (int kind = 0; kind < 4; kind++) {
+        for (int kind = ops_wants(bench, false) ? 0 : 2; kind < 4; kind++) {
             const svr_dtype dtypes[2] = {ops_storage[d], kind == 1 ? SVR_F32 : ops_storage[d]};
 
             ops_case(bench, "guidance %s kind %d", svr_dtype_name(ops_storage[d]), kind);
@@ -230,13 +283,4 @@ static void cases_guidance(ops_bench *bench)
                                       : 0.7f,
                           dtypes);
         }
-}
-
-void ops_cases_general(ops_bench *bench)
-{
-    cases_copy(bench);
-    cases_lincomb(bench);
-    cases_linear(bench);
-    cases_noise(bench);
-    cases_guidance(bench);
 }

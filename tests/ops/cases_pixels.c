@@ -92,7 +92,7 @@ static void pack_case(ops_bench *bench, const frame_case *c, bool with_alpha, bo
     compare_codes(bench, ops_result(bytes), codes, svr_frame_bytes(&info), truncate);
 }
 
-static void cases_frames(ops_bench *bench)
+void ops_cases_frames(ops_bench *bench)
 {
     static const int sizes[][2] = {{13, 9}, {64, 6}, {1, 1}, {2, 7}};
 
@@ -101,8 +101,11 @@ static void cases_frames(ops_bench *bench)
 
         for (int s = 0; s < 4; s++)
             for (int color = 0; color < (yuv ? 16 : 2); color++) {
+                bool small = s == 0 && (color < 2 || color == 15);
                 frame_case c = {(svr_pixel_format) format, sizes[s][0], sizes[s][1], color};
 
+                if (!ops_wants(bench, small))
+                    continue;
                 ops_case(bench, "unpack format %d %dx%d colour %d", format, c.width, c.height,
                          color);
                 unpack_case(bench, &c);
@@ -136,7 +139,7 @@ static void axis_of(ops_bench *bench, int in, int out, svr_resize_axis axis[OPS_
         axis[side] = (svr_resize_axis){ops_view(first, side), ops_view(weight, side)};
 }
 
-static void cases_resize(ops_bench *bench)
+void ops_cases_resize(ops_bench *bench)
 {
     /* frames, channels, height and width before and after */
     static const int shapes[][6] = {{1, 3, 9, 16, 18, 32}, {2, 3, 20, 11, 7, 30},
@@ -149,6 +152,8 @@ static void cases_resize(ops_bench *bench)
         svr_resize_args args[OPS_SIDES];
         ops_array *x, *y;
 
+        if (!ops_wants(bench, i == 1))
+            continue;
         ops_case(bench, "resize[%zu]", i);
         x = ops_input(bench, SVR_F32, SVR_DIMS(s[0], s[2], s[3], s[1]));
         y = ops_output(bench, SVR_F32, SVR_DIMS(s[0], s[4], s[5], s[1]));
@@ -166,13 +171,13 @@ static void cases_resize(ops_bench *bench)
 /* ---------------------------------------------------------------------------- to_model, crop, blur
  */
 
-static void cases_to_model(ops_bench *bench)
+void ops_cases_to_model(ops_bench *bench)
 {
     /* frames, height and width, padded height and width */
     static const int shapes[][5] = {{1, 5, 7, 16, 16}, {2, 16, 16, 16, 16}, {1, 1, 1, 3, 400}};
 
     for (int i = 0; i < 3; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, i == 0); d++) {
             const int *s = shapes[i];
             svr_to_model_args args[OPS_SIDES];
             ops_array *x, *y;
@@ -188,14 +193,14 @@ static void cases_to_model(ops_bench *bench)
         }
 }
 
-static void cases_crop(ops_bench *bench)
+void ops_cases_crop(ops_bench *bench)
 {
     /* frames, channels, height and width before and after */
     static const int shapes[][6] = {
         {2, 3, 16, 16, 10, 14}, {1, 16, 4, 5, 4, 5}, {1, 3, 3, 600, 2, 599}};
 
     for (int i = 0; i < 3; i++)
-        for (int d = 0; d < 9; d++) {
+        for (int d = 0; d < 9 && ops_wants(bench, i == 0); d++) {
             const int *s = shapes[i];
             svr_dtype from = ops_storage[d / 3], to = ops_storage[d % 3];
             svr_crop_args args[OPS_SIDES];
@@ -212,7 +217,7 @@ static void cases_crop(ops_bench *bench)
         }
 }
 
-static void cases_blur(ops_bench *bench)
+void ops_cases_blur(ops_bench *bench)
 {
     /* frames, height, width, channels, radius */
     static const int shapes[][5] = {{2, 9, 33, 3, 1}, {1, 40, 40, 3, 16}, {1, 5, 9, 3, 4},
@@ -223,6 +228,8 @@ static void cases_blur(ops_bench *bench)
         svr_blur_args args[OPS_SIDES];
         ops_array *x, *y;
 
+        if (!ops_wants(bench, i == 0 || i == 2))
+            continue;
         ops_case(bench, "blur[%zu]", i);
         x = ops_input(bench, SVR_F32, SVR_DIMS(s[0], s[1], s[2], s[3]));
         y = ops_output(bench, SVR_F32, SVR_DIMS(s[0], s[1], s[2], s[3]));
@@ -232,13 +239,4 @@ static void cases_blur(ops_bench *bench)
         reference_blur(&args[OPS_REFERENCE]);
         ops_compare(bench, y, NULL, SUM_UNITS * OPS_F32_EPS);
     }
-}
-
-void ops_cases_pixels(ops_bench *bench)
-{
-    cases_frames(bench);
-    cases_resize(bench);
-    cases_to_model(bench);
-    cases_crop(bench);
-    cases_blur(bench);
 }

@@ -22,21 +22,23 @@ static void swiglu_case(ops_bench *bench, const int shape[3], svr_dtype dtype, s
     ops_scale_values(gate, 2 / sqrt((double) K), 0);
     ops_scale_values(up, 1 / sqrt((double) K), 0);
     for (int side = 0; side < OPS_SIDES; side++)
-        args[side] = (svr_swiglu_args){ops_view(x, side), ops_view(gate, side), ops_view(up, side),
-                                       ops_view(y, side)};
+        args[side] = (svr_swiglu_args){.x = ops_view(x, side),
+                                       .w_gate = ops_view(gate, side),
+                                       .w_up = ops_view(up, side),
+                                       .y = ops_view(y, side)};
     OPS_RUN(bench, swiglu, &args[OPS_DEVICE]);
     reference_swiglu(&args[OPS_REFERENCE], magnitude);
     ops_compare(bench, y, magnitude,
                 SUM_UNITS * OPS_F32_EPS + 2 * ops_inner_rounding(bench, dtype));
 }
 
-static void cases_swiglu(ops_bench *bench)
+void ops_cases_swiglu(ops_bench *bench)
 {
-    static const int shapes[][3] = {
-        {61, 192, 512}, {1, 7, 1}, {29, 33, 47}, {85, 64, 16}, {514, 770, 20}};
+    static const int shapes[][3] = {{61, 192, 512}, {1, 7, 1},      {29, 33, 47},
+                                    {85, 64, 16},   {514, 770, 20}, {130, 72, 136}};
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, i == 2 || i == 5); d++) {
             ops_case(bench, "swiglu[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             swiglu_case(bench, shapes[i], ops_storage[d], i == 2 ? SVR_F32 : ops_storage[d]);
         }
@@ -64,12 +66,13 @@ static void rms_norm_case(ops_bench *bench, int M, int D, int kind, svr_dtype dt
     ops_compare(bench, y, NULL, 8 * OPS_F32_EPS);
 }
 
-static void cases_rms_norm(ops_bench *bench)
+void ops_cases_rms_norm(ops_bench *bench)
 {
     static const int shapes[][2] = {{50, 192}, {1, 1}, {33, 65}, {3, 2560}};
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        for (int kind = 0; kind < 4; kind++) /* plain; weight; scale and shift; all, from F32 */
+        for (int kind = 0; kind < 4 && ops_wants(bench, i >= 2);
+             kind++) /* plain; weight; scale and shift; all, from F32 */
             for (int d = 0; d < 3; d++) {
                 ops_case(bench, "rms_norm[%zu] kind %d %s", i, kind,
                          svr_dtype_name(ops_storage[d]));
@@ -121,10 +124,10 @@ static void unpatchify_case(ops_bench *bench, const patch_case *c, svr_dtype dty
     ops_compare_exact(bench, y);
 }
 
-static void cases_patches(ops_bench *bench)
+void ops_cases_patches(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof patch_cases / sizeof patch_cases[0]; i++)
-        for (int d = 0; d < 3; d++)
+        for (int d = 0; d < 3 && ops_wants(bench, i == 0); d++)
             for (int f32_out = 0; f32_out < 2; f32_out++) {
                 svr_dtype out = f32_out ? SVR_F32 : ops_storage[d];
 
@@ -177,10 +180,10 @@ static void qk_norm_rope_case(ops_bench *bench, const rope_case *c, svr_dtype dt
     ops_compare(bench, qkv, NULL, 8 * OPS_F32_EPS);
 }
 
-static void cases_qk_norm_rope(ops_bench *bench)
+void ops_cases_qk_norm_rope(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof rope_cases / sizeof rope_cases[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, i == 0 || i == 2); d++) {
             ops_case(bench, "qk_norm_rope[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             qk_norm_rope_case(bench, &rope_cases[i], ops_storage[d]);
         }
@@ -191,16 +194,18 @@ static void cases_qk_norm_rope(ops_bench *bench)
 typedef struct window_case {
     int heads, hd, text;
     int sizes[24]; /* of windows, to the first negative */
-    bool no_text_out, f32_out;
+    bool no_text_out, f32_out, small;
 } window_case;
 
 static const window_case window_cases[] = {
-    {.heads = 6, .hd = 32, .text = 4, .sizes = {40, 61, 7, 1, 30, -1}},
+    {.heads = 6, .hd = 32, .text = 4, .sizes = {40, 61, 7, 1, 30, -1}, .small = true},
     {.heads = 2, .hd = 64, .text = 58, .sizes = {45, 20, 3, -1}, .f32_out = true},
     {.heads = 3, .hd = 128, .text = 5, .sizes = {33, -1}, .no_text_out = true},
     {.heads = 1, .hd = 16, .text = 1, .sizes = {1, 1, 1, 2, 3, 1, 1, 1, 2, 3, 1,
                                                 1, 1, 2, 3, 1, 1, 1, 2, 3, -1}},
-    {.heads = 2, .hd = 24, .text = 2, .sizes = {5, 0, 28, 29, -1}},
+    {.heads = 2, .hd = 24, .text = 2, .sizes = {5, 0, 28, 29, -1}, .small = true},
+    {.heads = 2, .hd = 128, .text = 58, .sizes = {150, 20, 1, -1}, .small = true},
+    {.heads = 1, .hd = 128, .text = 7, .sizes = {130, -1}, .no_text_out = true, .small = true},
     {.heads = 2, .hd = 6, .text = 3, .sizes = {130, -1}},
 };
 
@@ -254,20 +259,11 @@ static void window_attention_case(ops_bench *bench, const window_case *c, svr_dt
         ops_compare(bench, out_txt, NULL, limit);
 }
 
-static void cases_window_attention(ops_bench *bench)
+void ops_cases_window_attention(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof window_cases / sizeof window_cases[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, window_cases[i].small); d++) {
             ops_case(bench, "window_attention[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             window_attention_case(bench, &window_cases[i], ops_storage[d]);
         }
-}
-
-void ops_cases_tokens(ops_bench *bench)
-{
-    cases_swiglu(bench);
-    cases_rms_norm(bench);
-    cases_patches(bench);
-    cases_qk_norm_rope(bench);
-    cases_window_attention(bench);
 }

@@ -13,7 +13,8 @@ enum { SUM_UNITS = 16 };
 
 /* ---------------------------------------------------------------------------- conv3d */
 
-typedef enum head_kind { NO_HEAD, HEAD, HEAD_IN_FRONT } head_kind;
+/* HEAD_APART: its last frame lies elsewhere. */
+typedef enum head_kind { NO_HEAD, HEAD, HEAD_IN_FRONT, HEAD_APART } head_kind;
 
 typedef struct conv_case {
     int x[4];      /* T, H, W, C */
@@ -23,23 +24,24 @@ typedef struct conv_case {
     head_kind head;
     int head_frames;
     enum { PLAIN, ADD, ADD_IN_PLACE } residual;
-    bool no_bias, f32_out;
+    bool no_bias, f32_out, small;
 } conv_case;
 
 static const conv_case conv_cases[] = {
     /* residual blocks and resolutions of the networks, clip start */
     {.x = {5, 6, 37, 16}, .w = {16, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
     {.x = {3, 5, 30, 32}, .w = {64, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
-    {.x = {1, 4, 9, 64}, .w = {32, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {1, 4, 9, 64}, .w = {32, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .small = true},
     {.x = {2, 7, 58, 16}, .w = {32, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
     /* conv_in and conv_out */
-    {.x = {5, 6, 31, 3}, .w = {16, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {5, 6, 31, 3}, .w = {16, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .small = true},
     {.x = {3, 5, 61, 16}, .w = {3, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
     {.x = {3, 5, 29, 24},
      .w = {4, 3, 3, 3},
      .stride = {1, 1},
      .pad = {1, 1, 1, 1},
-     .f32_out = true},
+     .f32_out = true,
+     .small = true},
     {.x = {2, 3, 5, 16}, .w = {33, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
     /* later slices */
     {.x = {4, 6, 29, 16},
@@ -53,7 +55,8 @@ static const conv_case conv_cases[] = {
      .stride = {1, 1},
      .pad = {1, 1, 1, 1},
      .head = HEAD,
-     .head_frames = 2},
+     .head_frames = 2,
+     .small = true},
     {.x = {4, 6, 29, 16},
      .w = {16, 3, 3, 3},
      .stride = {1, 1},
@@ -73,14 +76,15 @@ static const conv_case conv_cases[] = {
      .head = HEAD,
      .head_frames = 1},
     /* downsamplers */
-    {.x = {5, 8, 12, 16}, .w = {16, 1, 3, 3}, .stride = {1, 2}, .pad = {0, 1, 0, 1}},
+    {.x = {5, 8, 12, 16}, .w = {16, 1, 3, 3}, .stride = {1, 2}, .pad = {0, 1, 0, 1}, .small = true},
     {.x = {5, 9, 61, 32}, .w = {32, 3, 3, 3}, .stride = {2, 2}, .pad = {0, 1, 0, 1}},
     {.x = {4, 8, 10, 32},
      .w = {32, 3, 3, 3},
      .stride = {2, 2},
      .pad = {0, 1, 0, 1},
      .head = HEAD,
-     .head_frames = 1},
+     .head_frames = 1,
+     .small = true},
     {.x = {4, 8, 10, 32},
      .w = {48, 3, 3, 3},
      .stride = {2, 2},
@@ -89,14 +93,15 @@ static const conv_case conv_cases[] = {
      .head_frames = 1},
     {.x = {1, 8, 8, 16}, .w = {16, 3, 3, 3}, .stride = {2, 2}, .pad = {0, 1, 0, 1}},
     /* shortcuts and expansions */
-    {.x = {3, 5, 40, 32}, .w = {16, 1, 1, 1}, .stride = {1, 1}},
+    {.x = {3, 5, 40, 32}, .w = {16, 1, 1, 1}, .stride = {1, 1}, .small = true},
     {.x = {2, 4, 14, 64}, .w = {512, 1, 1, 1}, .stride = {1, 1}},
     /* residuals */
     {.x = {3, 5, 33, 16},
      .w = {16, 3, 3, 3},
      .stride = {1, 1},
      .pad = {1, 1, 1, 1},
-     .residual = ADD},
+     .residual = ADD,
+     .small = true},
     {.x = {3, 5, 33, 16},
      .w = {16, 3, 3, 3},
      .stride = {1, 1},
@@ -122,14 +127,54 @@ static const conv_case conv_cases[] = {
      .stride = {1, 1},
      .residual = ADD_IN_PLACE,
      .no_bias = true},
-    /* wide ones as in the middle of the networks */
-    {.x = {2, 5, 20, 64},
+    /* pieces of one frame */
+    {.x = {1, 6, 29, 16},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2},
+    {.x = {1, 9, 65, 128},
+     .w = {128, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2,
+     .residual = ADD_IN_PLACE,
+     .small = true},
+    {.x = {3, 5, 21, 12},
+     .w = {3, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2,
+     .f32_out = true},
+    {.x = {4, 6, 7, 5},
+     .w = {4, 3, 3, 3},
+     .stride = {2, 2},
+     .pad = {0, 1, 0, 1},
+     .head = HEAD_APART,
+     .head_frames = 1},
+    {.x = {2, 18, 1000, 8},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2},
+    /* whole tiles of tensor cores, and more than one tile of pixels */
+    {.x = {1, 5, 67, 64},
      .w = {128, 3, 3, 3},
      .stride = {1, 1},
      .pad = {1, 1, 1, 1},
      .head = HEAD,
      .head_frames = 2,
-     .residual = ADD_IN_PLACE},
+     .residual = ADD_IN_PLACE,
+     .small = true},
+    {.x = {3, 9, 17, 128},
+     .w = {64, 3, 3, 3},
+     .stride = {2, 2},
+     .pad = {0, 1, 0, 1},
+     .small = true},
     {.x = {4, 6, 20, 128},
      .w = {64, 3, 3, 3},
      .stride = {2, 2},
@@ -164,7 +209,7 @@ static const conv_case conv_cases[] = {
      .pad = {0, 0, 0, 0},
      .no_bias = true},
     /* odd ones */
-    {.x = {1, 1, 1, 1}, .w = {1, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.x = {1, 1, 1, 1}, .w = {1, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .small = true},
     {.x = {7, 1, 1, 5}, .w = {7, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .no_bias = true},
     {.x = {2, 11, 13, 7}, .w = {17, 2, 3, 5}, .stride = {1, 1}, .pad = {0, 2, 3, 0}},
     {.x = {6, 7, 5, 6}, .w = {5, 5, 2, 1}, .stride = {3, 3}, .pad = {1, 0, 0, 2}},
@@ -176,22 +221,30 @@ static const conv_case conv_cases[] = {
      .f32_out = true},
 };
 
+/* x and what lies before it. */
+typedef struct conv_input {
+    svr_tensor x, head, recent;
+} conv_input;
+
 /* Makes x and, for a head that lies in front of it, both in one array. */
-static void conv_inputs(ops_bench *bench, const conv_case *c, svr_dtype dtype, svr_tensor x[],
-                        svr_tensor head[])
+static void conv_inputs(ops_bench *bench, const conv_case *c, svr_dtype dtype, conv_input in[])
 {
     int64_t H = c->x[1], W = c->x[2], C = c->x[3];
     int64_t front = c->head == HEAD_IN_FRONT ? c->head_frames : 0;
     ops_array *array = ops_input(bench, dtype, SVR_DIMS(front + c->x[0], H, W, C));
-    ops_array *apart = NULL;
+    ops_array *apart = NULL, *recent = NULL;
 
-    if (c->head == HEAD)
-        apart = ops_input(bench, dtype, SVR_DIMS(c->head_frames, H, W, C));
+    if (c->head == HEAD || c->head == HEAD_APART)
+        apart =
+            ops_input(bench, dtype, SVR_DIMS(c->head_frames - (c->head == HEAD_APART), H, W, C));
+    if (c->head == HEAD_APART)
+        recent = ops_input(bench, dtype, SVR_DIMS(1, H, W, C));
     for (int side = 0; side < OPS_SIDES; side++) {
         svr_tensor all = ops_view(array, side);
 
-        x[side] = svr_tensor_slice(&all, front, c->x[0]);
-        head[side] = front > 0 ? svr_tensor_slice(&all, 0, front) : ops_view(apart, side);
+        in[side].x = svr_tensor_slice(&all, front, c->x[0]);
+        in[side].head = front > 0 ? svr_tensor_slice(&all, 0, front) : ops_view(apart, side);
+        in[side].recent = ops_view(recent, side);
     }
 }
 
@@ -215,22 +268,23 @@ static ops_array *conv_output(ops_bench *bench, const conv_case *c, svr_dtype dt
 static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
 {
     int64_t inner = (int64_t) c->w[1] * c->w[2] * c->w[3] * c->x[3];
-    svr_tensor x[OPS_SIDES], head[OPS_SIDES];
+    conv_input in[OPS_SIDES];
     svr_conv3d_args args[OPS_SIDES];
     ops_array *w, *b, *y, *residual;
     double *magnitude;
 
-    conv_inputs(bench, c, dtype, x, head);
+    conv_inputs(bench, c, dtype, in);
     w = ops_input(bench, ops_weight_dtype(bench, dtype),
                   SVR_DIMS(c->w[0], c->w[1], c->w[2], c->w[3], c->x[3]));
     ops_scale_values(w, 1 / sqrt((double) inner), 0);
     b = c->no_bias ? NULL : ops_input(bench, SVR_F32, SVR_DIMS(c->w[0]));
-    ops_fit_vector(b, dtype);
+    ops_fit_bias(b, dtype);
     y = conv_output(bench, c, dtype);
     residual = c->residual == ADD_IN_PLACE ? y : NULL;
     for (int side = 0; side < OPS_SIDES; side++)
-        args[side] = (svr_conv3d_args){.x = x[side],
-                                       .head = head[side],
+        args[side] = (svr_conv3d_args){.x = in[side].x,
+                                       .head = in[side].head,
+                                       .recent = in[side].recent,
                                        .w = ops_view(w, side),
                                        .b = ops_view(b, side),
                                        .y = ops_view(y, side),
@@ -252,13 +306,49 @@ static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
                     (c->head == NO_HEAD ? ops_inner_rounding(bench, dtype) : 0.0));
 }
 
-static void cases_conv3d(ops_bench *bench)
+void ops_cases_conv3d(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof conv_cases / sizeof conv_cases[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, conv_cases[i].small); d++) {
             ops_case(bench, "conv3d[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             conv3d_case(bench, &conv_cases[i], ops_storage[d]);
         }
+}
+
+/* ---------------------------------------------------------------------------- sums of taps */
+
+static void tap_sum_case(ops_bench *bench, const int64_t s[4], int taps, bool head, svr_dtype dtype)
+{
+    ops_array *in = ops_input(bench, SVR_F32, 4, s);
+    ops_array *before =
+        head ? ops_input(bench, SVR_F32, SVR_DIMS(taps - 1, s[1], s[2], s[3])) : NULL;
+    ops_array *b = s[3] % 2 ? ops_input(bench, SVR_F32, SVR_DIMS(s[3] / taps)) : NULL;
+    ops_array *y = ops_output(bench, dtype, SVR_DIMS(s[0], s[1], s[2], s[3] / taps));
+    svr_tap_sum_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_tap_sum_args){ops_view(in, side), ops_view(before, side),
+                                        ops_view(b, side), ops_view(y, side)};
+    OPS_RUN(bench, tap_sum, &args[OPS_DEVICE]);
+    reference_tap_sum(&args[OPS_REFERENCE]);
+    ops_compare(bench, y, NULL, SUM_UNITS * OPS_F32_EPS);
+}
+
+void ops_cases_tap_sum(ops_bench *bench)
+{
+    static const struct {
+        int64_t s[4];
+        int taps;
+    } shapes[] = {{{1, 5, 700, 9}, 3}, {{4, 3, 7, 9}, 3}, {{2, 2, 3, 10}, 2}, {{3, 1, 5, 4}, 1}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int d = 0; d < 3; d++)
+            for (int head = 0; head < 2; head++) {
+                if ((head && shapes[i].taps == 1) || !ops_wants(bench, i > 0))
+                    continue;
+                ops_case(bench, "tap_sum[%zu] %s head %d", i, svr_dtype_name(ops_storage[d]), head);
+                tap_sum_case(bench, shapes[i].s, shapes[i].taps, head, ops_storage[d]);
+            }
 }
 
 /* ---------------------------------------------------------------------------- group norm */
@@ -267,20 +357,21 @@ typedef struct norm_case {
     int x[4], groups;
     double scale, offset; /* of the input */
     svr_activation activation;
-    bool in_place;
+    bool in_place, small;
 } norm_case;
 
 static const norm_case norm_cases[] = {
-    {{3, 5, 37, 16}, 8, 1, 0, SVR_ACT_SILU, false},
-    {{2, 12, 40, 64}, 32, 3, 0, SVR_ACT_SILU, true},
-    {{1, 9, 11, 32}, 32, 1, 0, SVR_ACT_NONE, false},
-    {{2, 70, 90, 16}, 16, 1, 32, SVR_ACT_SILU, true}, /* more than one band, on a constant */
-    {{1, 6, 7, 12}, 4, 1e-3, 5, SVR_ACT_NONE, false}, /* variance far below the square of the mean
-                                                       */
-    {{2, 1, 1, 512}, 32, 1, 0, SVR_ACT_SILU, false},
-    {{1, 3, 5, 6}, 3, 0, 7, SVR_ACT_SILU, false}, /* no variance at all */
-    {{1, 1, 1, 1}, 1, 1, 0, SVR_ACT_SILU, true},
-    {{1, 4, 4, 20}, 5, 1e3, 0, SVR_ACT_GELU_TANH, false},
+    {{3, 5, 37, 16}, 8, 1, 0, SVR_ACT_SILU, false, true},
+    {{2, 12, 40, 64}, 32, 3, 0, SVR_ACT_SILU, true, true},
+    {{1, 9, 11, 32}, 32, 1, 0, SVR_ACT_NONE, false, false},
+    {{2, 70, 90, 16}, 16, 1, 32, SVR_ACT_SILU, true, true},  /* more than one band, on a constant */
+    {{1, 6, 7, 12}, 4, 1e-3, 5, SVR_ACT_NONE, false, false}, /* variance far below the square of the
+                                                              * mean
+                                                              */
+    {{2, 1, 1, 512}, 32, 1, 0, SVR_ACT_SILU, false, false},
+    {{1, 3, 5, 6}, 3, 0, 7, SVR_ACT_SILU, false, false}, /* no variance at all */
+    {{1, 1, 1, 1}, 1, 1, 0, SVR_ACT_SILU, true, false},
+    {{1, 4, 4, 20}, 5, 1e3, 0, SVR_ACT_GELU_TANH, false, false},
 };
 
 static void group_norm_case(ops_bench *bench, const norm_case *c, svr_dtype dtype)
@@ -308,10 +399,10 @@ static void group_norm_case(ops_bench *bench, const norm_case *c, svr_dtype dtyp
     ops_compare(bench, y, NULL, 4 * OPS_F32_EPS);
 }
 
-static void cases_group_norm(ops_bench *bench)
+void ops_cases_group_norm(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof norm_cases / sizeof norm_cases[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, norm_cases[i].small); d++) {
             ops_case(bench, "group_norm[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             group_norm_case(bench, &norm_cases[i], ops_storage[d]);
         }
@@ -335,12 +426,12 @@ static void depth_to_space_case(ops_bench *bench, const int shape[4], int tz, bo
     ops_compare_exact(bench, y);
 }
 
-static void cases_depth_to_space(ops_bench *bench)
+void ops_cases_depth_to_space(ops_bench *bench)
 {
     static const int shapes[][4] = {{3, 4, 5, 16}, {1, 1, 1, 1}, {2, 3, 7, 5}};
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        for (int d = 0; d < 3; d++)
+        for (int d = 0; d < 3 && ops_wants(bench, i == 0); d++)
             for (int kind = 0; kind < 3; kind++) { /* tz 1; tz 2; tz 2 at the clip's start */
                 ops_case(bench, "depth_to_space[%zu] %s kind %d", i, svr_dtype_name(ops_storage[d]),
                          kind);
@@ -353,25 +444,29 @@ static void cases_depth_to_space(ops_bench *bench)
 typedef struct upsample_case {
     int x[4], k, m; /* T, H, W, C; outputs, channels between */
     int tz;
-    bool head, no_bias, f32_out;
+    bool head, no_bias, f32_out, small, head_starts;
 } upsample_case;
 
 static const upsample_case upsample_cases[] = {
     /* small ones, at the clip's start and later */
-    {{3, 3, 5, 16}, 16, 16, 2, false, false, false},
-    {{2, 4, 3, 16}, 8, 24, 2, true, false, false},
-    {{3, 3, 4, 8}, 16, 16, 1, false, false, true},
-    {{2, 2, 5, 16}, 16, 8, 1, true, true, false},
-    {{1, 1, 1, 4}, 3, 5, 2, false, false, false},
-    {{2, 3, 1, 6}, 5, 7, 1, false, true, false},
+    {{3, 3, 5, 16}, 16, 16, 2, false, false, false, true, false},
+    {{2, 4, 3, 16}, 8, 24, 2, true, false, false, false, false},
+    {{3, 3, 4, 8}, 16, 16, 1, false, false, true, false, false},
+    {{2, 2, 5, 16}, 16, 8, 1, true, true, false, true, false},
+    {{1, 1, 1, 4}, 3, 5, 2, false, false, false, false, false},
+    {{2, 3, 1, 6}, 5, 7, 1, false, true, false, false, false},
     /* widths that devices merge the steps for */
-    {{3, 3, 4, 64}, 64, 64, 2, false, false, false},
-    {{1, 2, 3, 64}, 64, 64, 2, false, true, false},
-    {{2, 5, 3, 64}, 64, 64, 2, true, false, true},
-    {{4, 3, 4, 64}, 64, 64, 1, false, false, false},
-    {{1, 3, 2, 64}, 64, 64, 1, false, false, false},
-    {{2, 3, 3, 64}, 64, 128, 1, true, false, false},
-    {{2, 1, 66, 64}, 64, 64, 2, true, false, false},
+    {{3, 3, 4, 64}, 64, 64, 2, false, false, false, true, false},
+    {{1, 2, 3, 64}, 64, 64, 2, false, true, false, false, false},
+    {{2, 5, 3, 64}, 64, 64, 2, true, false, true, true, false},
+    {{4, 3, 4, 64}, 64, 64, 1, false, false, false, true, false},
+    {{1, 3, 2, 64}, 64, 64, 1, false, false, false, false, false},
+    {{2, 3, 3, 64}, 64, 128, 1, true, false, false, true, false},
+    {{2, 1, 66, 64}, 64, 64, 2, true, false, false, false, false},
+    /* behind a piece of the clip's first frame alone */
+    {{2, 4, 3, 16}, 8, 24, 2, true, false, false, true, true},
+    {{1, 3, 2, 64}, 64, 64, 2, true, false, false, true, true},
+    {{3, 2, 66, 64}, 64, 128, 2, true, true, false, false, true},
 };
 
 static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtype dtype)
@@ -401,7 +496,8 @@ static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtyp
                                                 .w = ops_view(w, side),
                                                 .b = ops_view(b, side),
                                                 .y = ops_view(y, side),
-                                                .tz = c->tz};
+                                                .tz = c->tz,
+                                                .head_starts = c->head_starts};
     OPS_RUN(bench, upsample_conv3d, &args[OPS_DEVICE]);
     magnitude = ops_doubles(bench, svr_tensor_elems(&args[0].y));
     reference_upsample_conv3d(&args[OPS_REFERENCE], magnitude);
@@ -409,10 +505,10 @@ static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtyp
                 SUM_UNITS * OPS_F32_EPS + inner + 2 * ops_inner_rounding(bench, dtype));
 }
 
-static void cases_upsample(ops_bench *bench)
+void ops_cases_upsample(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof upsample_cases / sizeof upsample_cases[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, upsample_cases[i].small); d++) {
             ops_case(bench, "upsample_conv3d[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             upsample_case_run(bench, &upsample_cases[i], ops_storage[d]);
         }
@@ -440,23 +536,14 @@ static void frame_attention_case(ops_bench *bench, const int shape[3], svr_dtype
     ops_compare(bench, y, NULL, 32 * OPS_F32_EPS + ops_inner_rounding(bench, dtype));
 }
 
-static void cases_frame_attention(ops_bench *bench)
+void ops_cases_frame_attention(ops_bench *bench)
 {
-    static const int shapes[][3] = {{2, 60, 64},  {1, 1, 16}, {3, 29, 32},
-                                    {1, 257, 48}, {2, 33, 7}, {1, 90, 512}};
+    static const int shapes[][3] = {{2, 60, 64}, {1, 1, 16},   {3, 29, 32},  {1, 257, 48},
+                                    {2, 33, 7},  {1, 90, 512}, {2, 150, 512}};
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && ops_wants(bench, i % 2 == 0 && i > 0); d++) {
             ops_case(bench, "frame_attention[%zu] %s", i, svr_dtype_name(ops_storage[d]));
             frame_attention_case(bench, shapes[i], ops_storage[d], i % 2 == 1);
         }
-}
-
-void ops_cases_vae(ops_bench *bench)
-{
-    cases_conv3d(bench);
-    cases_group_norm(bench);
-    cases_depth_to_space(bench);
-    cases_upsample(bench);
-    cases_frame_attention(bench);
 }

@@ -30,8 +30,9 @@ struct ops_bench {
     svr_backend *backend, *twin;
     char label[256];
     int cases, refused;
-    bool library;     /* ops_bench_fit_library() */
-    bool unsupported; /* this case: the device said so, nothing to compare */
+    bool small, aligned;
+    bool round_biases; /* ops_bench_round_biases() */
+    bool unsupported;  /* this case: the device said so, nothing to compare */
     test_random random;
     ops_array arrays[MOST_ARRAYS];
     int array_count;
@@ -79,6 +80,17 @@ ops_bench *ops_bench_create(svr_backend *backend, svr_backend *twin)
     return bench;
 }
 
+void ops_bench_set(ops_bench *bench, bool small, bool aligned)
+{
+    bench->small = small;
+    bench->aligned = aligned;
+}
+
+bool ops_wants(const ops_bench *bench, bool in_small)
+{
+    return in_small || !bench->small;
+}
+
 static void end_case(ops_bench *bench)
 {
     for (int i = 0; i < bench->array_count; i++) {
@@ -120,9 +132,9 @@ void ops_case(ops_bench *bench, const char *fmt, ...)
     bench->cases++;
 }
 
-void ops_bench_fit_library(ops_bench *bench)
+void ops_bench_round_biases(ops_bench *bench)
 {
-    bench->library = true;
+    bench->round_biases = true;
 }
 
 int ops_refused(const ops_bench *bench)
@@ -170,7 +182,7 @@ static ops_array *add_array(ops_bench *bench, role r, svr_dtype dtype, int rank,
     memcpy(a->device.dims, dims, (size_t) rank * sizeof dims[0]);
     n = svr_tensor_elems(&a->device);
     /* every second array starts one element off its alignment */
-    a->lead = GUARD + (bench->library || bench->array_count % 2 ? 0 : svr_dtype_size(dtype));
+    a->lead = GUARD + (bench->aligned || bench->array_count % 2 ? 0 : svr_dtype_size(dtype));
     a->bytes = svr_tensor_bytes(&a->device);
     a->size = a->lead + a->bytes + GUARD;
     CHECK_OK(svr_backend_alloc(bench->backend, SVR_MEM_SCRATCH, a->size, &block, &err), err);
@@ -221,11 +233,11 @@ void ops_scale_values(ops_array *a, double scale, double offset)
     ops_set_values(a, a->values);
 }
 
-void ops_fit_vector(ops_array *a, svr_dtype dtype)
+void ops_fit_bias(ops_array *a, svr_dtype dtype)
 {
     unsigned char rounded[8];
 
-    if (!a || !a->bench->library)
+    if (!a || !a->bench->round_biases)
         return;
     for (int64_t i = 0; i < svr_tensor_elems(&a->device); i++)
         a->values[i] = put(dtype, rounded, a->values[i]);
@@ -380,7 +392,8 @@ static double half_ulp(svr_dtype dtype, double value)
     static const struct {
         svr_dtype dtype;
         int digits, smallest; /* bits of precision, exponent of the smallest normal number */
-    } types[] = {{SVR_F32, 24, -126}, {SVR_F16, 11, -14}, {SVR_BF16, 8, -126}};
+    } types[] = {
+        {SVR_F32, 24, -126}, {SVR_F16, 11, -14}, {SVR_BF16, 8, -126}, {SVR_F8_E4M3, 4, -6}};
     int exponent;
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
@@ -427,11 +440,34 @@ void ops_compare(ops_bench *bench, const ops_array *a, const double *magnitude, 
     }
 }
 
+void ops_compare_norm(ops_bench *bench, const ops_array *a, double limit)
+{
+    int64_t n = bench->unsupported ? 0 : svr_tensor_elems(&a->device);
+    svr_dtype dtype = a->device.dtype;
+    double error = 0, norm = 0, rounding = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double half = half_ulp(dtype, fabs(a->values[i]));
+        float got;
+
+        svr_to_f32(a->after + a->lead + (size_t) i * svr_dtype_size(dtype), dtype, &got, 1);
+        error += ((double) got - a->values[i]) * ((double) got - a->values[i]);
+        norm += a->values[i] * a->values[i];
+        rounding += half * half;
+    }
+    if (!(sqrt(error) <= limit * sqrt(norm) + sqrt(rounding)))
+        ops_fail(bench, "the norm of the error is %.3g of the values' norm, wanted %.3g at most",
+                 sqrt(error / norm), limit);
+}
+
 double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype)
 {
     if (strcmp(bench->backend->name, "cpu") == 0)
         return 0.0;
-    return dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0.0;
+    return dtype == SVR_F16       ? 0x1p-11
+           : dtype == SVR_BF16    ? 0x1p-8
+           : dtype == SVR_F8_E4M3 ? 0x1p-13
+                                  : 0.0;
 }
 
 void ops_compare_exact(ops_bench *bench, const ops_array *a)

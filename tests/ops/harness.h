@@ -15,7 +15,8 @@
  * OPS_RUN runs three times: twice on the backend and once on its twin (same loops, other number of
  * threads), and wants bitwise equal outputs.  Before each run outputs and workspace are filled with
  * NaN; afterwards inputs must be unchanged, as must be the guard zones around every array and
- * behind the workspace.  Arrays start at odd elements, since slices of tensors do.  Any failure
+ * behind the workspace.  Arrays start at odd elements, since slices of tensors do, unless
+ * ops_bench_set() says otherwise.  Any failure
  * prints the case and ends the program with status 1. */
 #ifndef SVR_TESTS_OPS_HARNESS_H
 #define SVR_TESTS_OPS_HARNESS_H
@@ -36,18 +37,26 @@ enum { OPS_DEVICE, OPS_REFERENCE, OPS_SIDES };
 ops_bench *ops_bench_create(svr_backend *backend, svr_backend *twin);
 void ops_bench_destroy(ops_bench *bench);
 
+/* Which cases run and where their arrays start; all of them, at odd elements, unless set.
+ * small: a few small ones of each op that meet every path of it, for sanitizers.
+ * aligned: at multiples of 256 bytes, as whole tensors of networks do, so that a device takes the
+ * paths that need that. */
+void ops_bench_set(ops_bench *bench, bool small, bool aligned);
+
+/* Whether a case is to run; `in_small`: the small selection has it. */
+bool ops_wants(const ops_bench *bench, bool in_small);
+
 /* Starts a case: frees the arrays of the one before and reseeds the random numbers from the name.
  */
 void ops_case(ops_bench *bench, const char *fmt, ...) SVR_PRINTF(2, 3);
 
-/* The backend hands convolutions to a library that takes arrays at multiples of their alignment
- * only and adds vectors in the storage type.  From now on arrays start aligned, and
- * ops_fit_vector() rounds. */
-void ops_bench_fit_library(ops_bench *bench);
+/* The backend hands convolutions to a library that adds biases in the storage type: from now on
+ * ops_fit_bias() rounds. */
+void ops_bench_round_biases(ops_bench *bench);
 
-/* Rounds a vector that a library takes in the storage type `dtype` to it, so that the limit needs
- * no room for that; nothing for other backends. */
-void ops_fit_vector(ops_array *array, svr_dtype dtype);
+/* Rounds a bias, or NULL, that a library takes in the storage type `dtype` to it, so that the limit
+ * needs no room for that; nothing for other backends. */
+void ops_fit_bias(ops_array *array, svr_dtype dtype);
 
 /* Cases so far, and how many of them a device other than the CPU refused as unsupported:
  * combinations that no network uses. */
@@ -79,9 +88,13 @@ svr_tensor ops_view(const ops_array *array, int side);
 void ops_compare(ops_bench *bench, const ops_array *array, const double *magnitude,
                  double tolerance);
 
+/* norm(got - want) <= limit * norm(want), plus what rounding to the output's type may add. */
+void ops_compare_norm(ops_bench *bench, const ops_array *array, double limit);
+
 /* Tolerance for roundings of inner values to a 16-bit `dtype` that a device may do where the CPU
- * backend keeps F32: products before gate and residual, sums of weights, probabilities.  0 on the
- * CPU and for F32. */
+ * backend keeps F32: products before gate and residual, sums of weights, probabilities.  For
+ * F8_E4M3 that of a step of the tensor cores' sums, whose fraction has 13 bits on compute
+ * capability 9.0.  0 on the CPU and for F32. */
 double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype);
 
 /* Bitwise equality with the reference rounded to the type: for ops that only move data. */
@@ -125,10 +138,34 @@ svr_dtype ops_weight_dtype(const ops_bench *bench, svr_dtype storage);
 extern const svr_dtype ops_storage[3];
 
 /* The groups of cases. */
-void ops_cases_vae(ops_bench *bench);
-void ops_cases_general(ops_bench *bench);
-void ops_cases_tokens(ops_bench *bench);
-void ops_cases_pixels(ops_bench *bench);
-void ops_cases_colour(ops_bench *bench);
+#define OPS_GROUPS(X)                                                                              \
+    X(conv3d)                                                                                      \
+    X(group_norm)                                                                                  \
+    X(depth_to_space)                                                                              \
+    X(tap_sum)                                                                                     \
+    X(upsample)                                                                                    \
+    X(frame_attention)                                                                             \
+    X(copy)                                                                                        \
+    X(lincomb)                                                                                     \
+    X(find_overflow)                                                                               \
+    X(linear)                                                                                      \
+    X(noise)                                                                                       \
+    X(guidance)                                                                                    \
+    X(swiglu)                                                                                      \
+    X(rms_norm)                                                                                    \
+    X(patches)                                                                                     \
+    X(qk_norm_rope)                                                                                \
+    X(window_attention)                                                                            \
+    X(frames)                                                                                      \
+    X(resize)                                                                                      \
+    X(to_model)                                                                                    \
+    X(crop)                                                                                        \
+    X(blur)                                                                                        \
+    X(colour)                                                                                      \
+    X(quantized)
+
+#define OPS_DECLARE_GROUP(name) void ops_cases_##name(ops_bench *bench);
+OPS_GROUPS(OPS_DECLARE_GROUP)
+#undef OPS_DECLARE_GROUP
 
 #endif

@@ -36,10 +36,14 @@ static double padded(const svr_conv3d_args *a, int64_t t, int64_t y, int64_t x, 
     if (y < 0 || y >= H || x < 0 || x >= W)
         return 0;
     if (svr_tensor_present(&a->head)) {
+        int64_t recent = svr_tensor_present(&a->recent) ? 1 : 0;
+
         if (t < a->head.dims[0])
             from = &a->head;
+        else if (t < a->head.dims[0] + recent)
+            from = &a->recent, t = 0;
         else
-            t -= a->head.dims[0];
+            t -= a->head.dims[0] + recent;
     } else {
         t -= a->w.dims[1] - 1;
         t = t < 0 ? 0 : t;
@@ -132,6 +136,26 @@ void reference_depth_to_space(const svr_depth_to_space_args *a)
                 }
 }
 
+void reference_tap_sum(const svr_tap_sum_args *a)
+{
+    int64_t K = a->y.dims[3], S = a->s.dims[3], taps = S / K, plane = a->s.dims[1] * a->s.dims[2];
+    int64_t heads = svr_tensor_present(&a->head) ? a->head.dims[0] : 0;
+
+    for (int64_t i = 0; i < svr_tensor_elems(&a->y); i++) {
+        int64_t t = i / (plane * K), pixel = i / K % plane, k = i % K;
+        double sum = svr_tensor_present(&a->b) ? f64(&a->b)[k] : 0;
+
+        for (int64_t j = 0; j < taps; j++) {
+            int64_t frame = t + j - (taps - 1);
+            const double *from = frame < 0 && heads ? f64(&a->head) : f64(&a->s);
+
+            frame = frame < 0 ? (heads ? frame + heads : 0) : frame;
+            sum += from[(frame * plane + pixel) * S + k * taps + j];
+        }
+        f64(&a->y)[i] = sum;
+    }
+}
+
 /* Value of the shuffled frames at (t, y, x, m), t counted from the first frame of head or x. */
 static double shuffled(const svr_upsample_conv3d_args *a, const int64_t at[4], double *mass)
 {
@@ -180,6 +204,8 @@ void reference_upsample_conv3d(const svr_upsample_conv3d_args *a, double *magnit
             for (int64_t w = 0; w < y[2]; w++)
                 for (int64_t m = 0; m < M; m++, i++) {
                     int64_t full = t + (heads == 0 && a->tz == 2 && t > 0);
+
+                    full -= a->head_starts && t == 1;
 
                     u[i] = shuffled(a, (int64_t[]){full, h, w, m}, &mass[i]);
                 }
@@ -279,6 +305,28 @@ void reference_lincomb(const svr_lincomb_args *a, double *magnitude)
     }
 }
 
+void reference_quantize(const svr_quantize_args *a)
+{
+    int64_t M = a->x.dims[0], K = a->x.dims[1];
+
+    for (int64_t m = 0; m < M; m++) {
+        double most = 0, scale;
+
+        for (int64_t k = 0; k < K; k++)
+            most = fmax(most, fabs(f64(&a->x)[m * K + k]));
+        scale = most < 0x1p-100 ? 1 : most / 448;
+        for (int64_t k = 0; k < K; k++)
+            f64(&a->y)[m * K + k] = f64(&a->x)[m * K + k] / scale;
+        f64(&a->scale)[m] = scale;
+    }
+}
+
+/* Factor of row m and output n of a quantised product, 1 for others. */
+static double scale_of(const svr_tensor *x_scale, const svr_tensor *w_scale, int64_t m, int64_t n)
+{
+    return svr_tensor_present(x_scale) ? f64(x_scale)[m] * f64(w_scale)[n] : 1;
+}
+
 /* Dot product of row m of x and row n of w; adds the absolute terms to *mass. */
 static double dot(const svr_tensor *x, int64_t m, const svr_tensor *w, int64_t n, double *mass)
 {
@@ -302,7 +350,10 @@ void reference_linear(const svr_linear_args *a, double *magnitude)
         int64_t m = i / N, n = i % N;
         double mass = 0, y = dot(&a->x, m, &a->w, n, &mass);
         double gate = svr_tensor_present(&a->gate) ? f64(&a->gate)[n] : 1;
+        double scale = scale_of(&a->x_scale, &a->w_scale, m, n);
 
+        y *= scale;
+        mass *= scale;
         if (svr_tensor_present(&a->b)) {
             y += f64(&a->b)[n];
             mass += fabs(f64(&a->b)[n]);
@@ -328,7 +379,11 @@ void reference_swiglu(const svr_swiglu_args *a, double *magnitude)
         double gate_mass = 0, up_mass = 0;
         double gate = dot(&a->x, i / F, &a->w_gate, i % F, &gate_mass);
         double up = dot(&a->x, i / F, &a->w_up, i % F, &up_mass);
+        double gate_scale = scale_of(&a->x_scale, &a->gate_scale, i / F, i % F);
+        double up_scale = scale_of(&a->x_scale, &a->up_scale, i / F, i % F);
 
+        gate *= gate_scale, gate_mass *= gate_scale;
+        up *= up_scale, up_mass *= up_scale;
         f64(&a->y)[i] = silu(gate) * up;
         /* first order: |d silu| <= 1.1 */
         magnitude[i] = 1.1 * gate_mass * fabs(up) + fabs(silu(gate)) * up_mass;

@@ -8,12 +8,15 @@
 #include "backend/ops.h"
 
 void reference_conv3d(const svr_conv3d_args *args, double *magnitude);
+void reference_tap_sum(const svr_tap_sum_args *args);
 void reference_upsample_conv3d(const svr_upsample_conv3d_args *args, double *magnitude);
 void reference_group_norm(const svr_group_norm_args *args);
 void reference_depth_to_space(const svr_depth_to_space_args *args);
 void reference_frame_attention(const svr_frame_attention_args *args);
 void reference_copy(const svr_copy_args *args);
 void reference_lincomb(const svr_lincomb_args *args, double *magnitude);
+/* y unrounded: x / scale.  y may be x. */
+void reference_quantize(const svr_quantize_args *args);
 void reference_linear(const svr_linear_args *args, double *magnitude);
 void reference_swiglu(const svr_swiglu_args *args, double *magnitude);
 void reference_rms_norm(const svr_rms_norm_args *args);

@@ -129,6 +129,8 @@ static svr_status predict(void *user, svr_exec *exec, const svr_tensor *cond,
                 fake->kind == FAKE_IDENTITY
                     ? x[i + k] - c[i + k]
                     : x[i + k] - (0.9f * c[i + k] + 0.05f * c[i + (k + 15) % CHANNELS] + text);
+    if (fake->predictions == fake->overflow_at)
+        out[0] = INFINITY;
     return SVR_OK;
 }
 
@@ -163,12 +165,12 @@ static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, c
 {
     const fake_networks *fake = user;
 
-    assert(y->dims[0] == first_of(latent->dims[0]) && y->dims[1] == SPACE * latent->dims[1]);
+    assert(y->dims[0] <= first_of(latent->dims[0]) && y->dims[1] == SPACE * latent->dims[1]);
     SVR_TRY(svr_exec_poll(exec, err));
     if (is_dry(exec))
         return SVR_OK;
     for (int64_t t = 0; t < latent->dims[0]; t++)
-        for (int64_t f = 0; f < frames_of(t); f++)
+        for (int64_t f = 0; f < frames_of(t) && first_of(t) + f < y->dims[0]; f++)
             decode_frame(fake->kind, latent, (int64_t[2]){t, f}, y);
     return SVR_OK;
 }

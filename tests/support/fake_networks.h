@@ -24,6 +24,7 @@ typedef struct fake_networks {
     int predict_ms;       /* time that a prediction takes */
     int fail_at;          /* the n-th real prediction (from 1) fails; 0: none */
     svr_status fail_with; /* its status; 0: UNSUPPORTED */
+    int overflow_at;      /* the n-th real prediction has an infinite value; 0: none */
     int predictions;      /* real ones so far */
     int prepared;         /* calls of prepare */
     svr_networks networks;

@@ -1,21 +1,55 @@
 #!/usr/bin/env bash
-# `seedvr2 bench`: a table and JSON with sensible numbers.
+# `seedvr2 bench`: tables and JSON with sensible numbers.
 . "$(dirname "$0")/common.sh"
 
+phases="input encode dit decode colour download"
 run 0 bench --backend cpu --width 64 --height 48 --frames 5 --runs 1
-for phase in encode dit decode finish total; do
-    says "^$phase +[0-9.]+"
+says "^rates: +[0-9.]+ TFLOP/s product of [0-9]+\^3, [0-9]+ GB/s copy, [0-9.]+ GB/s up, [0-9.]+ GB/s down"
+for phase in $phases total; do
+    says "^$phase +[0-9.]+ +[0-9.]+ "
 done
+says "^decode +conv3d +20 "
+says "^dit +linear +[0-9]+ "
+says "^colour +rgb_to_lab +15 "
+says "^download +pack +5 +.* - +- +[0-9.]+ +[0-9.]+$"
+
 run 0 bench --backend cpu --width 64 --height 48 --frames 5 --runs 2 --json --dtype f16
-python3 - "$work/out" <<'PY'
+python3 - "$work/out" $phases <<'PY'
 import json, sys
 r = json.load(open(sys.argv[1]))
-p = r["phases"]
+names, p, rates = sys.argv[2:], r["phases"], r["rates"]
 assert r["dtype"] == "f16" and r["backend"] == "cpu", r
-assert all(p[k]["ms"] > 0 for k in ("encode", "dit", "decode", "finish", "total")), p
+assert list(p) == names + ["total"], p
+assert all(v["ms"] > 0 and v["host_ms"] > 0 for v in p.values()), p
+assert all(v > 0 for v in rates.values()) and rates["gemm_size"] >= 512, rates
 # operations for each output pixel of five frames, as the model's description counts them
 pixels = 64 * 48 * 5
 assert 150e3 < p["total"]["gflop"] * 1e9 / pixels < 600e3, p
+# ops count what the phases count, which comes from another run
+for name in ("encode", "dit", "decode"):
+    ops = [o for o in r["ops"] if o["phase"] == name]
+    assert abs(sum(o["gflop"] for o in ops) / p[name]["gflop"] - 1) < 1e-3, (name, ops)
+# packing reads a picture of floats and writes 12 bits a pixel
+pack = [o for o in r["ops"] if o["op"] == "pack"]
+assert len(pack) == 1 and pack[0]["calls"] == 5 and pack[0]["phase"] == "download", pack
+assert pack[0]["bytes"] == pixels * 12 + pixels * 3 // 2 and pack[0]["gflop"] == 0, pack
+times = [o["ms"] for o in r["ops"]]
+assert times == sorted(times, reverse=True), times
 assert r["peak_bytes"] > r["weight_bytes"] > 1e6, r
+PY
+
+run 0 bench --backend cpu --width 64 --height 48 --frames 5 --runs 2 --end-to-end
+says "end to end: batches of 5, 2 counted"
+for phase in $phases total; do
+    says "^$phase +[0-9.]+ +[0-9.]+$"
+done
+run 0 bench --backend cpu --width 64 --height 48 --frames 5 --runs 2 --end-to-end --json
+python3 - "$work/out" $phases <<'PY'
+import json, sys
+r = json.load(open(sys.argv[1]))
+p = r["phases"]
+assert list(p) == sys.argv[2:] + ["total"] and all(v["ms"] > 0 for v in p.values()), p
+assert abs(sum(v["ms"] for k, v in p.items() if k != "total") - p["total"]["ms"]) < 0.01, p
+assert r["frames_per_second"] > 0 and r["peak_bytes"] > 1e6, r
 PY
 echo "$checks checks"

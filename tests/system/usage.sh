@@ -21,10 +21,26 @@ run 2 info
 run 2 verify
 run 2 verify --dtype f8 "$data"
 complains 'f32, f16 or bf16'
+run 2 verify --quantization f8 "$data"
+complains 'auto-fp16 or fp8'
+run 2 bench --quantization f8
+complains 'auto-fp16 or fp8'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
+for command in "verify $data" bench; do
+    # shellcheck disable=SC2086 # a command and its arguments
+    run 2 $command --device=-2
+    complains 'device'
+done
 run 2 bench --width 7
 complains 'width'
+run 2 bench --capability 70
+complains 'capability 80 or more'
+for option in --conv-choices '--capability 80'; do
+    # shellcheck disable=SC2086 # an option and its value
+    run 2 bench --end-to-end $option
+    complains 'end-to-end'
+done
 run 2 bench --runs 1 --model "$work/none.safetensors"
 complains 'none\.safetensors'
 run 2 upscale "$clip"
@@ -40,6 +56,8 @@ run 2 upscale "$clip" "$work/o.mkv" --scale much
 complains 'scale'
 run 2 upscale "$clip" "$work/o.mkv" --batch-size=-3
 complains 'batch-size'
+run 2 upscale "$clip" "$work/o.mkv" --device=-2
+complains '\-\-device'
 cp "$clip" "$work/same.mkv"
 run 2 upscale "$work/same.mkv" "$work/same.mkv"
 complains 'same file'

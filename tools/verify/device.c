@@ -86,32 +86,49 @@ static svr_status remember(void *user, const char *name, const svr_tensor *value
     return device_taps_add((device_taps *) user, name, value, err);
 }
 
+static svr_status count_on(svr_backend *counting, device_job job, void *user, size_t *bytes,
+                           svr_error *err)
+{
+    svr_exec exec = {.backend = counting, .scratch = svr_scratch_create_counting()};
+    svr_status status;
+
+    if (!exec.scratch)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the scratch allocator");
+    status = job(user, &exec, err);
+    *bytes = svr_align_up(svr_scratch_peak(exec.scratch), SVR_SCRATCH_ALIGN);
+    svr_scratch_destroy(exec.scratch);
+    return status;
+}
+
+/* What `job` will take, by running it on the planner's device. */
+static svr_status count_scratch(device *d, device_job job, void *user, size_t *bytes,
+                                svr_error *err)
+{
+    svr_backend *counting = svr_counting_backend_create(d->backend);
+    svr_status status;
+
+    if (!counting)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to plan a case");
+    status = count_on(counting, job, user, bytes, err);
+    svr_backend_destroy(counting);
+    return status;
+}
+
 svr_status device_run(device *d, device_job job, void *user, device_taps *taps, svr_error *err)
 {
-    if (!d->block)
-        SVR_TRY(take_block(d, FIRST_BLOCK_BYTES, err));
-    for (;;) {
-        svr_error attempt = {0};
-        svr_status status;
-        size_t bytes;
+    size_t bytes;
 
-        svr_scratch_reset(d->exec.scratch);
-        d->exec.tap = taps ? remember : NULL;
-        d->exec.tap_user = taps;
-        if (taps) {
-            device_taps_clear(taps);
-            taps->backend = d->backend;
-        }
-        status = job(user, &d->exec, &attempt);
-        if (status != SVR_ERR_NO_VRAM) {
-            if (status != SVR_OK && err)
-                *err = attempt;
-            return status;
-        }
-        if (!svr_mul_size(d->block_bytes, 2, &bytes))
-            return SVR_FAIL(err, SVR_ERR_NO_VRAM, "%s", attempt.text);
-        SVR_TRY(take_block(d, bytes, err));
+    SVR_TRY(count_scratch(d, job, user, &bytes, err));
+    if (!d->block || bytes > d->block_bytes)
+        SVR_TRY(take_block(d, bytes > FIRST_BLOCK_BYTES ? bytes : FIRST_BLOCK_BYTES, err));
+    svr_scratch_reset(d->exec.scratch);
+    d->exec.tap = taps ? remember : NULL;
+    d->exec.tap_user = taps;
+    if (taps) {
+        device_taps_clear(taps);
+        taps->backend = d->backend;
     }
+    return job(user, &d->exec, err);
 }
 
 svr_status device_put(svr_exec *exec, const float *values, svr_tensor shape, svr_tensor *out,

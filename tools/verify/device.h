@@ -1,5 +1,5 @@
-/* Running a piece of network or pixel code on a backend: scratch memory that grows until the job
- * fits, copies of host arrays, and a store of tapped tensors.  Nothing dereferences backend memory.
+/* Running a piece of network or pixel code on a backend: scratch memory that fits the job, copies
+ * of host arrays, and a store of tapped tensors.  Nothing dereferences backend memory.
  */
 #ifndef SEEDVR2_VERIFY_DEVICE_H
 #define SEEDVR2_VERIFY_DEVICE_H
@@ -22,8 +22,8 @@ void device_finish(device *d);
 /* Code that uses exec->scratch only, and can be run again from its start. */
 typedef svr_status (*device_job)(void *user, svr_exec *exec, svr_error *err);
 
-/* Runs `job`; while it ends with NO_VRAM the scratch memory is doubled and it starts over.
- * `tap` (optional) sees the tapped tensors and is emptied before each start. */
+/* Runs `job` twice: on the counting backend (where results are zeros), to learn what it takes, then
+ * for good.  `taps` (optional) is emptied and gets the tensors that the second run shows. */
 struct device_taps;
 SVR_CHECKED svr_status device_run(device *d, device_job job, void *user, struct device_taps *taps,
                                   svr_error *err);

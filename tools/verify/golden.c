@@ -30,6 +30,14 @@ bool golden_has(const golden *g, const char *name)
     return svr_safetensors_find(g->file, name) != NULL;
 }
 
+bool golden_has_any(const golden *g, const char *prefix)
+{
+    for (size_t i = 0; i < svr_safetensors_count(g->file); i++)
+        if (g_str_has_prefix(svr_safetensors_at(g->file, i)->name, prefix))
+            return true;
+    return false;
+}
+
 char **golden_prefixes(const golden *g, const char *suffix)
 {
     GPtrArray *prefixes = g_ptr_array_new();

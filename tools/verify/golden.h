@@ -20,6 +20,9 @@ void golden_close(golden *g);
 
 bool golden_has(const golden *g, const char *name);
 
+/* Whether any tensor's name begins like this. */
+bool golden_has_any(const golden *g, const char *prefix);
+
 /* What stands before `suffix` in the names that end with it, in order of the names; g_strfreev().
  */
 char **golden_prefixes(const golden *g, const char *suffix);

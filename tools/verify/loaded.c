@@ -25,33 +25,33 @@ void loaded_vae_close(loaded_vae *net)
     *net = (loaded_vae){0};
 }
 
-static svr_status create_dit(svr_backend *backend, svr_dtype storage, loaded_dit *net,
-                             svr_error *err)
+static svr_status create_dit(const loaded_form *form, loaded_dit *net, svr_error *err)
 {
-    SVR_TRY(svr_store_create(backend, net->weights, storage, svr_dit_groups(&net->config),
-                             &net->store, err));
+    SVR_TRY(svr_store_create(form->backend, net->weights, form->storage,
+                             svr_dit_groups(&net->config), &net->store, err));
+    if (form->fp8)
+        SVR_TRY(svr_store_quantize(net->store, SVR_F8_E4M3, err));
     return svr_dit_create(&net->config, net->store, &net->dit, err);
 }
 
-svr_status loaded_dit_open(svr_backend *backend, svr_dtype storage, const char *path,
-                           const int windows[3], loaded_dit *out, svr_error *err)
+svr_status loaded_dit_open(const loaded_form *form, const char *path, const int windows[3],
+                           loaded_dit *out, svr_error *err)
 {
     *out = (loaded_dit){0};
     SVR_TRY(svr_safetensors_open(path, &out->file, err));
     SVR_TRY(svr_dit_config_read(out->file, &out->config, err));
     memcpy(out->config.windows, windows, sizeof(out->config.windows));
     SVR_TRY(svr_weights_bind_dit(out->file, &out->config, &out->weights, err));
-    SVR_TRY(create_dit(backend, storage, out, err));
+    SVR_TRY(create_dit(form, out, err));
     return svr_store_load(out->store, 0, svr_dit_groups(&out->config), NULL, err);
 }
 
-svr_status loaded_dit_generate(svr_backend *backend, svr_dtype storage,
-                               const svr_dit_config *config, int layer, uint32_t *seed,
-                               loaded_dit *out, svr_error *err)
+svr_status loaded_dit_generate(const loaded_form *form, const svr_dit_config *config, int layer,
+                               uint32_t *seed, loaded_dit *out, svr_error *err)
 {
     *out = (loaded_dit){.config = *config};
     SVR_TRY(svr_weights_generate_dit(config, procedural_generate, seed, &out->weights, err));
-    SVR_TRY(create_dit(backend, storage, out, err));
+    SVR_TRY(create_dit(form, out, err));
     return svr_store_load(out->store, layer, 1, NULL, err);
 }
 

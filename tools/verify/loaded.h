@@ -27,15 +27,22 @@ SVR_CHECKED svr_status loaded_vae_open(svr_backend *backend, svr_dtype storage, 
                                        loaded_vae *out, svr_error *err);
 void loaded_vae_close(loaded_vae *net);
 
+/* Where a transformer lives and how its numbers are kept. */
+typedef struct loaded_form {
+    svr_backend *backend;
+    svr_dtype storage;
+    bool fp8; /* blocks multiply in F8_E4M3 */
+} loaded_form;
+
 /* `windows` replaces the windows of the configuration. */
-SVR_CHECKED svr_status loaded_dit_open(svr_backend *backend, svr_dtype storage, const char *path,
+SVR_CHECKED svr_status loaded_dit_open(const loaded_form *form, const char *path,
                                        const int windows[3], loaded_dit *out, svr_error *err);
 
 /* The published network `kind` with weights by procedural_generate(), of which block `layer` is
  * loaded.  `seed` is borrowed. */
-SVR_CHECKED svr_status loaded_dit_generate(svr_backend *backend, svr_dtype storage,
-                                           const svr_dit_config *config, int layer, uint32_t *seed,
-                                           loaded_dit *out, svr_error *err);
+SVR_CHECKED svr_status loaded_dit_generate(const loaded_form *form, const svr_dit_config *config,
+                                           int layer, uint32_t *seed, loaded_dit *out,
+                                           svr_error *err);
 void loaded_dit_close(loaded_dit *net);
 
 #endif

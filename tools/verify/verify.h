@@ -12,6 +12,7 @@
 typedef struct verify_run {
     svr_backend *backend;
     svr_dtype dtype;       /* storage type of the networks */
+    bool fp8;              /* transformers multiply in F8_E4M3 */
     const char *model_dir; /* where models that do not lie beside a golden are looked for */
     device device;
     verify_report report;

@@ -11,11 +11,19 @@
 #include <stdio.h>
 #include <string.h>
 
-const verify_limit verify_dit_limits[] = {
+static const verify_limit limits[] = {
     [SVR_F32] = {.max_abs = 5e-5, .rel_l2 = 5e-6},
     [SVR_F16] = {.rel_l2 = 4e-3, .max_std = 0.03},
     [SVR_BF16] = {.rel_l2 = 2.5e-2, .max_std = 0.2},
 };
+
+/* Whatever the storage type; measured on the CPU: up to 8.1e-2 and 0.8 std. */
+static const verify_limit fp8_limit = {.rel_l2 = 0.1, .max_std = 1};
+
+const verify_limit *verify_dit_limit(const verify_run *run)
+{
+    return run->fp8 ? &fp8_limit : &limits[run->dtype];
+}
 
 /* One case on its way through the network. */
 typedef struct dit_case {
@@ -82,7 +90,7 @@ static svr_status read_condition(verify_run *run, const golden *g, dit_case *c, 
         emb = g_new(float, n);
         SVR_TRY(svr_dit_time_embedding(c->net.dit, timestep[0], emb, err));
         /* computed on the host in F32 whatever the storage type */
-        verify_compare(&run->report, "emb", emb, want, n, &verify_dit_limits[SVR_F32]);
+        verify_compare(&run->report, "emb", emb, want, n, &limits[SVR_F32]);
     }
     return svr_dit_condition_create(run->backend, c->net.dit, timestep[0],
                                     &(svr_dit_text){text, c->text_len}, &c->condition, err);
@@ -103,9 +111,24 @@ static svr_status run_case(void *user, svr_exec *exec, svr_error *err)
     return device_get(exec->backend, &io.v, c->v, err);
 }
 
+/* Neither an input nor a result: the network has to show it. */
+static bool is_inner(const char *name)
+{
+    return !g_str_has_prefix(name, "in.") && strcmp(name, "out") != 0 && strcmp(name, "emb") != 0;
+}
+
 static bool is_window_tensor(const char *name)
 {
     return strstr(name, ".win0.") != NULL || strstr(name, ".cu_seqlens") != NULL;
+}
+
+/* Taps of a large network fill the host's memory: they are taken for files that need them. */
+static bool needs_taps(const golden *g)
+{
+    for (size_t i = 0; i < svr_safetensors_count(g->file); i++)
+        if (is_inner(svr_safetensors_at(g->file, i)->name))
+            return true;
+    return false;
 }
 
 /* Everything that the taps show under the golden's own names. */
@@ -116,12 +139,11 @@ static svr_status compare_taps(verify_run *run, const golden *g, const device_ta
         const char *name = svr_safetensors_at(g->file, i)->name;
         const device_tap *tap = device_taps_find(taps, name);
 
-        if (g_str_has_prefix(name, "in.") || strcmp(name, "out") == 0 || strcmp(name, "emb") == 0 ||
-            is_window_tensor(name))
+        if (!is_inner(name) || is_window_tensor(name))
             continue;
         SVR_TRY(verify_tensor(run, g, name, tap ? tap->values : NULL,
                               tap ? (size_t) svr_tensor_elems(&tap->shape) : 0,
-                              &verify_dit_limits[run->dtype], err));
+                              verify_dit_limit(run), err));
     }
     return SVR_OK;
 }
@@ -153,9 +175,9 @@ static svr_status compute(verify_run *run, const golden *g, dit_case *c, device_
                                     err));
     c->storage = run->dtype;
     c->v = g_new0(float, (size_t) (c->pixels * c->channels));
-    SVR_TRY(device_run(&run->device, run_case, c, taps, err));
+    SVR_TRY(device_run(&run->device, run_case, c, needs_taps(g) ? taps : NULL, err));
     SVR_TRY(verify_tensor(run, g, "out", c->v, (size_t) (c->pixels * c->channels),
-                          &verify_dit_limits[run->dtype], err));
+                          verify_dit_limit(run), err));
     SVR_TRY(compare_taps(run, g, taps, err));
     return compare_windows(run, g, c, taps, err);
 }
@@ -173,7 +195,8 @@ svr_status verify_dit_case(verify_run *run, const golden *g, svr_error *err)
         return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: in.windows is out of range",
                         svr_safetensors_path(g->file));
     device_taps_init(&taps);
-    status = loaded_dit_open(run->backend, run->dtype, path, c.windows, &c.net, err);
+    status = loaded_dit_open(&(loaded_form){run->backend, run->dtype, run->fp8}, path, c.windows,
+                             &c.net, err);
     if (status == SVR_OK)
         status = compute(run, g, &c, &taps, err);
     svr_dit_geometry_destroy(c.geometry);

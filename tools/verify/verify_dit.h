@@ -4,8 +4,8 @@
 
 #include "verify/verify.h"
 
-/* By storage type. */
-extern const verify_limit verify_dit_limits[];
+/* For results and intermediates of a run's storage type and quantisation. */
+const verify_limit *verify_dit_limit(const verify_run *run);
 
 /* Attention of one layer of a case, as its taps show it. */
 typedef struct verify_dit_attention {

@@ -139,7 +139,7 @@ static svr_status compare_rows(verify_run *run, const golden *g, const block_cas
         memcpy(got + i * c->width, values + rows[i] * c->width, (size_t) c->width * sizeof(float));
     }
     verify_compare(&run->report, name, got, want, svr_safetensors_elems(entry),
-                   &verify_dit_limits[run->dtype]);
+                   verify_dit_limit(run));
     return SVR_OK;
 }
 
@@ -150,7 +150,7 @@ static svr_status compare_sums(verify_run *run, const golden *g, const block_cas
     const svr_safetensors_entry *mean_entry, *squares_entry;
     g_autofree float *want_mean = NULL, *want_squares = NULL;
     g_autofree float *mean = g_new(float, (size_t) c->width);
-    verify_limit squares_limit = {.rel_l2 = verify_dit_limits[run->dtype].rel_l2};
+    verify_limit squares_limit = {.rel_l2 = verify_dit_limit(run)->rel_l2};
     double squares = 0;
     float total;
 
@@ -174,7 +174,7 @@ static svr_status compare_sums(verify_run *run, const golden *g, const block_cas
         verify_fail(&run->report, "vid_out_mean_per_channel", "the block has another width");
     else
         verify_compare(&run->report, "vid_out_mean_per_channel", mean, want_mean, (size_t) c->width,
-                       &verify_dit_limits[run->dtype]);
+                       verify_dit_limit(run));
     verify_compare(&run->report, "vid_out_sq_sum", &total, want_squares, 1, &squares_limit);
     return SVR_OK;
 }
@@ -197,7 +197,8 @@ svr_status verify_dit_block(verify_run *run, const golden *g, svr_error *err)
     svr_status status;
 
     SVR_TRY(read_case(g, &c, &config, err));
-    status = loaded_dit_generate(run->backend, run->dtype, &config, c.layer, &c.seed, &c.net, err);
+    status = loaded_dit_generate(&(loaded_form){run->backend, run->dtype, run->fp8}, &config,
+                                 c.layer, &c.seed, &c.net, err);
     if (status == SVR_OK)
         status = compute(run, g, &c, err);
     svr_dit_geometry_destroy(c.geometry);

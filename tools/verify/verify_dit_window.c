@@ -53,7 +53,7 @@ static void take_part(const window *w, int part, float *out)
 static svr_status compare_parts(verify_run *run, const golden *g, window *w, svr_error *err)
 {
     static const char parts[] = "qk";
-    const verify_limit *limit = &verify_dit_limits[w->attention->storage];
+    const verify_limit *limit = verify_dit_limit(run);
     size_t n = (size_t) ((w->video_rows + w->text_rows) * w->heads * w->head_dim);
     g_autofree float *values = g_new(float, n);
     char name[64];

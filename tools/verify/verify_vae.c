@@ -160,6 +160,8 @@ static svr_status compute(verify_run *run, const golden *g, vae_case *c, device_
                           svr_error *err)
 {
     const svr_vae_config *config = svr_vae_get_config(c->vae);
+    /* taps of a large picture fill the host's memory */
+    bool shows = golden_has_any(g, "tap.") || golden_has_any(g, "mem.");
     g_autofree float *input = NULL;
     svr_status status;
 
@@ -171,7 +173,7 @@ static svr_status compute(verify_run *run, const golden *g, vae_case *c, device_
     c->input = input;
     c->output =
         g_new0(float, (size_t) (c->out_dims[0] * c->out_dims[1] * c->out_dims[2] * c->out_dims[3]));
-    status = device_run(&run->device, run_case, c, taps, err);
+    status = device_run(&run->device, run_case, c, shows ? taps : NULL, err);
     if (status != SVR_OK)
         return status;
     if (c->decode) {

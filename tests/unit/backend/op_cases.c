@@ -4,6 +4,7 @@
 
 #define F32(...) fake_tensor(SVR_F32, SVR_DIMS(__VA_ARGS__))
 #define F16(...) fake_tensor(SVR_F16, SVR_DIMS(__VA_ARGS__))
+#define F8(...) fake_tensor(SVR_F8_E4M3, SVR_DIMS(__VA_ARGS__))
 #define I32(...) fake_tensor(SVR_I32, SVR_DIMS(__VA_ARGS__))
 
 svr_conv3d_args good_conv3d(void)
@@ -18,6 +19,12 @@ svr_conv3d_args good_conv3d(void)
                              .stride_s = 2,
                              .pad_bottom = 1,
                              .pad_right = 1};
+}
+
+svr_tap_sum_args good_tap_sum(void)
+{
+    return (svr_tap_sum_args){
+        .s = F32(4, 5, 6, 9), .head = F32(2, 5, 6, 9), .b = F32(3), .y = F16(4, 5, 6, 3)};
 }
 
 svr_upsample_conv3d_args good_upsample_conv3d(void)
@@ -65,6 +72,16 @@ svr_lincomb_args good_lincomb(void)
         .a = F16(2, 6), .b = F32(12), .y = F32(3, 4), .clamp = true, .lo = -1, .hi = 1};
 }
 
+svr_find_overflow_args good_find_overflow(void)
+{
+    return (svr_find_overflow_args){F16(2, 6), I32(1)};
+}
+
+svr_quantize_args good_quantize(void)
+{
+    return (svr_quantize_args){F16(7, 8), F8(7, 8), F32(7)};
+}
+
 svr_linear_args good_linear(void)
 {
     return (svr_linear_args){.x = F16(7, 8),
@@ -78,12 +95,18 @@ svr_linear_args good_linear(void)
 
 svr_swiglu_args good_swiglu(void)
 {
-    return (svr_swiglu_args){F16(7, 8), F32(12, 8), F32(12, 8), F16(7, 12)};
+    return (svr_swiglu_args){
+        .x = F16(7, 8), .w_gate = F32(12, 8), .w_up = F32(12, 8), .y = F16(7, 12)};
 }
 
 svr_rms_norm_args good_rms_norm(void)
 {
-    return (svr_rms_norm_args){F16(7, 8), F32(8), F32(8), F32(8), F16(7, 8), 1e-5f};
+    return (svr_rms_norm_args){.x = F16(7, 8),
+                               .weight = F32(8),
+                               .scale = F32(8),
+                               .shift = F32(8),
+                               .y = F16(7, 8),
+                               .eps = 1e-5f};
 }
 
 svr_patchify_args good_patchify(void)

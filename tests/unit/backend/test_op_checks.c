@@ -85,7 +85,12 @@ static void test_conv3d(void)
     ACCEPTED(conv3d, (a.stride_t = 2, a.y.dims[0] = a.residual.dims[0] = 2));
     REFUSED(conv3d, a.y.dtype = SVR_BF16, SHAPE, "y must have the type of x, or f32");
     REFUSED(conv3d, a.x.dtype = SVR_U8, TYPE, "x is u8");
-    REFUSED(conv3d, a.head.dims[0] = 3, SHAPE, "head may hold");
+    REFUSED(conv3d, a.head.dims[0] = 3, SHAPE, "head and recent may hold");
+    ACCEPTED(conv3d, (a.recent = svr_tensor_slice(&a.head, 1, 1), a.head.dims[0] = 1));
+    REFUSED(conv3d, a.recent = svr_tensor_slice(&a.head, 1, 1), SHAPE, "head and recent may hold");
+    REFUSED(conv3d, (a.recent = svr_tensor_slice(&a.head, 1, 1), a.head = absent), INVALID,
+            "recent goes with head");
+    REFUSED(conv3d, (a.recent = a.head, a.head.dims[0] = 1), SHAPE, "recent is f16 [2");
     REFUSED(conv3d, a.head.dims[1] = 9, SHAPE, "head is f16 [2, 9, 10, 4]");
     REFUSED(conv3d, a.head.dtype = SVR_F32, TYPE, "head is f32");
     REFUSED(conv3d, a.w.dims[4] = 5, SHAPE, "w is f32 [6, 3, 3, 3, 5]");
@@ -97,6 +102,42 @@ static void test_conv3d(void)
     REFUSED(conv3d, a.stride_s = 0, INVALID, "strides");
     REFUSED(conv3d, a.stride_t = -1, INVALID, "strides");
     REFUSED(conv3d, a.pad_left = -1, INVALID, "paddings");
+}
+
+static svr_tensor scales(int64_t n)
+{
+    return fake_tensor(SVR_F32, SVR_DIMS(n));
+}
+
+/* Quantised factors: both or none, each with its scales. */
+static void test_quantized(void)
+{
+    const svr_tensor x = scales(7), linear_w = scales(5), swiglu_w = scales(12);
+    const svr_dtype f8 = SVR_F8_E4M3;
+
+    ACCEPTED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = x, a.w_scale = linear_w));
+    REFUSED(linear, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w must both be f8_e4m3");
+    REFUSED(linear, (a.w.dtype = f8, a.w_scale = linear_w), SHAPE, "x and w must both be f8_e4m3");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.w_scale = linear_w), SHAPE,
+            "x_scale belongs to f8_e4m3");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = x), SHAPE,
+            "w_scale belongs to f8_e4m3");
+    REFUSED(linear, a.x_scale = x, SHAPE, "x is f16 [7, 8]; x_scale belongs to f8_e4m3");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = a.w_scale = linear_w), SHAPE,
+            "x_scale is f32 [5]");
+    REFUSED(linear, a.y.dtype = f8, TYPE, "y is f8_e4m3");
+    ACCEPTED(swiglu, (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x,
+                      a.gate_scale = a.up_scale = swiglu_w));
+    REFUSED(
+        swiglu,
+        (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x, a.gate_scale = swiglu_w),
+        SHAPE, "up_scale belongs to f8_e4m3");
+    REFUSED(swiglu, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w_gate must both be f8_e4m3");
+    ACCEPTED(rms_norm, (a.y.dtype = f8, a.y_scale = x));
+    REFUSED(rms_norm, a.y.dtype = f8, SHAPE, "y_scale belongs to f8_e4m3");
+    REFUSED(rms_norm, a.y_scale = x, SHAPE, "y_scale belongs to f8_e4m3");
+    REFUSED(rms_norm, (a.y.dtype = f8, a.y_scale = x, a.y_scale.data = a.weight.data), SHAPE,
+            "overlaps");
 }
 
 /* Outputs stay away from inputs, also partly, unless the op works in place. */
@@ -144,9 +185,16 @@ static void test_vae_ops(void)
     REFUSED(group_norm, a.activation = (svr_activation) 9, INVALID, "activation");
     REFUSED(group_norm, a.gamma.dims[0] = 31, SHAPE, "gamma is f32 [31]");
     REFUSED(group_norm, a.y.dims[3] = 31, SHAPE, "y is f16 [2, 3, 4, 31]");
+    ACCEPTED(tap_sum, a.b = a.head = absent);
+    REFUSED(tap_sum, a.head.dims[0] = 1, SHAPE, "head must hold");
+    REFUSED(tap_sum, (a.y.dims[3] = a.b.dims[0] = 2), SHAPE, "whole number of taps");
+    REFUSED(tap_sum, a.s.dtype = SVR_F16, TYPE, "s is f16");
     ACCEPTED(upsample_conv3d, a.b = absent);
     ACCEPTED(upsample_conv3d, (a.head = absent, a.y.dims[0] = 5));
     ACCEPTED(upsample_conv3d, a.y.dtype = SVR_F32);
+    ACCEPTED(upsample_conv3d, a.head_starts = true);
+    REFUSED(upsample_conv3d, (a.head = absent, a.y.dims[0] = 5, a.head_starts = true), INVALID,
+            "head_starts");
     REFUSED(upsample_conv3d, a.head = absent, SHAPE, "y is");
     REFUSED(upsample_conv3d, a.head.dims[0] = 2, SHAPE, "head must hold");
     REFUSED(upsample_conv3d, a.head.dims[3] = 7, SHAPE, "head is f16 [1, 4, 5, 7]");
@@ -177,12 +225,18 @@ static void test_general_ops(void)
     REFUSED(lincomb, a.b.dims[0] = 3, SHAPE, "b and y");
     REFUSED(lincomb, a.lo = 2, INVALID, "lo <= hi");
     REFUSED(lincomb, a.y.dtype = SVR_I32, TYPE, "y is i32");
+    REFUSED(find_overflow, a.found.dims[0] = 2, SHAPE, "found is i32 [2]");
+    REFUSED(find_overflow, a.x.dtype = SVR_I32, TYPE, "x is i32");
     ACCEPTED(linear, a.b = a.gate = a.residual = absent);
     REFUSED(linear, a.gate.dims[0] = 7, SHAPE, "gate is f32 [7]");
     REFUSED(linear, a.residual.dims[0] = 6, SHAPE, "residual is f16 [6, 5]");
     REFUSED(linear, a.activation = (svr_activation) -1, INVALID, "activation");
     REFUSED(swiglu, a.w_up.dims[0] = 11, SHAPE, "w_up is f32 [11, 8]");
     REFUSED(swiglu, a.w_up.dtype = SVR_BF16, SHAPE, "w_gate and w_up");
+    REFUSED(quantize, a.y.dtype = SVR_F16, TYPE, "y is f16 [7, 8]; its type must be f8_e4m3");
+    REFUSED(quantize, a.x.dtype = SVR_F8_E4M3, TYPE, "x is f8_e4m3");
+    REFUSED(quantize, a.scale.dims[0] = 8, SHAPE, "scale is f32 [8]");
+    REFUSED(quantize, a.scale.data = a.y.data, SHAPE, "overlaps");
     ACCEPTED(rms_norm, a.weight = a.scale = a.shift = absent);
     REFUSED(rms_norm, a.shift = absent, INVALID, "scale and shift");
     REFUSED(rms_norm, a.weight.dims[0] = 9, SHAPE, "weight is f32 [9]");
@@ -276,6 +330,7 @@ int main(void)
     RUN(test_texts);
     RUN(test_extents);
     RUN(test_conv3d);
+    RUN(test_quantized);
     RUN(test_overlap);
     RUN(test_vae_ops);
     RUN(test_general_ops);

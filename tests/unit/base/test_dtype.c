@@ -82,6 +82,7 @@ static void test_every_e4m3(void)
             CHECK(isnan(f));
         else
             CHECK(fabs((double) f) == defined_value(magnitude, 3, 7) && !!signbit(f) == b >> 7);
+        CHECK(svr_f32_to_f8_e4m3(f) == b);
     }
     CHECK(svr_f8_e4m3_to_f32(0x7e) == 448.0f); /* the largest, from the OCP document */
     CHECK(svr_f8_e4m3_to_f32(0x01) == 0x1p-9f);
@@ -96,7 +97,12 @@ static void check_half_way(uint16_t (*narrow)(float), double low, double high, u
     CHECK(narrow(middle) == h + (h & 1));
     CHECK(narrow(nextafterf(middle, 0)) == h);
     CHECK(narrow(nextafterf(middle, INFINITY)) == h + 1);
-    CHECK(narrow(-middle) == (0x8000 | (h + (h & 1))));
+    CHECK(narrow(-middle) == (narrow(-0.0f) | (h + (h & 1))));
+}
+
+static uint16_t narrow_e4m3(float f)
+{
+    return svr_f32_to_f8_e4m3(f);
 }
 
 static void test_rounding(void)
@@ -105,6 +111,12 @@ static void test_rounding(void)
         check_half_way(svr_f32_to_f16, defined_value(h, 10, 15), defined_value(h + 1, 10, 15), h);
     for (uint32_t h = 0; h < 0x7f7f; h++)
         check_half_way(svr_f32_to_bf16, defined_value(h, 7, 127), defined_value(h + 1, 7, 127), h);
+    for (uint32_t h = 0; h < 0x7e; h++)
+        check_half_way(narrow_e4m3, defined_value(h, 3, 7), defined_value(h + 1, 3, 7), h);
+    /* no infinity: the largest number instead */
+    CHECK(svr_f32_to_f8_e4m3(464.0f) == 0x7e && svr_f32_to_f8_e4m3(1e30f) == 0x7e);
+    CHECK(svr_f32_to_f8_e4m3(-INFINITY) == 0xfe && svr_f32_to_f8_e4m3(NAN) == 0x7f);
+    CHECK(svr_f32_to_f8_e4m3(-0.0f) == 0x80);
     CHECK(svr_f32_to_f16(65504.0f) == 0x7bff && svr_f32_to_f16(1e30f) == 0x7c00);
     CHECK(svr_f32_to_f16(-INFINITY) == 0xfc00 && svr_f32_to_f16(1e-30f) == 0);
     CHECK(svr_f32_to_bf16(float_of(0x7f7fffff)) == 0x7f80); /* FLT_MAX rounds up */
@@ -150,12 +162,31 @@ static void check_from_f32(svr_dtype dtype, uint16_t (*scalar)(float))
     free(values);
 }
 
+static void check_from_f32_to_e4m3(void)
+{
+    enum { COUNT = 200003 };
+    float *values = make_floats(COUNT);
+    uint8_t *array = malloc(COUNT + 1);
+
+    CHECK(array != NULL);
+    for (int i = 0; i < COUNT; i += 3) /* within its range */
+        values[i] = ldexpf(values[i], 10);
+    array[COUNT] = 0x12;
+    svr_from_f32(values, SVR_F8_E4M3, array, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        CHECK(array[i] == svr_f32_to_f8_e4m3(values[i]));
+    CHECK(array[COUNT] == 0x12);
+    free(array);
+    free(values);
+}
+
 static void test_array_from_f32(void)
 {
     float in[3] = {1, -2, 3}, out[3];
 
     check_from_f32(SVR_F16, svr_f32_to_f16);
     check_from_f32(SVR_BF16, svr_f32_to_bf16);
+    check_from_f32_to_e4m3();
     svr_from_f32(in, SVR_F32, out, 3);
     CHECK(memcmp(in, out, sizeof in) == 0);
 }

@@ -140,17 +140,21 @@ static void test_keys(void)
 static void test_keys_of_optional_operands(void)
 {
     svr_conv3d_args args = convolution();
-    svr_conv_key none = svr_conv_key_of(&args), empty, two, added;
+    svr_conv_key none = svr_conv_key_of(&args), empty, two, apart, added;
 
     args.head = svr_tensor_4d(&args, SVR_F16, 0, 45, 80, 64);
     empty = svr_conv_key_of(&args);
     args.head.dims[0] = 2;
     two = svr_conv_key_of(&args);
+    args.head.dims[0] = 1;
+    args.recent = svr_tensor_4d(&args, SVR_F16, 1, 45, 80, 64);
+    apart = svr_conv_key_of(&args);
     args.residual = svr_tensor_4d(&args, SVR_F16, 4, 45, 80, 128);
     added = svr_conv_key_of(&args);
     CHECK(!svr_conv_key_equal(&none, &empty)); /* without head, frame 0 is repeated */
     CHECK(!svr_conv_key_equal(&empty, &two));
-    CHECK(!svr_conv_key_equal(&two, &added));
+    CHECK(svr_conv_key_equal(&two, &apart)); /* one work, wherever the frames lie */
+    CHECK(!svr_conv_key_equal(&apart, &added));
 }
 
 /* ---- memory and file */

@@ -39,7 +39,11 @@ typedef struct network {
     svr_dit *dit;
 } network;
 
-/* Creates the transformer in `storage`; `weights` is owned from here on. */
+/* Creates the transformer in `storage`, with `fp8` products; `weights` is owned from here on. */
+void network_open_fp8(network *n, device *d, const svr_dit_config *config, svr_weights *weights,
+                      svr_dtype storage, bool fp8);
+
+/* The same without fp8. */
 void network_open(network *n, device *d, const svr_dit_config *config, svr_weights *weights,
                   svr_dtype storage);
 void network_load(network *n, int first_group, int groups);

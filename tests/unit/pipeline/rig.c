@@ -105,7 +105,14 @@ static svr_status compute_ready(svr_stream *stream, svr_backend *backend, int64_
 
     while (svr_batcher_next(io->batcher, &span)) {
         svr_batcher_advance(io->batcher);
-        SVR_TRY(svr_stream_batch(stream, &span, first_frame, &stream_io, NULL, err));
+        svr_status status = svr_stream_batch(stream, &span, first_frame, &stream_io, NULL, err);
+
+        if (status == SVR_ERR_OVERFLOW) {
+            svr_error_clear(err);
+            io->sequence->overflows++;
+            status = svr_stream_batch(stream, &span, first_frame, &stream_io, NULL, err);
+        }
+        SVR_TRY(status);
         svr_batcher_release(io->batcher, svr_stream_needed_from(stream));
         CHECK(io->sequence->batches < 64);
         io->sequence->allocations[io->sequence->batches++] =

@@ -28,6 +28,7 @@ typedef struct rig_sequence {
     int latents, noises, vs;
     uint64_t allocations[64]; /* of the backend, behind each batch */
     int batches;
+    int overflows; /* batches that were tried again */
 } rig_sequence;
 
 /* Runs all batches and the flush on a CPU backend; checks that frames come once and in order.

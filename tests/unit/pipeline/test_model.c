@@ -32,7 +32,7 @@ static svr_model_options nano_options(svr_dtype storage)
     return (svr_model_options){.dit_path = join(model_dir, "nano_dit.safetensors"),
                                .vae_path = join(model_dir, "nano_vae.safetensors"),
                                .storage = storage,
-                               .slice_frames = 4,
+                               .cut = svr_model_default_cut(),
                                .steps = 1};
 }
 

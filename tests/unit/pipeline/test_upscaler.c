@@ -482,6 +482,9 @@ static void test_options_are_checked(void)
     options.precision = (svr_precision) 4;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
     options.precision = SVR_PRECISION_AUTO;
+    options.quantization = (svr_quantization) 2;
+    CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
+    options.quantization = SVR_QUANTIZATION_AUTO_FP16;
     options.backend = SVR_BACKEND_CUDA;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
     CHECK(u == NULL);
@@ -511,6 +514,8 @@ static void test_events_and_stats(void)
     CHECK(stats.memory.scratch >= stats.memory.planned_scratch && stats.memory.state > 0);
     CHECK(stats.memory.used == stats.memory.scratch + stats.memory.state);
     CHECK(stats.total.encode_ns > 0 && stats.total.decode_ns > 0 && stats.total.finish_ns > 0);
+    CHECK(stats.total.input_ns > 0 && stats.total.input_ns < stats.total.encode_ns);
+    CHECK(stats.total.colour_ns <= stats.total.finish_ns);
     CHECK(stats.total.dit_ns >= stats.last.dit_ns);
     svr_upscaler_destroy(u);
 }

@@ -69,7 +69,7 @@ static void test_counting_backend_predicts_the_peak(void)
 {
     vae_rig rig = rig_open(NULL, &small, SVR_F16);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
-    const svr_vae_cut cuts[] = {{0}, {.slice_frames = 4}, {4, 8, 8, 4, 4}};
+    const svr_vae_cut cuts[] = {{0}, {.slice_frames = 4}, {4, 0, 8, 8, 4, 4}};
     svr_error err = {0};
 
     CHECK(counting != NULL);
@@ -116,6 +116,75 @@ static void test_slices_of_any_length(void)
         }
         free(z), free(whole), free(encoded);
     }
+    rig_close(&rig);
+}
+
+/* A result of fewer frames is the beginning of the whole one, to the bit. */
+static void check_first_frames(vae_rig *rig, const svr_vae_cut *cut, const float *z,
+                               const int64_t zin[4], const float *whole)
+{
+    int64_t frames = 4 * (zin[0] - 1) + 1;
+
+    for (int64_t fewer = frames > 4 ? frames - 4 : 1; fewer < frames; fewer++) {
+        int64_t out[4] = {fewer, 12, 12, 3};
+        float *y = rig_decode(rig, cut, z, zin, out);
+
+        CHECK(memcmp(y, whole, (size_t) (fewer * 12 * 12 * 3) * sizeof *y) == 0);
+        free(y);
+    }
+}
+
+/* Pieces of every size give the frames of the whole clip, and what is planned is what is taken. */
+static void test_decoder_in_pieces(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    svr_backend *counting = svr_counting_backend_create(rig.backend);
+    svr_error err = {0};
+
+    CHECK(counting != NULL);
+    for (int64_t n = 0; n <= 5; n++) {
+        int64_t zin[4], out[4] = {4 * n + 1, 12, 12, 3};
+        float *z = random_clip(n + 1, 3, small.latent_channels, zin);
+        float *whole = rig_decode(&rig, &(svr_vae_cut){0}, z, zin, out);
+
+        for (int64_t values = 1; values < 40000; values = values * 3 + 1) {
+            svr_vae_cut cut = {.slice_frames = 4, .piece_values = values};
+            svr_exec dry = {.backend = counting, .scratch = svr_scratch_create_counting()};
+            svr_tensor fake_z = svr_tensor_4d((void *) 0xD000000000000000u, SVR_F32, zin[0], zin[1],
+                                              zin[2], zin[3]);
+            svr_tensor fake_y = svr_tensor_4d((void *) 0xC000000000000000u, SVR_F32, out[0], out[1],
+                                              out[2], out[3]);
+            float *y = rig_decode(&rig, &cut, z, zin, out);
+
+            CHECK_NEAR(golden_compare(y, whole, (size_t) (out[0] * 12 * 12 * 3)).max, 0, 2e-5);
+            check_first_frames(&rig, &cut, z, zin, y);
+            CHECK_OK(svr_vae_decode(&dry, rig.vae, &cut, &fake_z, &fake_y, &err), err);
+            CHECK(svr_scratch_peak(dry.scratch) == svr_scratch_peak(rig.exec.scratch));
+            svr_scratch_destroy(dry.scratch);
+            free(y);
+        }
+        free(z), free(whole);
+    }
+    svr_backend_destroy(counting);
+    rig_close(&rig);
+}
+
+/* The wide end holds one frame however many come. */
+static void test_pieces_bound_the_memory(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    svr_vae_cut piece = {.piece_values = 1}, slice = {.slice_frames = 4};
+    size_t peak[3];
+
+    for (int i = 0; i < 3; i++) {
+        int64_t zin[4], n = i == 1 ? 8 : 4, out[4] = {4 * n + 1, SIZE, SIZE, 3};
+        float *z = random_clip(n + 1, SIZE / FACTOR, small.latent_channels, zin);
+
+        free(rig_decode(&rig, i == 2 ? &slice : &piece, z, zin, out));
+        peak[i] = svr_scratch_peak(rig.exec.scratch);
+        free(z);
+    }
+    CHECK(peak[0] == peak[1] && peak[0] < peak[2]);
     rig_close(&rig);
 }
 
@@ -225,6 +294,9 @@ static void test_refusals(void)
     bad.dims[1] = 12;
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &m, &bad, &err), SVR_ERR_SHAPE, err);
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &x, &x, &err), SVR_ERR_SHAPE, err);
+    cut.piece_values = -1;
+    CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &m, &x, &err), SVR_ERR_INVALID, err);
+    cut.piece_values = 0;
     cut.slice_frames = 3;
     CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &x, &m, &err), SVR_ERR_INVALID, err);
     cut = (svr_vae_cut){.tile_h = 8};
@@ -269,6 +341,8 @@ int main(void)
     RUN(test_memory_does_not_grow_with_the_clip);
     RUN(test_counting_backend_predicts_the_peak);
     RUN(test_slices_of_any_length);
+    RUN(test_decoder_in_pieces);
+    RUN(test_pieces_bound_the_memory);
     RUN(test_decoded_tiles_are_blended);
     RUN(test_zero_attention_is_left_out);
     RUN(test_refusals);

@@ -30,7 +30,7 @@ static const golden_case encode_cases[] = {
     {"enc1", 0, {.slice_frames = 4}},
     {"enc9_sliced", 5, {.slice_frames = 4}},
     {"enc13_sliced", 0, {.slice_frames = 4}},
-    {"enc5_tiled", 0, {4, 32, 40, 16, 16}},
+    {"enc5_tiled", 0, {4, 0, 32, 40, 16, 16}},
 };
 static const golden_case decode_cases[] = {
     {"dec2", 4, {0}},

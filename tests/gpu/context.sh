@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Which CUDA contexts the engine and the element work in, what they share with GStreamer's own CUDA elements,
+# and what is left after a fault.  Run it on a machine with an NVIDIA GPU over a build of this tree (which may
+# come from another machine).
+#
+#     tests/gpu/context.sh BUILD [RUNTIME]    BUILD: Meson build folder; RUNTIME: folder with a carried GStreamer
+#                                             and a file `env` to source, where the machine has none
+#
+# A line "ok …" or "FAIL …" for each check.  Exits 1 after a failure, 77 without a GPU or without GStreamer's
+# cudaupload.
+set -uo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(cd "$1" && pwd)
+
+if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L; then
+    echo "no NVIDIA GPU"
+    exit 77
+fi
+# shellcheck disable=SC1091 # the carried runtime's own
+[ -n "${2:-}" ] && . "$(cd "$2" && pwd)/env"
+export LD_LIBRARY_PATH="$build/cuda:${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64"
+export GST_PLUGIN_PATH_1_0="$build/gst" SEEDVR2_MODEL_PATH="$root/models"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export GST_REGISTRY="$work/registry.bin"
+
+failed=0
+"$build/tests/gpu/test_context" "$root/models" || { echo "FAIL test_context"; failed=1; }
+"$build/tests/gpu/gst_context"
+case $? in
+0) ;;
+77) [ $failed = 1 ] || exit 77 ;;
+*) failed=1 ;;
+esac
+exit $failed

@@ -1,0 +1,231 @@
+/* Cases of quantised rows and products.  Limits: as in cases_vae.c, and for products what tensor
+ * cores lose while they sum (ops_inner_rounding()): up to one such unit of the sum a step of 32,
+ * and some four for the products, which are cut off at the same place. */
+#include "harness.h"
+#include "reference.h"
+
+#include <math.h>
+
+enum { SUM_UNITS = 16, STEP = 32, PRODUCT_UNITS = 4 };
+
+/* ---------------------------------------------------------------------------- rows */
+
+static void quantize_case(ops_bench *bench, int64_t M, int64_t K, svr_dtype dtype)
+{
+    ops_array *x = ops_input(bench, dtype, SVR_DIMS(M, K));
+    ops_array *y = ops_output(bench, SVR_F8_E4M3, SVR_DIMS(M, K));
+    ops_array *scale = ops_output(bench, SVR_F32, SVR_DIMS(M));
+    double *values = ops_doubles(bench, M * K), *magnitude = ops_doubles(bench, M * K);
+    svr_quantize_args args[OPS_SIDES];
+
+    for (int64_t i = 0; i < M * K; i++)
+        values[i] =
+            (double) test_random_normal(ops_random(bench)) * pow(4, (double) (i / K % 7 - 3));
+    for (int64_t i = 0; i < K; i++) { /* nothing, and a single value at the end of a row */
+        values[i] = 0;
+        values[(M - 1) * K + i] = i == K - 1 ? -3 : 0;
+    }
+    ops_set_values(x, values);
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] =
+            (svr_quantize_args){ops_view(x, side), ops_view(y, side), ops_view(scale, side)};
+    OPS_RUN(bench, quantize, &args[OPS_DEVICE]);
+    reference_quantize(&args[OPS_REFERENCE]);
+    for (int64_t i = 0; i < M * K; i++)
+        magnitude[i] = fabs(((double *) args[OPS_REFERENCE].y.data)[i]);
+    ops_compare(bench, y, magnitude, 4 * OPS_F32_EPS);
+    ops_compare(bench, scale, args[OPS_REFERENCE].scale.data, OPS_F32_EPS);
+}
+
+static void cases_quantize(ops_bench *bench)
+{
+    static const int shapes[][2] = {{50, 192}, {1, 1},    {33, 65},   {5, 2560},
+                                    {3, 4104}, {9, 6912}, {2, 12288}, {2, 17000}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int d = 0; d < 3; d++) {
+            ops_case(bench, "quantize[%zu] %s", i, svr_dtype_name(ops_storage[d]));
+            quantize_case(bench, shapes[i][0], shapes[i][1], ops_storage[d]);
+        }
+}
+
+static void rms_norm_case(ops_bench *bench, const int shape[2], svr_dtype dtype, bool modulated)
+{
+    int64_t M = shape[0], D = shape[1];
+    ops_array *x = ops_input(bench, dtype, SVR_DIMS(M, D));
+    ops_array *scale = modulated ? ops_input(bench, SVR_F32, SVR_DIMS(D)) : NULL;
+    ops_array *shift = modulated ? ops_input(bench, SVR_F32, SVR_DIMS(D)) : NULL;
+    ops_array *y = ops_output(bench, SVR_F8_E4M3, SVR_DIMS(M, D));
+    ops_array *y_scale = ops_output(bench, SVR_F32, SVR_DIMS(M));
+    svr_rms_norm_args args[OPS_SIDES];
+    svr_quantize_args rows;
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_rms_norm_args){.x = ops_view(x, side),
+                                         .scale = ops_view(scale, side),
+                                         .shift = ops_view(shift, side),
+                                         .y = ops_view(y, side),
+                                         .y_scale = ops_view(y_scale, side),
+                                         .eps = 1e-5f};
+    OPS_RUN(bench, rms_norm, &args[OPS_DEVICE]);
+    reference_rms_norm(&args[OPS_REFERENCE]);
+    rows = (svr_quantize_args){args[OPS_REFERENCE].y, args[OPS_REFERENCE].y,
+                               args[OPS_REFERENCE].y_scale};
+    reference_quantize(&rows);
+    /* a sum with a shift may cancel: units of the row's largest value, which is 448 */
+    ops_compare(bench, y, NULL, 16 * OPS_F32_EPS);
+    ops_compare(bench, y_scale, NULL, 16 * OPS_F32_EPS);
+}
+
+static void cases_rms_norm(ops_bench *bench)
+{
+    static const int shapes[][2] = {{50, 192}, {1, 1}, {33, 65}, {3, 2560}, {2, 5000}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int modulated = 0; modulated < 2; modulated++)
+            for (int d = 0; d < 3; d++) {
+                ops_case(bench, "quantised rms_norm[%zu] %s modulated %d", i,
+                         svr_dtype_name(ops_storage[d]), modulated);
+                rms_norm_case(bench, shapes[i], ops_storage[d], modulated);
+            }
+}
+
+/* ---------------------------------------------------------------------------- products */
+
+/* A quantised factor [rows, K] and its scales, so that rows have numbers of about `size`. */
+typedef struct factor {
+    ops_array *values, *scale;
+} factor;
+
+static factor make_factor(ops_bench *bench, int64_t rows, int64_t K, double size)
+{
+    factor f = {ops_input(bench, SVR_F8_E4M3, SVR_DIMS(rows, K)),
+                ops_input(bench, SVR_F32, SVR_DIMS(rows))};
+    double *scales = ops_doubles(bench, rows);
+
+    ops_scale_values(f.values, 100, 0);
+    for (int64_t i = 0; i < rows; i++)
+        scales[i] = size / 100 * (0.5 + (double) (i % 7) / 6);
+    ops_set_values(f.scale, scales);
+    return f;
+}
+
+/* Element by element, and by the norm of all errors, which a lost or misplaced part shows in. */
+static void compare_product(ops_bench *bench, const ops_array *y, const double *magnitude,
+                            int64_t K, double rounding)
+{
+    double lost = rounding + (double) ((K + STEP - 1) / STEP + PRODUCT_UNITS) *
+                                 ops_inner_rounding(bench, SVR_F8_E4M3);
+
+    ops_compare(bench, y, magnitude, SUM_UNITS * OPS_F32_EPS + lost);
+    ops_compare_norm(bench, y, 1e-6 + lost);
+}
+
+typedef struct linear_case {
+    int M, K, N;
+    bool bias, gate;
+    enum { PLAIN, ADD_F32, ADD_IN_PLACE } residual;
+    svr_activation activation;
+    svr_dtype out;
+} linear_case;
+
+static const linear_case linear_cases[] = {
+    {.M = 58, .K = 192, .N = 576, .out = SVR_F16},
+    {.M = 300, .K = 2560, .N = 776, .out = SVR_F16},
+    {.M = 129, .K = 208, .N = 64, .out = SVR_BF16, .bias = true},
+    {.M = 257,
+     .K = 1040,
+     .N = 264,
+     .bias = true,
+     .gate = true,
+     .residual = ADD_IN_PLACE,
+     .out = SVR_F32},
+    {.M = 58, .K = 6912, .N = 256, .gate = true, .residual = ADD_IN_PLACE, .out = SVR_F32},
+    {.M = 140, .K = 320, .N = 96, .bias = true, .gate = true, .residual = ADD_F32, .out = SVR_F32},
+    {.M = 140, .K = 320, .N = 96, .gate = true, .residual = ADD_IN_PLACE, .out = SVR_BF16},
+    {.M = 70, .K = 320, .N = 96, .residual = ADD_F32, .out = SVR_F16},
+    {.M = 170, .K = 256, .N = 512, .bias = true, .activation = SVR_ACT_GELU_TANH, .out = SVR_F16},
+    {.M = 5000, .K = 64, .N = 32, .bias = true, .activation = SVR_ACT_SILU, .out = SVR_F32},
+    {.M = 29, .K = 31, .N = 17, .bias = true, .out = SVR_F32},
+    {.M = 1, .K = 1, .N = 1, .out = SVR_F16},
+};
+
+static void linear_op_case(ops_bench *bench, const linear_case *c)
+{
+    factor x = make_factor(bench, c->M, c->K, 1),
+           w = make_factor(bench, c->N, c->K, 1 / sqrt(c->K));
+    ops_array *b = c->bias ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
+    ops_array *gate = c->gate ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
+    ops_array *y = c->residual == ADD_IN_PLACE ? ops_in_place(bench, c->out, SVR_DIMS(c->M, c->N))
+                                               : ops_output(bench, c->out, SVR_DIMS(c->M, c->N));
+    ops_array *residual = c->residual == ADD_F32 ? ops_input(bench, SVR_F32, SVR_DIMS(c->M, c->N))
+                          : c->residual == ADD_IN_PLACE ? y
+                                                        : NULL;
+    double *magnitude = ops_doubles(bench, (int64_t) c->M * c->N);
+    svr_linear_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_linear_args){.x = ops_view(x.values, side),
+                                       .w = ops_view(w.values, side),
+                                       .b = ops_view(b, side),
+                                       .gate = ops_view(gate, side),
+                                       .residual = ops_view(residual, side),
+                                       .y = ops_view(y, side),
+                                       .x_scale = ops_view(x.scale, side),
+                                       .w_scale = ops_view(w.scale, side),
+                                       .activation = c->activation};
+    OPS_RUN(bench, linear, &args[OPS_DEVICE]);
+    reference_linear(&args[OPS_REFERENCE], magnitude);
+    compare_product(bench, y, magnitude, c->K, 0);
+}
+
+static void cases_linear(ops_bench *bench)
+{
+    for (size_t i = 0; i < sizeof linear_cases / sizeof linear_cases[0]; i++) {
+        ops_case(bench, "quantised linear[%zu]", i);
+        linear_op_case(bench, &linear_cases[i]);
+    }
+}
+
+static void swiglu_case(ops_bench *bench, const int shape[3], svr_dtype out)
+{
+    int64_t M = shape[0], K = shape[1], F = shape[2];
+    factor x = make_factor(bench, M, K, 1), gate = make_factor(bench, F, K, 2 / sqrt((double) K)),
+           up = make_factor(bench, F, K, 1 / sqrt((double) K));
+    ops_array *y = ops_output(bench, out, SVR_DIMS(M, F));
+    double *magnitude = ops_doubles(bench, M * F);
+    svr_swiglu_args args[OPS_SIDES];
+
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_swiglu_args){.x = ops_view(x.values, side),
+                                       .w_gate = ops_view(gate.values, side),
+                                       .w_up = ops_view(up.values, side),
+                                       .y = ops_view(y, side),
+                                       .x_scale = ops_view(x.scale, side),
+                                       .gate_scale = ops_view(gate.scale, side),
+                                       .up_scale = ops_view(up.scale, side)};
+    OPS_RUN(bench, swiglu, &args[OPS_DEVICE]);
+    reference_swiglu(&args[OPS_REFERENCE], magnitude);
+    /* both sums lose, and may be rounded before they are multiplied */
+    compare_product(bench, y, magnitude, 2 * K, 2 * ops_inner_rounding(bench, out));
+}
+
+static void cases_swiglu(ops_bench *bench)
+{
+    static const int shapes[][3] = {
+        {61, 192, 512}, {300, 2560, 136}, {2100, 80, 48}, {1, 16, 16}, {29, 33, 47}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int d = 0; d < 3; d++) {
+            ops_case(bench, "quantised swiglu[%zu] to %s", i, svr_dtype_name(ops_storage[d]));
+            swiglu_case(bench, shapes[i], ops_storage[d]);
+        }
+}
+
+void ops_cases_quantized(ops_bench *bench)
+{
+    cases_quantize(bench);
+    cases_rms_norm(bench);
+    cases_linear(bench);
+    cases_swiglu(bench);
+}
