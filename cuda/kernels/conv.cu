@@ -296,10 +296,12 @@ size_t svr_cuda_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *ar
         return svr_cuda_gemm_workspace((svr_cuda_backend *) backend, &g);
     }
     if (is_tensor_core((svr_cuda_backend *) backend, args)) {
-        conv_widened(&args->x, &x);
-        conv_widened(&args->head, &head);
-        conv_widened(&args->recent, &recent);
-        weights = conv_widened(&args->w, &w);
+        svr_conv3d_args in = conv_folds(args) ? conv_folded(args) : *args;
+
+        conv_widened(&in.x, &x);
+        conv_widened(&in.head, &head);
+        conv_widened(&in.recent, &recent);
+        weights = conv_widened(&in.w, &w);
     }
     return x + head + recent + w + (repeated_frames(args) > 0 ? svr_tensor_bytes(&weights) : 0);
 }
@@ -324,6 +326,19 @@ static svr_status run_repeated(svr_exec *exec, const svr_conv3d_args *args, int 
     return run(exec, args, &summed, t, 1, err);
 }
 
+/* The convolution as tensor cores can read it, made in the workspace at *free. */
+static svr_status make_readable(svr_exec *exec, const svr_conv3d_args *args, svr_conv3d_args *out,
+                                char **free, svr_error *err)
+{
+    bool folds = conv_folds(args);
+
+    *out = folds ? conv_folded(args) : *args;
+    for (svr_tensor *frames : {&out->x, &out->head, &out->recent})
+        SVR_TRY(folds ? conv_fold(exec, args, frames, free, err)
+                      : conv_widen(exec, frames, free, err));
+    return conv_widen(exec, &out->w, free, err);
+}
+
 svr_status svr_cuda_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
                            svr_error *err)
 {
@@ -336,12 +351,8 @@ svr_status svr_cuda_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *wo
 
         return svr_cuda_gemm_run(exec, &g, workspace, err);
     }
-    if (is_tensor_core(svr_cuda_of(exec), args)) {
-        SVR_TRY(conv_widen(exec, &wide.x, &free, err));
-        SVR_TRY(conv_widen(exec, &wide.head, &free, err));
-        SVR_TRY(conv_widen(exec, &wide.recent, &free, err));
-        SVR_TRY(conv_widen(exec, &wide.w, &free, err));
-    }
+    if (is_tensor_core(svr_cuda_of(exec), args))
+        SVR_TRY(make_readable(exec, args, &wide, &free, err));
     for (int t = 0; t < repeated; t++)
         SVR_TRY(run_repeated(exec, &wide, t, free, err));
     return run(exec, &wide, &wide.w, repeated, (int) args->y.dims[0] - repeated, err);
