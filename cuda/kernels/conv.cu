@@ -296,10 +296,12 @@ size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args 
         return svr_cuda_gemm_workspace(b, &g);
     }
     if (is_tensor_core(b, args)) {
-        conv_widened(&args->x, &x);
-        conv_widened(&args->head, &head);
-        conv_widened(&args->recent, &recent);
-        weights = conv_widened(&args->w, &w);
+        svr_conv3d_args in = conv_folds(args) ? conv_folded(args) : *args;
+
+        conv_widened(&in.x, &x);
+        conv_widened(&in.head, &head);
+        conv_widened(&in.recent, &recent);
+        weights = conv_widened(&in.w, &w);
     }
     return x + head + recent + w +
            (svr_cuda_conv3d_repeated(args) > 0 ? svr_tensor_bytes(&weights) : 0);
@@ -335,6 +337,19 @@ svr_status svr_cuda_conv3d_start(svr_exec *exec, const svr_conv3d_args *args, vo
     return SVR_OK;
 }
 
+/* The convolution as tensor cores can read it, made in the workspace at *free. */
+static svr_status make_readable(svr_exec *exec, const svr_conv3d_args *args, svr_conv3d_args *out,
+                                char **free, svr_error *err)
+{
+    bool folds = conv_folds(args);
+
+    *out = folds ? conv_folded(args) : *args;
+    for (svr_tensor *frames : {&out->x, &out->head, &out->recent})
+        SVR_TRY(folds ? conv_fold(exec, args, frames, free, err)
+                      : conv_widen(exec, frames, free, err));
+    return conv_widen(exec, &out->w, free, err);
+}
+
 svr_status svr_cuda_conv3d_own(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
                                svr_error *err)
 {
@@ -347,12 +362,8 @@ svr_status svr_cuda_conv3d_own(svr_exec *exec, const svr_conv3d_args *args, void
 
         return svr_cuda_gemm_run(exec, &g, workspace, err);
     }
-    if (is_tensor_core(svr_cuda_of(exec), args)) {
-        SVR_TRY(conv_widen(exec, &wide.x, &free, err));
-        SVR_TRY(conv_widen(exec, &wide.head, &free, err));
-        SVR_TRY(conv_widen(exec, &wide.recent, &free, err));
-        SVR_TRY(conv_widen(exec, &wide.w, &free, err));
-    }
+    if (is_tensor_core(svr_cuda_of(exec), args))
+        SVR_TRY(make_readable(exec, args, &wide, &free, err));
     SVR_TRY(svr_cuda_conv3d_start(exec, &wide, free, err));
     return run(exec, &wide, &wide.w, repeated, (int) args->y.dims[0] - repeated, err);
 }

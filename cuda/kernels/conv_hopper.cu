@@ -127,10 +127,12 @@ __device__ __forceinline__ void produce(const CUtensorMap *const (&maps)[3],
     }
 }
 
-/* Rows of a step's channels: 64, or 16 where there are no more. */
+/* Rows of a step's channels: 64, or 32 or 16 where there are no more. */
 template <int STEPS> __device__ __forceinline__ uint64_t rows_operand(uint32_t address)
 {
-    return STEPS == 1 ? operand_thin(address) : operand(address);
+    return STEPS == 1   ? operand_thin(address)
+           : STEPS == 2 ? operand_half(address)
+                        : operand(address);
 }
 
 template <typename T, int N>
@@ -409,6 +411,8 @@ static svr_status choose(const svr_cuda_backend *b, const conv_operands *o, cons
 {
     if (p->c <= 16)
         return launch<T, TILE_N, 1>(b, o, p, err);
+    if (p->c <= 32 && p->k > NARROW_N)
+        return launch<T, TILE_N, 2>(b, o, p, err);
     if (p->k <= NARROW_N && p->phases == 1)
         return launch<T, NARROW_N, STEP_C / 16>(b, o, p, err);
     return launch<T, TILE_N, STEP_C / 16>(b, o, p, err);

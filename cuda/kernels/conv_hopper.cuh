@@ -82,6 +82,14 @@ svr_tensor conv_widened(const svr_tensor *t, size_t *bytes);
 /* Copies *t to its widened form at *free, where that is another, and moves *free behind it. */
 SVR_CHECKED svr_status conv_widen(svr_exec *exec, svr_tensor *t, char **free, svr_error *err);
 
+/* Few channels with a spatial kernel (conv_fold.cu): whether spatial taps are to become channels;
+ * the convolution that it is then, 1x1 in space, whose frames are described but not made; and the
+ * frames *t of that one, made at *free from those of `args` in a widened form. */
+bool conv_folds(const svr_conv3d_args *args);
+svr_conv3d_args conv_folded(const svr_conv3d_args *args);
+SVR_CHECKED svr_status conv_fold(svr_exec *exec, const svr_conv3d_args *args, svr_tensor *t,
+                                 char **free, svr_error *err);
+
 /* The convolution p of the operands. */
 SVR_CHECKED svr_status conv_hopper_run(const svr_cuda_backend *b, const conv_operands *o,
                                        const conv_problem *p, svr_error *err);

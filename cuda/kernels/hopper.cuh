@@ -130,6 +130,13 @@ __device__ __forceinline__ uint64_t operand_thin(uint32_t address)
            (uint64_t) (256 >> 4) << 32 | (uint64_t) 3 << 62;
 }
 
+/* The same of 32 elements a row, 64-byte swizzle, eight rows every 512 bytes. */
+__device__ __forceinline__ uint64_t operand_half(uint32_t address)
+{
+    return (uint64_t) ((address & 0x3FFFF) >> 4) | (uint64_t) 1 << 16 |
+           (uint64_t) (512 >> 4) << 32 | (uint64_t) 2 << 62;
+}
+
 /* Operand with K along the rows: boxes of 64 columns, `box_bytes` apart, eight rows every 1024
  * bytes. */
 __device__ __forceinline__ uint64_t operand_transposed(uint32_t address, int box_bytes)
@@ -268,6 +275,7 @@ static inline svr_status encode_map(const svr_cuda_backend *b, const map_request
                                : r->tensor->dtype == SVR_BF16  ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
                                                                : CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
     cuuint64_t strides[4] = {r->dims[0] * svr_dtype_size(r->tensor->dtype)};
+    size_t row_bytes = r->box[0] * svr_dtype_size(r->tensor->dtype);
     CUresult result;
 
     for (int i = 1; i < r->rank - 1; i++)
@@ -275,7 +283,9 @@ static inline svr_status encode_map(const svr_cuda_backend *b, const map_request
     result = ((encode_function) b->encode_tensor_map)(
         out, type, (cuuint32_t) r->rank, r->tensor->data, r->dims, strides, r->box, r->step,
         CU_TENSOR_MAP_INTERLEAVE_NONE,
-        r->box[0] == 16 ? CU_TENSOR_MAP_SWIZZLE_32B : CU_TENSOR_MAP_SWIZZLE_128B,
+        row_bytes == 32   ? CU_TENSOR_MAP_SWIZZLE_32B
+        : row_bytes == 64 ? CU_TENSOR_MAP_SWIZZLE_64B
+                          : CU_TENSOR_MAP_SWIZZLE_128B,
         CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     if (result != CUDA_SUCCESS)
         return SVR_FAIL(err, SVR_ERR_DEVICE, "the driver refused a tensor map (%d)", (int) result);
