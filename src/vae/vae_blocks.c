@@ -41,8 +41,8 @@ svr_status svr_vae_resnet(vae_run *run, const vae_resnet *r, svr_tensor *x, svr_
     if (widens)
         SVR_TRY(apply_shortcut(run, r, x, err));
     SVR_TRY(svr_vae_conv(run, &r->conv2, &input, x, x, err));
-    SVR_TRY(svr_vae_state_keep(run, &r->conv2, &input.x, err));
-    svr_exec_free(run->exec, &input.x);
+    SVR_TRY(svr_vae_state_exchange(run, &r->conv2, &input.x, err));
+    svr_vae_give(run, &input.x);
     return SVR_OK;
 }
 

@@ -85,6 +85,10 @@ typedef struct vae_carried {
 typedef struct vae_state {
     vae_carried *carried; /* [count] */
     int count;
+    /* memory like that of the last stage's carried frames, for the frame that a convolution is fed
+     * and that changes places with the oldest carried one; empty while it is lent */
+    svr_tensor spare;
+    void *lent;
     bool sliced;      /* false: one piece, nothing is remembered */
     bool first, last; /* slice of the clip */
 } vae_state;
@@ -133,6 +137,15 @@ vae_carried svr_vae_carried(const vae_run *run, const vae_conv *conv);
 /* Remembers the last frames of an input x for the next slice. */
 svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tensor *x,
                               svr_error *err);
+
+/* The same for an input that svr_vae_take() gave: in the spare memory, a single frame goes to the
+ * state as it is, and x gets the memory of the oldest. */
+svr_status svr_vae_state_exchange(vae_run *run, const vae_conv *conv, svr_tensor *x,
+                                  svr_error *err);
+
+/* Memory of frames: the spare one where it has this size, else new scratch; and back. */
+svr_status svr_vae_take(vae_run *run, const int64_t dims[4], svr_tensor *out, svr_error *err);
+void svr_vae_give(vae_run *run, svr_tensor *t);
 
 /* Shows the last frames of the clip's first slice. */
 svr_status svr_vae_state_tap(vae_run *run, const vae_conv *conv, const svr_tensor *x,

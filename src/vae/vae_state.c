@@ -36,12 +36,17 @@ static svr_status take_upsampler(vae_run *run, const vae_block *block, int64_t h
     return take_frames(run, dims, &run->vae->state.carried[block->rescale.state].head, err);
 }
 
-/* The decoder's last layer carries what its earlier taps made, see vae_decode.c. */
-static svr_status take_sums(vae_run *run, const vae_conv *conv, int64_t h, int64_t w,
-                            svr_error *err)
+/* The decoder's last layer carries what its earlier taps made, see vae_decode.c; and its stage has
+ * the spare memory. */
+static svr_status take_last(vae_run *run, int64_t h, int64_t w, svr_error *err)
 {
+    const vae_conv *conv = &run->vae->decoder.conv_out;
+    vae_state *state = &run->vae->state;
+    const int64_t dims[4] = {1, h, w, conv->in};
+
+    SVR_TRY(take_frames(run, dims, &state->spare, err));
     return svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(conv->kt - 1, h, w, conv->out * conv->kt),
-                          &run->vae->state.carried[conv->state].head, err);
+                          &state->carried[conv->state].head, err);
 }
 
 static svr_status take_resnet(vae_run *run, const vae_resnet *r, int64_t h, int64_t w,
@@ -71,6 +76,8 @@ void svr_vae_state_begin(vae_run *run, bool sliced)
 
     /* a run that failed left views of memory that is no longer ours */
     memset(state->carried, 0, (size_t) state->count * sizeof state->carried[0]);
+    state->spare = (svr_tensor){0};
+    state->lent = NULL;
     state->sliced = sliced;
     state->first = true;
     state->last = !sliced;
@@ -106,14 +113,14 @@ svr_status svr_vae_state_take_stage(vae_run *run, int stage, int64_t h, int64_t 
         w *= 2;
     }
     SVR_TRY(take_resnets(run, &half->blocks[stage], h, w, err));
-    return stage == run->vae->config.stages - 1 ? take_sums(run, &half->conv_out, h, w, err)
-                                                : SVR_OK;
+    return stage == run->vae->config.stages - 1 ? take_last(run, h, w, err) : SVR_OK;
 }
 
 void svr_vae_state_end(vae_run *run)
 {
     vae_state *state = &run->vae->state;
 
+    svr_exec_free(run->exec, &state->spare);
     for (int i = 0; i < state->count; i++) {
         svr_exec_free(run->exec, &state->carried[i].head);
         svr_exec_free(run->exec, &state->carried[i].recent);
@@ -179,6 +186,55 @@ svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tens
         return copy_frames(run, x, last, &carried->head, err);
     SVR_TRY(copy_frames(run, x, last - 1, &carried->head, err));
     return copy_frames(run, x, last, &carried->recent, err);
+}
+
+svr_status svr_vae_state_exchange(vae_run *run, const vae_conv *conv, svr_tensor *x, svr_error *err)
+{
+    vae_state *state = &run->vae->state;
+    vae_carried *carried;
+    svr_tensor oldest;
+
+    if (conv->state < 0 || state->last || x->dims[0] != 1 || x->data != state->lent)
+        return svr_vae_state_keep(run, conv, x, err);
+    carried = &state->carried[conv->state];
+    if (!svr_tensor_same_shape(x, &carried->recent))
+        return svr_vae_state_keep(run, conv, x, err);
+    if (state->first) /* the first frame counts for the one before as well */
+        SVR_TRY(copy_frames(run, x, 0, &carried->recent, err));
+    oldest = carried->head;
+    carried->head = carried->recent;
+    carried->recent = *x;
+    *x = oldest;
+    state->lent = oldest.data;
+    return SVR_OK;
+}
+
+svr_status svr_vae_take(vae_run *run, const int64_t dims[4], svr_tensor *out, svr_error *err)
+{
+    vae_state *state = &run->vae->state;
+    svr_tensor wanted = {.data = state->spare.data, .dtype = run->storage, .rank = 4};
+
+    memcpy(wanted.dims, dims, 4 * sizeof dims[0]);
+    if (!svr_tensor_present(&state->spare) ||
+        svr_tensor_bytes(&wanted) != svr_tensor_bytes(&state->spare))
+        return take_frames(run, dims, out, err);
+    *out = wanted;
+    state->lent = wanted.data;
+    state->spare = (svr_tensor){0};
+    return SVR_OK;
+}
+
+void svr_vae_give(vae_run *run, svr_tensor *t)
+{
+    vae_state *state = &run->vae->state;
+
+    if (!svr_tensor_present(t) || t->data != state->lent) {
+        svr_exec_free(run->exec, t);
+        return;
+    }
+    state->spare = *t;
+    state->lent = NULL;
+    *t = (svr_tensor){0};
 }
 
 /* The last frames of head and x go to head.  At the clip's start what would be before x are repeats

@@ -42,11 +42,10 @@ svr_status svr_vae_conv_consume(vae_run *run, const vae_conv *conv, vae_input *i
     const int64_t *d = input->x.dims;
     int64_t before =
         svr_tensor_present(&input->before.head) ? conv->kt - conv->stride_t : conv->kt - 1;
+    const int64_t dims[4] = {(before + d[0] - conv->kt) / conv->stride_t + 1, d[1] / conv->stride_s,
+                             d[2] / conv->stride_s, conv->out};
 
-    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
-                           SVR_DIMS((before + d[0] - conv->kt) / conv->stride_t + 1,
-                                    d[1] / conv->stride_s, d[2] / conv->stride_s, conv->out),
-                           y, err));
+    SVR_TRY(svr_vae_take(run, dims, y, err));
     SVR_TRY(svr_vae_conv(run, conv, input, NULL, y, err));
     SVR_TRY(svr_vae_state_keep(run, conv, &input->x, err));
     svr_exec_free(run->exec, &input->x);
