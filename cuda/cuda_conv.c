@@ -90,7 +90,11 @@ static layout layout_of(const svr_conv3d_args *args, svr_cuda_conv_plan plan)
 
 size_t svr_cuda_conv3d_dnn_workspace(const svr_conv3d_args *args, svr_cuda_conv_plan plan)
 {
-    return layout_of(args, plan).end;
+    size_t moments = 0;
+
+    if (svr_tensor_present(&args->moments))
+        moments = svr_cuda_moments_workspace(&args->y, (int) args->moments.dims[1]);
+    return layout_of(args, plan).end + moments;
 }
 
 /* Copies head, recent and x to one piece. */
@@ -161,7 +165,11 @@ svr_status svr_cuda_conv3d_dnn(svr_exec *exec, const svr_conv3d_args *args, svr_
                                void *workspace, svr_error *err)
 {
     SVR_TRY(svr_cuda_conv3d_start(exec, args, (char *) workspace + layout_of(args, plan).own, err));
-    return run_rest(exec, args, plan, workspace, err);
+    SVR_TRY(run_rest(exec, args, plan, workspace, err));
+    if (!svr_tensor_present(&args->moments))
+        return SVR_OK;
+    return svr_cuda_moments(exec, &args->y, &args->moments,
+                            (char *) workspace + layout_of(args, plan).end, err);
 }
 
 /* ---- the op */

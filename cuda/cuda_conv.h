@@ -24,6 +24,12 @@ int svr_cuda_conv3d_repeated(const svr_conv3d_args *args);
 SVR_CHECKED svr_status svr_cuda_conv3d_start(svr_exec *exec, const svr_conv3d_args *args,
                                              void *workspace, svr_error *err);
 
+/* moments [T,G,3] F32 of the frames of y (kernels/norm.cu), where the kernel that made y does not
+ * make them. */
+size_t svr_cuda_moments_workspace(const svr_tensor *y, int groups);
+SVR_CHECKED svr_status svr_cuda_moments(svr_exec *exec, const svr_tensor *y,
+                                        const svr_tensor *moments, void *workspace, svr_error *err);
+
 /* ---- through cuDNN (cuda_conv.c) */
 
 /* A plan of cuDNN; borrowed. */

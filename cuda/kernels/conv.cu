@@ -201,8 +201,9 @@ static bool is_tensor_core(const svr_cuda_backend *b, const svr_conv3d_args *arg
     return conv_hopper_serves(b, args) || conv_mma_serves(args);
 }
 
+/* `partials`: see conv_problem; only where conv_makes_moments() says so. */
 static svr_status run(svr_exec *exec, const svr_conv3d_args *args, const svr_tensor *weights,
-                      int t0, int frames, svr_error *err)
+                      int t0, int frames, float2 *partials, svr_error *err)
 {
     const svr_cuda_backend *b = svr_cuda_of(exec);
     double flops = 2.0 * (double) svr_tensor_elems(&args->y) / (double) args->y.dims[0] * frames *
@@ -215,6 +216,7 @@ static svr_status run(svr_exec *exec, const svr_conv3d_args *args, const svr_ten
         conv_operands o = {args->x, args->head, args->recent, *weights};
         bool hopper = conv_hopper_serves(b, args);
 
+        p.partials = partials;
         SVR_TRY((hopper ? conv_hopper_run : conv_mma_run)(b, &o, &p, err));
     } else {
         SVR_TRY(run_direct(exec, args, weights, t0, frames, err));
@@ -285,7 +287,8 @@ svr_status svr::conv_widen(svr_exec *exec, svr_tensor *t, char **free, svr_error
     return svr_cuda_launched("conv3d", err);
 }
 
-size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args *args)
+/* A multiple of 256. */
+static size_t product_bytes(svr_cuda_backend *b, const svr_conv3d_args *args)
 {
     size_t x = 0, head = 0, recent = 0, w = 0;
     svr_tensor weights = args->w;
@@ -293,7 +296,7 @@ size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args 
     if (is_pointwise(args)) {
         svr_gemm g = pointwise_gemm(args);
 
-        return svr_cuda_gemm_workspace(b, &g);
+        return (svr_cuda_gemm_workspace(b, &g) + 255) / 256 * 256;
     }
     if (is_tensor_core(b, args)) {
         svr_conv3d_args in = conv_folds(args) ? conv_folded(args) : *args;
@@ -303,13 +306,35 @@ size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args 
         conv_widened(&in.recent, &recent);
         weights = conv_widened(&in.w, &w);
     }
-    return x + head + recent + w +
-           (svr_cuda_conv3d_repeated(args) > 0 ? svr_tensor_bytes(&weights) : 0);
+    if (svr_cuda_conv3d_repeated(args) > 0)
+        w += (svr_tensor_bytes(&weights) + 255) / 256 * 256;
+    return x + head + recent + w;
+}
+
+/* Whether the kernel makes the statistics on its way out. */
+static bool makes_moments(const svr_cuda_backend *b, const svr_conv3d_args *args)
+{
+    return !is_pointwise(args) && conv_hopper_serves(b, args) &&
+           aligned16(args->residual.data, args->b.data) &&
+           conv_makes_moments(&args->y, &args->moments);
+}
+
+size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args *args)
+{
+    size_t product = product_bytes(b, args);
+    conv_problem p;
+
+    if (!svr_tensor_present(&args->moments))
+        return product;
+    if (!makes_moments(b, args))
+        return product + svr_cuda_moments_workspace(&args->y, (int) args->moments.dims[1]);
+    p = conv_describe(args, &args->w, 0, (int) args->y.dims[0]);
+    return product + conv_moments_workspace(&args->y, conv_parts(&p));
 }
 
 /* Output frame t, whose kernel meets frame 0 more than once: with temporal taps summed. */
 static svr_status run_repeated(svr_exec *exec, const svr_conv3d_args *args, int t, void *workspace,
-                               svr_error *err)
+                               float2 *partials, svr_error *err)
 {
     int kt = (int) args->w.dims[1];
     int inner = (int) (args->w.dims[2] * args->w.dims[3] * args->w.dims[4]);
@@ -324,17 +349,23 @@ static svr_status run_repeated(svr_exec *exec, const svr_conv3d_args *args, int 
         sum_taps_kernel<T><<<(unsigned) ((n + 255) / 256), 256, 0, svr_cuda_of(exec)->stream>>>(
             (const T *) args->w.data, (T *) workspace, n, kt, (int) summed.dims[1], inner));
     SVR_TRY(svr_cuda_launched("sum of taps", err));
-    return run(exec, args, &summed, t, 1, err);
+    return run(exec, args, &summed, t, 1, partials, err);
+}
+
+static svr_status run_start(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                            float2 *partials, svr_error *err)
+{
+    int repeated = svr_cuda_conv3d_repeated(args);
+
+    for (int t = 0; t < repeated; t++)
+        SVR_TRY(run_repeated(exec, args, t, workspace, partials, err));
+    return SVR_OK;
 }
 
 svr_status svr_cuda_conv3d_start(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
                                  svr_error *err)
 {
-    int repeated = svr_cuda_conv3d_repeated(args);
-
-    for (int t = 0; t < repeated; t++)
-        SVR_TRY(run_repeated(exec, args, t, workspace, err));
-    return SVR_OK;
+    return run_start(exec, args, workspace, NULL, err);
 }
 
 /* The convolution as tensor cores can read it, made in the workspace at *free. */
@@ -350,12 +381,12 @@ static svr_status make_readable(svr_exec *exec, const svr_conv3d_args *args, svr
     return conv_widen(exec, &out->w, free, err);
 }
 
-svr_status svr_cuda_conv3d_own(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
-                               svr_error *err)
+/* The product alone. */
+static svr_status convolve(svr_exec *exec, const svr_conv3d_args *args, char *workspace,
+                           float2 *partials, svr_error *err)
 {
     int repeated = svr_cuda_conv3d_repeated(args);
     svr_conv3d_args wide = *args;
-    char *free = (char *) workspace;
 
     if (is_pointwise(args)) {
         svr_gemm g = pointwise_gemm(args);
@@ -363,7 +394,26 @@ svr_status svr_cuda_conv3d_own(svr_exec *exec, const svr_conv3d_args *args, void
         return svr_cuda_gemm_run(exec, &g, workspace, err);
     }
     if (is_tensor_core(svr_cuda_of(exec), args))
-        SVR_TRY(make_readable(exec, args, &wide, &free, err));
-    SVR_TRY(svr_cuda_conv3d_start(exec, &wide, free, err));
-    return run(exec, &wide, &wide.w, repeated, (int) args->y.dims[0] - repeated, err);
+        SVR_TRY(make_readable(exec, args, &wide, &workspace, err));
+    SVR_TRY(run_start(exec, &wide, workspace, partials, err));
+    return run(exec, &wide, &wide.w, repeated, (int) args->y.dims[0] - repeated, partials, err);
+}
+
+svr_status svr_cuda_conv3d_own(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                               svr_error *err)
+{
+    svr_cuda_backend *b = svr_cuda_of(exec);
+    char *behind = (char *) workspace + product_bytes(b, args);
+    conv_problem p = {};
+
+    if (!makes_moments(b, args)) {
+        SVR_TRY(convolve(exec, args, (char *) workspace, NULL, err));
+        return svr_tensor_present(&args->moments)
+                   ? svr_cuda_moments(exec, &args->y, &args->moments, behind, err)
+                   : SVR_OK;
+    }
+    p = conv_describe(args, &args->w, 0, (int) args->y.dims[0]);
+    p.partials = (float2 *) behind;
+    SVR_TRY(convolve(exec, args, (char *) workspace, p.partials, err));
+    return conv_join_moments(exec, &p, &args->y, &args->moments, err);
 }

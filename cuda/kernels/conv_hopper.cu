@@ -62,8 +62,8 @@ __host__ __device__ __forceinline__ int halo_h(const conv_problem &p)
 
 struct conv_tile {
     int t, h, w, n, phase;
-    int dy, dx;   /* of the phase */
-    int64_t rows; /* of the output before its frame */
+    int dy, dx; /* of the phase */
+    int frame;  /* of the output */
 };
 
 /* Channels, then phases fastest, so that blocks next to each other share pixels. */
@@ -81,7 +81,7 @@ __device__ __forceinline__ conv_tile tile_at(const conv_problem &p, int64_t i)
     i /= p.tiles_w;
     t.h = (int) (i % p.tiles_h) * TILE_H;
     t.t = p.t0 + (int) (i / p.tiles_h);
-    t.rows = (int64_t) (p.first_y + (t.t - p.t0) * p.tz + t.phase % p.tz) * p.h;
+    t.frame = p.first_y + (t.t - p.t0) * p.tz + t.phase % p.tz;
     return t;
 }
 
@@ -205,9 +205,11 @@ __device__ __forceinline__ void accumulate_tile(const conv_problem &p, const sta
 __device__ __forceinline__ int64_t pixel_at(const conv_problem &p, const conv_tile &tile, int h,
                                             int w)
 {
+    int64_t row = (int64_t) tile.frame * p.h + h;
+
     if (p.phases == 1)
-        return (tile.rows + h) * p.w + w;
-    return ((tile.rows + h) * 2 + tile.dy) * 2 * p.w + 2 * w + tile.dx;
+        return row * p.w + w;
+    return (row * 2 + tile.dy) * 2 * p.w + 2 * w + tile.dx;
 }
 
 /* The bias vector there. */
@@ -217,6 +219,48 @@ __device__ __forceinline__ const float *bias_at(const conv_problem &p, const con
     bool row = h == (tile.dy ? p.h - 1 : 0), column = w == (tile.dx ? p.w - 1 : 0);
 
     return p.phases == 1 ? p.bias : p.bias + (tile.phase * 4 + row * 2 + column) * p.k;
+}
+
+/* Sum over the eight lanes that hold other pixels of the same channels. */
+__device__ __forceinline__ float pixel_sum(float v)
+{
+    v += __shfl_xor_sync(0xffffffffu, v, 4);
+    v += __shfl_xor_sync(0xffffffffu, v, 8);
+    return v + __shfl_xor_sync(0xffffffffu, v, 16);
+}
+
+/* Statistics of up to 16 pixels of row h by eight channels from `channel`, four at a time: in two
+ * passes over the registers, since channels may sit on large constants. */
+__device__ __forceinline__ void write_part(const conv_problem &p, const conv_tile &tile, int h,
+                                           int channel, const float (&v)[2][8],
+                                           const bool (&inside)[2])
+{
+    int warp = threadIdx.x % 128 / 32, columns = max(0, min(16, p.w - tile.w - warp * 16));
+    int place = (tile.phase / p.tz * p.tiles_h + tile.h / TILE_H) * p.tiles_w + tile.w / TILE_W;
+    int parts = p.phases / p.tz * p.tiles_h * p.tiles_w * TILE_H * 4;
+    int64_t part = (int64_t) tile.frame * parts + (place * TILE_H + h - tile.h) * 4 + warp;
+    float out[4];
+
+#pragma unroll
+    for (int four = 0; four < 2; four++) {
+        float sum = 0.0f, square = 0.0f, mean;
+
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            sum += inside[i / 4] ? v[i / 4][four * 4 + i % 4] : 0.0f;
+        mean = pixel_sum(sum) / (float) (4 * columns);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            float d = inside[i / 4] ? v[i / 4][four * 4 + i % 4] - mean : 0.0f;
+
+            square += d * d;
+        }
+        out[four * 2] = mean;
+        out[four * 2 + 1] = pixel_sum(square);
+    }
+    if (threadIdx.x % 32 < 4 && columns > 0 && channel < p.k)
+        *(float4 *) (p.partials + part * (p.k / 4) + channel / 4) =
+            make_float4(out[0], out[1], out[2], out[3]);
 }
 
 /* A warp's share of a tile is 16 pixels of both rows by 128 channels, of which a lane holds two
@@ -241,28 +285,29 @@ __device__ __forceinline__ void write_row(const conv_problem &p, const conv_tile
 #pragma unroll
     for (int quarter = 0; quarter < 4; quarter++) {
         int channel = n + quarter * 32;
-        float bias[8];
+        float bias[8], v[2][8];
 
 #pragma unroll
         for (int side = 0; side < 2; side++) {
             const float *from = acc + quarter * 16 + side * 2;
             int64_t to = at[side] + quarter * 32;
             float2 own[4];
-            float v[8];
 
             if (side == 0 || p.phases > 1)
                 load_bias(p, bias_at(p, tile, h, w + side * 8), channel, bias);
 #pragma unroll
             for (int j = 0; j < 4; j++)
                 own[j] = make_float2(from[j * 4], from[j * 4 + 1]);
-            exchange4(own, v);
+            exchange4(own, v[side]);
 #pragma unroll
             for (int e = 0; e < 8; e++)
-                v[e] += bias[e];
+                v[side][e] += bias[e];
             if (inside[side] && channel < p.k)
-                write8<Y>(p, v, (Y *) p.y + to, residual ? residual + to : NULL, channel,
+                write8<Y>(p, v[side], (Y *) p.y + to, residual ? residual + to : NULL, channel,
                           ahead[quarter][side]);
         }
+        if (p.partials)
+            write_part(p, tile, h, channel, v, inside);
     }
 }
 

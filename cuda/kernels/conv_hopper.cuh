@@ -37,7 +37,10 @@ struct conv_problem {
     const void *residual; /* like y or NULL */
     void *y;
     int y_f32; /* y (and residual) are F32, else the storage type */
-    int wide;  /* rows of y and residual can be accessed 16 bytes at a time */
+    /* [frames of y, conv_parts(), k/4] or NULL: statistics of each row of a warp's tile, mean and
+     * sum of squares around it of four channels (conv_moments.cu) */
+    float2 *partials;
+    int wide; /* rows of y and residual can be accessed 16 bytes at a time */
 };
 
 /* What a convolution reads: the operands of the op, channels widened where that is needed. */
@@ -89,6 +92,14 @@ bool conv_folds(const svr_conv3d_args *args);
 svr_conv3d_args conv_folded(const svr_conv3d_args *args);
 SVR_CHECKED svr_status conv_fold(svr_exec *exec, const svr_conv3d_args *args, svr_tensor *t,
                                  char **free, svr_error *err);
+
+/* Statistics of the result (conv_moments.cu): whether the kernel can make them, parts of a frame,
+ * bytes for parts and sums, and the way from p->partials of all frames of y to moments. */
+bool conv_makes_moments(const svr_tensor *y, const svr_tensor *moments);
+int conv_parts(const conv_problem *p);
+size_t conv_moments_workspace(const svr_tensor *y, int parts);
+SVR_CHECKED svr_status conv_join_moments(svr_exec *exec, const conv_problem *p, const svr_tensor *y,
+                                         const svr_tensor *moments, svr_error *err);
 
 /* The convolution p of the operands. */
 SVR_CHECKED svr_status conv_hopper_run(const svr_cuda_backend *b, const conv_operands *o,

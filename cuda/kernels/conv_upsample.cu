@@ -12,6 +12,7 @@
  *
  * Compute capability 9.0 and 16-bit types; the rest takes the plain steps. */
 #include "conv_hopper.cuh"
+#include "cuda_conv.h"
 
 #include "backend/upsample.h"
 
@@ -239,6 +240,7 @@ struct merged {
     svr_tensor x, head, w, up; /* as the copy engine reads them */
     void *weights;             /* formed */
     float *bias;
+    float2 *partials; /* statistics, or NULL */
 };
 
 static bool serves(const svr_cuda_backend *b, const svr_upsample_conv3d_args *args)
@@ -263,6 +265,31 @@ static size_t bias_bytes(const svr_upsample_conv3d_args *args)
     return 4 * (size_t) args->tz * 4 * (size_t) args->w.dims[0] * sizeof(float);
 }
 
+/* A frame of the result as the statistics see it: four phases of the size of x. */
+static conv_problem frame_of(const svr_upsample_conv3d_args *args)
+{
+    conv_problem p = {};
+
+    p.h = (int) args->x.dims[1];
+    p.w = (int) args->x.dims[2];
+    p.phases = 4;
+    p.tz = 1;
+    conv_tile_up(&p);
+    return p;
+}
+
+static size_t moments_bytes(const svr_upsample_conv3d_args *args)
+{
+    if (!svr_tensor_present(&args->moments))
+        return 0;
+    if (conv_makes_moments(&args->y, &args->moments)) {
+        conv_problem p = frame_of(args);
+
+        return conv_moments_workspace(&args->y, conv_parts(&p));
+    }
+    return svr_cuda_moments_workspace(&args->y, (int) args->moments.dims[1]);
+}
+
 size_t svr_cuda_upsample_conv3d_workspace(svr_backend *backend,
                                           const svr_upsample_conv3d_args *args)
 {
@@ -275,7 +302,7 @@ size_t svr_cuda_upsample_conv3d_workspace(svr_backend *backend,
         conv_widened(operand, &bytes);
         total += bytes;
     }
-    return total;
+    return total + moments_bytes(args);
 }
 
 template <typename T>
@@ -323,6 +350,7 @@ static conv_problem describe(const merged *m, const form_shape &s, int t0, int f
     p.y = args->y.data;
     p.y_f32 = args->y.dtype == SVR_F32;
     p.wide = aligned16(p.y);
+    p.partials = m->partials;
     conv_tile_up(&p);
     return p;
 }
@@ -360,11 +388,39 @@ static svr_status run_frames(svr_exec *exec, const merged *m, int t0, int frames
     return svr_cuda_pace(exec, 2.0 * pixels * p.phases * p.k * kt * 4 * p.c, err);
 }
 
+/* All frames of the result; at the clip's start the first ones have weights of their own. */
+static svr_status run_all(svr_exec *exec, const merged *m, svr_error *err)
+{
+    const svr_upsample_conv3d_args *args = m->args;
+    int frames = (int) args->x.dims[0], kt = args->tz == 2 ? 2 : 3;
+
+    if (args->head_starts) {
+        SVR_TRY(run_frames(exec, m, 0, 1, kt, err));
+        return run_frames(exec, m, 1, frames - 1, kt, err);
+    }
+    if (svr_tensor_present(&args->head))
+        return run_frames(exec, m, 0, frames, kt, err);
+    SVR_TRY(run_frames(exec, m, 0, 1, 1, err));
+    SVR_TRY(run_frames(exec, m, 1, frames > 1 ? 1 : 0, 2, err));
+    return run_frames(exec, m, 2, frames - 2, kt, err);
+}
+
+/* The statistics of the result: from the kernel's parts, or from the result. */
+static svr_status make_moments(svr_exec *exec, const merged *m, void *workspace, svr_error *err)
+{
+    const svr_upsample_conv3d_args *args = m->args;
+    conv_problem p = frame_of(args);
+
+    if (!m->partials)
+        return svr_cuda_moments(exec, &args->y, &args->moments, workspace, err);
+    p.partials = m->partials;
+    return conv_join_moments(exec, &p, &args->y, &args->moments, err);
+}
+
 svr_status svr_cuda_upsample_conv3d(svr_exec *exec, const svr_upsample_conv3d_args *args,
                                     void *workspace, svr_error *err)
 {
-    merged m = {args, args->x, args->head, args->w, args->up, workspace, NULL};
-    int frames = (int) args->x.dims[0], kt = args->tz == 2 ? 2 : 3;
+    merged m = {args, args->x, args->head, args->w, args->up, workspace, NULL, NULL};
     char *free = (char *) workspace + weight_bytes(args);
 
     if (!serves(svr_cuda_of(exec), args))
@@ -373,13 +429,8 @@ svr_status svr_cuda_upsample_conv3d(svr_exec *exec, const svr_upsample_conv3d_ar
     free += bias_bytes(args);
     for (svr_tensor *operand : {&m.x, &m.head, &m.w, &m.up})
         SVR_TRY(conv_widen(exec, operand, &free, err));
-    if (args->head_starts) {
-        SVR_TRY(run_frames(exec, &m, 0, 1, kt, err));
-        return run_frames(exec, &m, 1, frames - 1, kt, err);
-    }
-    if (svr_tensor_present(&args->head))
-        return run_frames(exec, &m, 0, frames, kt, err);
-    SVR_TRY(run_frames(exec, &m, 0, 1, 1, err));
-    SVR_TRY(run_frames(exec, &m, 1, frames > 1 ? 1 : 0, 2, err));
-    return run_frames(exec, &m, 2, frames - 2, kt, err);
+    if (conv_makes_moments(&args->y, &args->moments))
+        m.partials = (float2 *) free;
+    SVR_TRY(run_all(exec, &m, err));
+    return svr_tensor_present(&args->moments) ? make_moments(exec, &m, free, err) : SVR_OK;
 }

@@ -36,19 +36,23 @@ typedef enum svr_activation {
  *   head; head then holds at most kt-2
  *   w [K,kt,kh,kw,C] weight type   b [K] F32, optional
  *   y [T',H',W',K] like x, or F32   residual like y, optional, may be y itself
+ *   moments [T',G,3] F32, optional: statistics of G groups of channels of each frame of y for the
+ *   group_norm that follows: the mean as a sum of two numbers, and the biased variance
  * H' = (H + pad_top + pad_bottom - kh) / stride_s + 1, W' likewise.
  * Source: spec vae §3, §6. */
 typedef struct svr_conv3d_args {
-    svr_tensor x, head, recent, w, b, residual, y;
+    svr_tensor x, head, recent, w, b, residual, y, moments;
     int stride_t, stride_s;
     int pad_top, pad_bottom, pad_left, pad_right;
 } svr_conv3d_args;
 
 /* Group normalisation of each frame by itself, biased variance, then the activation:
  *   y = act((x - mean) / sqrt(var + eps) * gamma + beta),  statistics over (C/groups, H, W)
- *   x, y [T,H,W,C] storage, y may be x   gamma, beta [C] F32.   Source: spec vae §3. */
+ *   x, y [T,H,W,C] storage, y may be x   gamma, beta [C] F32
+ *   moments [T,groups,3] F32, optional: the statistics, where the op that made x has them (conv3d).
+ * Source: spec vae §3. */
 typedef struct svr_group_norm_args {
-    svr_tensor x, gamma, beta, y;
+    svr_tensor x, gamma, beta, moments, y;
     int groups;
     float eps;
     svr_activation activation;
@@ -63,24 +67,28 @@ typedef struct svr_depth_to_space_args {
     bool drop_second;
 } svr_depth_to_space_args;
 
-/* The temporal half of a causal convolution whose spatial half, one product a temporal tap, is
- * done: y[t][k] = b[k] + sum_j P[t + j][k*taps + j],  P = [head | s], without head s[0] repeated
- * taps-1 times in front (clip start) s [T,H,W,K*taps] F32   head [taps-1,H,W,K*taps] F32, optional
- * b [K] F32, optional y [T,H,W,K] storage. */
+/* The temporal half of a causal convolution whose spatial half, one product a tap, is done:
+ *   y[t][k] = b[k] + sum_j P[t + j][k*taps + j],  P = [head | s]
+ * Without head, s[0] is repeated taps-1 times in front (clip start).
+ *   s [T,H,W,K*taps] F32   head [taps-1,H,W,K*taps] F32, optional   b [K] F32, optional
+ *   y [T,H,W,K] storage. */
 typedef struct svr_tap_sum_args {
     svr_tensor s, head, b, y;
 } svr_tap_sum_args;
 
 /* Upsampling by 2 in space and by tz in time, then a causal 3x3x3 convolution:
  *   u = depth_to_space(x up^T + up_b),  y = conv3d(u, w, b) with one zero all round in space.
- * Without head the clip starts: with tz 2 u lacks frame 1, as with drop_second.  head_starts (tz
- * 2): head is the clip's frame 0, whose second half is not there and counts as the first. x
- * [T,H,W,C] storage   head [3 - tz,H,W,C] like x, optional: the frames before x up [4*tz*M,1,1,1,C]
- * weight type, up_b [4*tz*M] F32 w [K,3,3,3,M] weight type, b [K] F32, optional y [tz*T - (tz 2
- * without head: 1), 2H, 2W, K] like x, or F32 A backend may merge the weights (rounding them once
- * more) and never make u. Source: spec vae §3, §10.1. */
+ * Without head the clip starts: with tz 2 u lacks frame 1, as with drop_second.
+ * head_starts (tz 2): head is the clip's frame 0, whose absent second half counts as the first.
+ *   x [T,H,W,C] storage   head [3 - tz,H,W,C] like x, optional: the frames before x
+ *   up [4*tz*M,1,1,1,C] weight type, up_b [4*tz*M] F32
+ *   w [K,3,3,3,M] weight type, b [K] F32, optional
+ *   y [tz*T - (tz 2 without head: 1), 2H, 2W, K] like x, or F32
+ *   moments [.,G,3] F32, optional: of y, as in conv3d
+ * A backend may merge the weights (rounding them once more) and never make u.
+ * Source: spec vae §3, §10.1. */
 typedef struct svr_upsample_conv3d_args {
-    svr_tensor x, head, up, up_b, w, b, y;
+    svr_tensor x, head, up, up_b, w, b, y, moments;
     int tz; /* 1 or 2 */
     bool head_starts;
 } svr_upsample_conv3d_args;

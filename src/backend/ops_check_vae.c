@@ -1,5 +1,7 @@
 #include "backend/ops_check.h"
 
+#include <stdio.h>
+
 /* Padded length minus kernel, over stride, plus one; 0 when the kernel does not fit. */
 static int64_t conv_length(int64_t padded, int64_t kernel, int stride)
 {
@@ -14,6 +16,20 @@ static svr_status check_conv3d_options(const svr_conv3d_args *args, svr_error *e
                             args->pad_top >= 0 && args->pad_bottom >= 0 && args->pad_left >= 0 &&
                                 args->pad_right >= 0,
                             "paddings must not be negative", err);
+}
+
+/* Statistics of the frames of y in groups of its channels. */
+static svr_status check_moments(const char *op, const svr_tensor *moments, const svr_tensor *y,
+                                svr_error *err)
+{
+    char text[96];
+
+    if (!svr_tensor_present(moments))
+        return SVR_OK;
+    snprintf(text, sizeof text, "%s: moments must have the frames of y and divide its channels",
+             op);
+    return svr_check_fit(moments->dims[0] == y->dims[0] && y->dims[3] % moments->dims[1] == 0, text,
+                         moments, y, err);
 }
 
 /* *before = frames in front of x. */
@@ -43,6 +59,7 @@ svr_status svr_check_conv3d(const svr_conv3d_args *args, svr_error *err)
         SVR_OPERAND(conv3d, b, "K", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(conv3d, y, "...K", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(conv3d, residual, "...K", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
+        SVR_OPERAND(conv3d, moments, "..3", F32, SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
     };
     const svr_tensor *x = &args->x, *w = &args->w, *y = &args->y, *residual = &args->residual;
     int64_t before; /* frames in front of x */
@@ -60,6 +77,7 @@ svr_status svr_check_conv3d(const svr_conv3d_args *args, svr_error *err)
             conv_length(x->dims[2] + args->pad_left + args->pad_right, w->dims[3], args->stride_s),
             w->dims[0]},
         x, err));
+    SVR_TRY(check_moments("conv3d", &args->moments, y, err));
     if (!svr_tensor_present(residual))
         return SVR_OK;
     return svr_check_fit(residual->dtype == y->dtype && svr_tensor_same_shape(residual, y),
@@ -92,12 +110,16 @@ svr_status svr_check_group_norm(const svr_group_norm_args *args, svr_error *err)
         SVR_OPERAND(group_norm, x, "THWC", STORAGE, SVR_OPERAND_IN_PLACE),
         SVR_OPERAND(group_norm, gamma, "C", F32, 0),
         SVR_OPERAND(group_norm, beta, "C", F32, 0),
+        SVR_OPERAND(group_norm, moments, "T.3", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(group_norm, y, "THWC", STORAGE, SVR_OPERAND_WRITTEN),
     };
 
     SVR_TRY(SVR_CHECK_OPERANDS("group_norm", args, operands, err));
     SVR_TRY(svr_check_option("group_norm", args->groups >= 1 && args->x.dims[3] % args->groups == 0,
                              "the groups must divide the channels of x evenly", err));
+    SVR_TRY(svr_check_fit(
+        !svr_tensor_present(&args->moments) || args->moments.dims[1] == args->groups,
+        "group_norm: moments must be those of its groups", &args->moments, &args->x, err));
     SVR_TRY(svr_check_option("group_norm", args->eps > 0, "eps must be positive", err));
     return svr_check_activation("group_norm", args->activation, err);
 }
@@ -132,6 +154,8 @@ svr_status svr_check_upsample_conv3d(const svr_upsample_conv3d_args *args, svr_e
         SVR_OPERAND(upsample_conv3d, w, "K333M", STORAGE, 0),
         SVR_OPERAND(upsample_conv3d, b, "K", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(upsample_conv3d, y, "...K", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(upsample_conv3d, moments, "..3", F32,
+                    SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
     };
     const svr_tensor *x = &args->x, *head = &args->head, *y = &args->y;
     int64_t tz = args->tz;
@@ -148,6 +172,7 @@ svr_status svr_check_upsample_conv3d(const svr_upsample_conv3d_args *args, svr_e
                           "upsample_conv3d: y must have the type of x, or f32", y, x, err));
     SVR_TRY(svr_check_fit(starts || head->dims[0] == 3 - tz,
                           "upsample_conv3d: head must hold 3 - tz frames", head, x, err));
+    SVR_TRY(check_moments("upsample_conv3d", &args->moments, y, err));
     return svr_check_dims("upsample_conv3d", "y", y,
                           (int64_t[]){tz * x->dims[0] - (tz == 2 && starts), 2 * x->dims[1],
                                       2 * x->dims[2], args->w.dims[0]},

@@ -41,6 +41,7 @@ static svr_conv3d_args convolution(const svr_upsample_conv3d_args *args, const p
                             .w = args->w,
                             .b = args->b,
                             .y = args->y,
+                            .moments = args->moments,
                             .stride_t = 1,
                             .stride_s = 1,
                             .pad_top = 1,

@@ -71,7 +71,7 @@ static size_t packed_floats(const conv *c)
     return svr_cpu_floats((int64_t) svr_cpu_packed_floats(c->K, c->taps * c->tap));
 }
 
-size_t svr_cpu_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *args)
+static size_t product_bytes(svr_backend *backend, const svr_conv3d_args *args)
 {
     conv c = conv_make(backend, args);
     size_t threads = (size_t) svr_cpu_of(backend)->threads;
@@ -79,6 +79,16 @@ size_t svr_cpu_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *arg
     if (svr_cpu_library_serves_conv3d(args))
         return svr_cpu_library_conv3d_workspace(backend, args);
     return (packed_floats(&c) + threads * c.patch) * sizeof(float);
+}
+
+/* Both parts use the same memory, one behind the other. */
+size_t svr_cpu_conv3d_workspace(svr_backend *backend, const svr_conv3d_args *args)
+{
+    size_t product = product_bytes(backend, args), moments = 0;
+
+    if (svr_tensor_present(&args->moments))
+        moments = svr_cpu_moments_workspace(backend, &args->y);
+    return product > moments ? product : moments;
 }
 
 /* ---------------------------------------------------------------------------- weights */
@@ -300,8 +310,8 @@ static void conv_task(void *context, int64_t index, int thread)
             compute_row(&r, block, block + group);
 }
 
-svr_status svr_cpu_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
-                          svr_error *err)
+static svr_status convolve(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                           svr_error *err)
 {
     conv c = conv_make(exec->backend, args);
 
@@ -316,4 +326,13 @@ svr_status svr_cpu_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *wor
     c.patches = c.packed + packed_floats(&c);
     SVR_TRY(svr_cpu_for(exec, svr_cpu_blocks(c.K), pack_task, &c, err));
     return svr_cpu_for(exec, args->y.dims[0] * c.row_tasks, conv_task, &c, err);
+}
+
+svr_status svr_cpu_conv3d(svr_exec *exec, const svr_conv3d_args *args, void *workspace,
+                          svr_error *err)
+{
+    SVR_TRY(convolve(exec, args, workspace, err));
+    if (!svr_tensor_present(&args->moments))
+        return SVR_OK;
+    return svr_cpu_moments(exec, &args->y, &args->moments, workspace, err);
 }

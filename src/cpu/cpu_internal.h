@@ -28,6 +28,11 @@ static inline const svr_cpu_backend *svr_cpu_of(const svr_backend *backend)
 SVR_CHECKED svr_status svr_cpu_for(svr_exec *exec, int64_t count, svr_cpu_task task, void *context,
                                    svr_error *err);
 
+/* moments [T,G,3] of the frames of x [T,H,W,C], as conv3d gives them (cpu_norm.c). */
+size_t svr_cpu_moments_workspace(svr_backend *backend, const svr_tensor *x);
+SVR_CHECKED svr_status svr_cpu_moments(svr_exec *exec, const svr_tensor *x,
+                                       const svr_tensor *moments, void *workspace, svr_error *err);
+
 /* Weights are kept as F32 here (weight_dtype of the backend).  Errors: UNSUPPORTED. */
 SVR_CHECKED svr_status svr_cpu_check_weights(const svr_tensor *w, svr_error *err);
 

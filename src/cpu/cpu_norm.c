@@ -8,143 +8,199 @@
 #include <math.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------- group norm
+/* ---------------------------------------------------------------------------- moments
  * Sums per channel and band in F64 (values may sit on a constant much larger than their spread, so
- * F32 sums of squares would cancel), bands joined in order; then one pass that applies. */
+ * F32 sums of squares would cancel), bands joined in order. */
 
-enum { BAND_VALUES = 1 << 15, AFFINE_ROWS = 4 };
+enum { BAND_VALUES = 1 << 15, AFFINE_ROWS = 4, MOMENTS = 3 };
 
-typedef struct group_norm {
-    const svr_group_norm_args *args;
+typedef struct bands {
+    const svr_tensor *x;
     const svr_cpu_simd *simd;
     int64_t T, pixels, C; /* pixels of a frame */
     int64_t band;         /* pixels of a band */
-    int64_t bands;        /* per frame */
-    double *sums;         /* [T, bands, 2, C] */
-    float *tables;        /* [T, AFFINE_ROWS, C] */
+    int64_t count;        /* per frame */
+    double *sums;         /* [T, count, 2, C] */
     float *buffers;       /* [threads, band * C] */
+    const svr_tensor *moments;
+} bands;
+
+static bands bands_make(svr_backend *backend, const svr_tensor *x)
+{
+    bands b = {.x = x, .simd = svr_cpu_of(backend)->simd};
+
+    b.T = x->dims[0];
+    b.pixels = x->dims[1] * x->dims[2];
+    b.C = x->dims[3];
+    b.band = svr_max_i64(BAND_VALUES / b.C, 1);
+    b.band = svr_min_i64(b.band, b.pixels);
+    b.count = svr_ceil_div(b.pixels, b.band);
+    return b;
+}
+
+static size_t sum_floats(const bands *b)
+{
+    return svr_cpu_floats(2 * b->T * b->count * 2 * b->C);
+}
+
+static size_t buffer_floats(const bands *b)
+{
+    return svr_cpu_floats(b->band * b->C);
+}
+
+size_t svr_cpu_moments_workspace(svr_backend *backend, const svr_tensor *x)
+{
+    bands b = bands_make(backend, x);
+    size_t threads = (size_t) svr_cpu_of(backend)->threads;
+
+    return (sum_floats(&b) + threads * buffer_floats(&b)) * sizeof(float);
+}
+
+/* First element of band `index`, counted over all frames; its pixels go to *count. */
+static int64_t band_at(const bands *b, int64_t index, int64_t *count)
+{
+    int64_t t = index / b->count, first = index % b->count * b->band;
+
+    *count = svr_min_i64(b->band, b->pixels - first);
+    return (t * b->pixels + first) * b->C;
+}
+
+static void sums_task(void *context, int64_t index, int thread)
+{
+    const bands *b = context;
+    float *buffer = b->buffers + (size_t) thread * buffer_floats(b);
+    double *sums = b->sums + index * 2 * b->C;
+    int64_t count, at = band_at(b, index, &count);
+    const float *x = svr_cpu_load(b->simd, b->x, at, count * b->C, buffer);
+
+    memset(sums, 0, (size_t) (2 * b->C) * sizeof *sums);
+    b->simd->channel_sums(x, (size_t) count, (size_t) b->C, sums, sums + b->C);
+}
+
+/* One group of one frame. */
+static void join_task(void *context, int64_t index, int thread)
+{
+    const bands *b = context;
+    int64_t groups = b->moments->dims[1], size = b->C / groups;
+    int64_t t = index / groups, c0 = index % groups * size;
+    double n = (double) (size * b->pixels), sum = 0, squares = 0, mean, variance;
+    float *out = (float *) b->moments->data + index * MOMENTS;
+
+    (void) thread;
+    for (int64_t i = 0; i < b->count; i++) {
+        const double *sums = b->sums + (t * b->count + i) * 2 * b->C;
+
+        for (int64_t c = c0; c < c0 + size; c++) {
+            sum += sums[c];
+            squares += sums[b->C + c];
+        }
+    }
+    mean = sum / n;
+    variance = squares / n - mean * mean;
+    out[0] = (float) mean;
+    out[1] = (float) (mean - (double) (float) mean);
+    out[2] = (float) (variance > 0 ? variance : 0);
+}
+
+svr_status svr_cpu_moments(svr_exec *exec, const svr_tensor *x, const svr_tensor *moments,
+                           void *workspace, svr_error *err)
+{
+    bands b = bands_make(exec->backend, x);
+
+    b.sums = workspace;
+    b.buffers = (float *) workspace + sum_floats(&b);
+    b.moments = moments;
+    SVR_TRY(svr_cpu_for(exec, b.T * b.count, sums_task, &b, err));
+    return svr_cpu_for(exec, b.T * moments->dims[1], join_task, &b, err);
+}
+
+/* ---------------------------------------------------------------------------- group norm */
+
+typedef struct group_norm {
+    const svr_group_norm_args *args;
+    bands bands;
+    svr_tensor moments;
+    float *tables; /* [T, AFFINE_ROWS, C] */
 } group_norm;
-
-static group_norm group_norm_make(svr_backend *backend, const svr_group_norm_args *args)
-{
-    group_norm g = {.args = args, .simd = svr_cpu_of(backend)->simd};
-
-    g.T = args->x.dims[0];
-    g.pixels = args->x.dims[1] * args->x.dims[2];
-    g.C = args->x.dims[3];
-    g.band = svr_max_i64(BAND_VALUES / g.C, 1);
-    g.band = svr_min_i64(g.band, g.pixels);
-    g.bands = svr_ceil_div(g.pixels, g.band);
-    return g;
-}
-
-static size_t sum_floats(const group_norm *g)
-{
-    return svr_cpu_floats(2 * g->T * g->bands * 2 * g->C);
-}
 
 static size_t table_floats(const group_norm *g)
 {
-    return svr_cpu_floats(g->T * AFFINE_ROWS * g->C);
+    return svr_cpu_floats(g->bands.T * AFFINE_ROWS * g->bands.C);
 }
 
-static size_t buffer_floats(const group_norm *g)
+static size_t moment_floats(const group_norm *g)
 {
-    return svr_cpu_floats(g->band * g->C);
+    return svr_cpu_floats(g->bands.T * g->args->groups * MOMENTS);
+}
+
+static group_norm group_norm_make(svr_backend *backend, const svr_group_norm_args *args)
+{
+    return (group_norm){
+        .args = args, .bands = bands_make(backend, &args->x), .moments = args->moments};
 }
 
 size_t svr_cpu_group_norm_workspace(svr_backend *backend, const svr_group_norm_args *args)
 {
     group_norm g = group_norm_make(backend, args);
-    size_t threads = (size_t) svr_cpu_of(backend)->threads;
 
-    return (sum_floats(&g) + table_floats(&g) + threads * buffer_floats(&g)) * sizeof(float);
+    return (table_floats(&g) + moment_floats(&g)) * sizeof(float) +
+           svr_cpu_moments_workspace(backend, &args->x);
 }
 
-/* First element of band `index`, counted over all frames; its pixels go to *count. */
-static int64_t band_at(const group_norm *g, int64_t index, int64_t *count)
-{
-    int64_t t = index / g->bands, first = index % g->bands * g->band;
-
-    *count = svr_min_i64(g->band, g->pixels - first);
-    return (t * g->pixels + first) * g->C;
-}
-
-static void sums_task(void *context, int64_t index, int thread)
-{
-    const group_norm *g = context;
-    float *buffer = g->buffers + (size_t) thread * buffer_floats(g);
-    double *sums = g->sums + index * 2 * g->C;
-    int64_t count, at = band_at(g, index, &count);
-    const float *x = svr_cpu_load(g->simd, &g->args->x, at, count * g->C, buffer);
-
-    memset(sums, 0, (size_t) (2 * g->C) * sizeof *sums);
-    g->simd->channel_sums(x, (size_t) count, (size_t) g->C, sums, sums + g->C);
-}
-
-/* Statistics of one group of one frame into the rows of the frame's table. */
-static void fill_table(const group_norm *g, int64_t t, int64_t group)
-{
-    const float *gamma = g->args->gamma.data, *beta = g->args->beta.data;
-    int64_t size = g->C / g->args->groups, c0 = group * size;
-    double n = (double) (size * g->pixels), sum = 0, squares = 0, mean, variance, scale;
-    float *table = g->tables + t * AFFINE_ROWS * g->C;
-
-    for (int64_t b = 0; b < g->bands; b++) {
-        const double *sums = g->sums + (t * g->bands + b) * 2 * g->C;
-
-        for (int64_t c = c0; c < c0 + size; c++) {
-            sum += sums[c];
-            squares += sums[g->C + c];
-        }
-    }
-    mean = sum / n;
-    variance = squares / n - mean * mean;
-    scale = 1.0 / sqrt((variance > 0 ? variance : 0) + (double) g->args->eps);
-    for (int64_t c = c0; c < c0 + size; c++) {
-        table[c] = (float) mean;
-        table[g->C + c] = (float) (mean - (double) (float) mean);
-        table[2 * g->C + c] = (float) (scale * (double) gamma[c]);
-        table[3 * g->C + c] = beta[c];
-    }
-}
-
+/* Coefficients of one frame. */
 static void table_task(void *context, int64_t t, int thread)
 {
     const group_norm *g = context;
+    const float *gamma = g->args->gamma.data, *beta = g->args->beta.data;
+    int64_t C = g->bands.C, groups = g->args->groups;
+    float *table = g->tables + t * AFFINE_ROWS * C;
 
     (void) thread;
-    for (int64_t group = 0; group < g->args->groups; group++)
-        fill_table(g, t, group);
+    for (int64_t c = 0; c < C; c++) {
+        const float *m =
+            (const float *) g->moments.data + (t * groups + c / (C / groups)) * MOMENTS;
+        double scale = 1.0 / sqrt((double) m[2] + (double) g->args->eps);
+
+        table[c] = m[0];
+        table[C + c] = m[1];
+        table[2 * C + c] = (float) (scale * (double) gamma[c]);
+        table[3 * C + c] = beta[c];
+    }
 }
 
 static void apply_task(void *context, int64_t index, int thread)
 {
     const group_norm *g = context;
+    const bands *b = &g->bands;
     const svr_group_norm_args *a = g->args;
-    float *buffer = g->buffers + (size_t) thread * buffer_floats(g);
-    const float *table = g->tables + index / g->bands * AFFINE_ROWS * g->C;
-    int64_t count, at = band_at(g, index, &count), n = count * g->C;
-    const float *x = svr_cpu_load(g->simd, &a->x, at, n, buffer);
+    float *buffer = b->buffers + (size_t) thread * buffer_floats(b);
+    const float *table = g->tables + index / b->count * AFFINE_ROWS * b->C;
+    int64_t count, at = band_at(b, index, &count), n = count * b->C;
+    const float *x = svr_cpu_load(b->simd, &a->x, at, n, buffer);
     float *y = a->y.dtype == SVR_F32 ? (float *) a->y.data + at : buffer;
 
-    g->simd->channel_affine(x, y, (size_t) count, (size_t) g->C, table);
-    g->simd->activate(y, (size_t) n, a->activation);
+    b->simd->channel_affine(x, y, (size_t) count, (size_t) b->C, table);
+    b->simd->activate(y, (size_t) n, a->activation);
     if (y == buffer)
-        svr_cpu_store(g->simd, &a->y, at, n, buffer);
+        svr_cpu_store(b->simd, &a->y, at, n, buffer);
 }
 
 svr_status svr_cpu_group_norm(svr_exec *exec, const svr_group_norm_args *args, void *workspace,
                               svr_error *err)
 {
     group_norm g = group_norm_make(exec->backend, args);
+    float *own, *rest;
 
-    g.sums = workspace;
-    g.tables = (float *) workspace + sum_floats(&g);
-    g.buffers = g.tables + table_floats(&g);
-    SVR_TRY(svr_cpu_for(exec, g.T * g.bands, sums_task, &g, err));
-    SVR_TRY(svr_cpu_for(exec, g.T, table_task, &g, err));
-    return svr_cpu_for(exec, g.T * g.bands, apply_task, &g, err);
+    g.tables = workspace;
+    own = g.tables + table_floats(&g);
+    rest = own + moment_floats(&g);
+    g.bands.buffers = rest + sum_floats(&g.bands);
+    if (!svr_tensor_present(&g.moments)) {
+        g.moments = svr_tensor_3d(own, SVR_F32, g.bands.T, args->groups, MOMENTS);
+        SVR_TRY(svr_cpu_moments(exec, &args->x, &g.moments, rest, err));
+    }
+    SVR_TRY(svr_cpu_for(exec, g.bands.T, table_task, &g, err));
+    return svr_cpu_for(exec, g.bands.T * g.bands.count, apply_task, &g, err);
 }
 
 /* ---------------------------------------------------------------------------- rows */

@@ -118,7 +118,7 @@ svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
     int64_t frames = x->dims[0], factor = svr_vae_temporal_factor(&run->vae->config), done = 0;
     bool sliced = cut->slice_frames > 0 && frames - 1 > cut->slice_frames;
 
-    svr_vae_state_begin(run, sliced);
+    SVR_TRY(svr_vae_state_begin(run, sliced, sliced ? cut->slice_frames + 1 : frames, err));
     if (sliced)
         SVR_TRY(svr_vae_state_take_encoder(run, x->dims[1], x->dims[2], err));
     for (int64_t a = 0, b; a < frames; a = b) {

@@ -73,6 +73,7 @@ static svr_status project(vae_run *run, const vae_attention *a, const svr_tensor
         .x = *x,
         .gamma = svr_store_tensor(run->vae->store, a->norm.gamma),
         .beta = svr_store_tensor(run->vae->store, a->norm.beta),
+        .moments = svr_vae_moments_of(run, x),
         .groups = run->vae->config.norm_groups,
         .eps = run->vae->config.eps,
     };
@@ -188,6 +189,7 @@ svr_status svr_vae_upsample(vae_run *run, const vae_block *block, const svr_tens
                            SVR_DIMS(tz * x->dims[0] - (tz == 2 && run->vae->state.first),
                                     2 * x->dims[1], 2 * x->dims[2], block->rescale.out),
                            &args.y, err));
+    args.moments = svr_vae_moments_for(run, &args.y);
     SVR_TRY(svr_op_upsample_conv3d(run->exec, &args, err));
     SVR_TRY(svr_vae_upsample_keep(run, block, x, err));
     SVR_TRY(tap_memory(run, block, x, err));

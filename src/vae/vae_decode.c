@@ -169,25 +169,46 @@ static svr_status run_stage(decoding *d, const stage_input *in,
     return SVR_OK;
 }
 
+/* Sizes of the frames that stage `stage` makes of frames like `in`. */
+static void grow(const decoding *d, int stage, svr_tensor *in)
+{
+    if (stage == 0)
+        return;
+    in->dims[0] = d->run->vae->decoder.blocks[stage - 1].temporal ? 2 * in->dims[0] : in->dims[0];
+    in->dims[1] *= 2;
+    in->dims[2] *= 2;
+}
+
+/* Most frames that a stage has in hand. */
+static int64_t most_frames(const decoding *d)
+{
+    svr_tensor in = *d->z;
+    int64_t most = 1;
+
+    for (int stage = 0; stage < d->run->vae->config.stages; stage++) {
+        int64_t extra, step = stage_step(d, stage, &in, &extra);
+
+        in.dims[0] = svr_min_i64(in.dims[0], step + extra);
+        grow(d, stage, &in);
+        most = svr_max_i64(most, in.dims[0]);
+    }
+    return most;
+}
+
 /* Memory for what the stages carry; a stage that gets the clip in one piece carries nothing. */
 static svr_status take_state(decoding *d, svr_error *err)
 {
-    const vae_half *half = &d->run->vae->decoder;
     svr_tensor in = *d->z;
     bool cut = false;
 
-    svr_vae_state_begin(d->run, false);
+    SVR_TRY(svr_vae_state_begin(d->run, false, most_frames(d), err));
     for (int stage = 0; stage < d->run->vae->config.stages; stage++) {
         int64_t extra, step = stage_step(d, stage, &in, &extra);
 
         cut = cut || in.dims[0] > step + extra;
         if (cut)
             SVR_TRY(svr_vae_state_take_stage(d->run, stage, in.dims[1], in.dims[2], err));
-        if (stage == 0)
-            continue;
-        in.dims[0] = half->blocks[stage - 1].temporal ? 2 * in.dims[0] - 1 : in.dims[0];
-        in.dims[1] *= 2;
-        in.dims[2] *= 2;
+        grow(d, stage, &in);
     }
     d->run->vae->state.sliced = cut;
     return SVR_OK;

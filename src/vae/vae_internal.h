@@ -25,6 +25,7 @@ typedef struct vae_conv {
     int64_t in, out;  /* channels */
     int kt, ks;       /* kernel in time and space: 1 or 3 */
     int stride_t, stride_s;
+    bool normed;     /* a norm of the result follows: its statistics are made here */
     int state;       /* index into vae_state.carried, -1: nothing to remember */
     const char *tap; /* name under which the memory is shown; NULL without one */
 } vae_conv;
@@ -89,6 +90,10 @@ typedef struct vae_state {
      * and that changes places with the oldest carried one; empty while it is lent */
     svr_tensor spare;
     void *lent;
+    /* [frames in hand, groups, 3] F32, scratch memory: statistics of the activation at
+     * moments_of, until something changes it */
+    svr_tensor moments;
+    const void *moments_of;
     bool sliced;      /* false: one piece, nothing is remembered */
     bool first, last; /* slice of the clip */
 } vae_state;
@@ -119,8 +124,13 @@ svr_status svr_vae_declare(svr_vae *vae, svr_error *err);
 
 /* ---- vae_state.c */
 
-/* Starts a clip that carries nothing yet. */
-void svr_vae_state_begin(vae_run *run, bool sliced);
+/* Starts a clip that carries nothing yet, of which up to `frames` frames are in hand at a time. */
+svr_status svr_vae_state_begin(vae_run *run, bool sliced, int64_t frames, svr_error *err);
+
+/* Where the statistics of y go, made by the op that makes y; and those of x, absent where nobody
+ * made them. */
+svr_tensor svr_vae_moments_for(vae_run *run, const svr_tensor *y);
+svr_tensor svr_vae_moments_of(vae_run *run, const svr_tensor *x);
 
 /* Takes memory for the frames that are carried from slice to slice, all at once and before any
  * activation: what stays then lies packed at one end.  Encoder: frames of h x w pixels; decoder: of

@@ -72,6 +72,7 @@ static svr_status declare_resnet(declarer *d, const char *base, vae_resnet *r)
     SVR_TRY(declare_conv(d, base, "conv1", &r->conv1));
     SVR_TRY(declare_norm(d, base, "norm2", &r->norm2));
     SVR_TRY(declare_conv(d, base, "conv2", &r->conv2));
+    r->conv1.normed = r->conv2.normed = true;
     r->has_shortcut = r->conv1.in != r->conv1.out;
     return r->has_shortcut ? declare_conv(d, base, "conv_shortcut", &r->shortcut) : SVR_OK;
 }
@@ -146,7 +147,8 @@ static svr_status declare_down_block(declarer *d, int index, vae_block *block)
     SVR_TRY(declare_resnets(d, base, c->layers_per_block, block));
     block->rescales = index < top;
     block->temporal = block->rescales && index >= top - c->temporal_stages;
-    block->rescale = (vae_conv){.stride_t = block->temporal ? 2 : 1, .stride_s = 2};
+    block->rescale = (vae_conv){.stride_t = block->temporal ? 2 : 1, .stride_s = 2, .normed = true};
+    block->resnets[block->resnet_count - 1].conv2.normed = !block->rescales;
     return block->rescales ? declare_conv(d, base, "downsamplers.0.conv", &block->rescale) : SVR_OK;
 }
 
@@ -162,6 +164,7 @@ static svr_status declare_up_block(declarer *d, int index, vae_block *block)
     SVR_TRY(declare_resnets(d, base, c->layers_per_block + 1, block));
     block->rescales = index < c->stages - 1;
     block->temporal = block->rescales && index < c->temporal_stages;
+    block->resnets[block->resnet_count - 1].conv2.normed = !block->rescales;
     if (!block->rescales)
         return SVR_OK;
     SVR_TRY(declare_conv(d, base, "upsamplers.0.upscale_conv", &block->upscale));
@@ -176,6 +179,7 @@ static svr_status declare_half(declarer *d, const char *name, vae_half *half)
     snprintf(tap, sizeof tap, "tap.%.3s.conv_in", name);
     SVR_TRY(keep_name(d, tap, &half->tap_conv_in));
     SVR_TRY(declare_conv(d, name, "conv_in", &half->conv_in));
+    half->conv_in.normed = true;
     for (int i = 0; i < d->vae->config.stages; i++)
         SVR_TRY(d->group == SVR_VAE_GROUP_ENCODER ? declare_down_block(d, i, &half->blocks[i])
                                                   : declare_up_block(d, i, &half->blocks[i]));

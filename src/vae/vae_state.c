@@ -70,17 +70,35 @@ static svr_status take_resnets(vae_run *run, const vae_block *block, int64_t h, 
     return SVR_OK;
 }
 
-void svr_vae_state_begin(vae_run *run, bool sliced)
+svr_status svr_vae_state_begin(vae_run *run, bool sliced, int64_t frames, svr_error *err)
 {
     vae_state *state = &run->vae->state;
 
     /* a run that failed left views of memory that is no longer ours */
     memset(state->carried, 0, (size_t) state->count * sizeof state->carried[0]);
-    state->spare = (svr_tensor){0};
+    state->spare = state->moments = (svr_tensor){0};
     state->lent = NULL;
+    state->moments_of = NULL;
     state->sliced = sliced;
     state->first = true;
     state->last = !sliced;
+    return svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(frames, run->vae->config.norm_groups, 3),
+                          &state->moments, err);
+}
+
+svr_tensor svr_vae_moments_for(vae_run *run, const svr_tensor *y)
+{
+    run->vae->state.moments_of = y->data;
+    return svr_tensor_slice(&run->vae->state.moments, 0, y->dims[0]);
+}
+
+svr_tensor svr_vae_moments_of(vae_run *run, const svr_tensor *x)
+{
+    vae_state *state = &run->vae->state;
+    bool known = state->moments_of == x->data;
+
+    state->moments_of = NULL;
+    return known ? svr_tensor_slice(&state->moments, 0, x->dims[0]) : (svr_tensor){0};
 }
 
 svr_status svr_vae_state_take_encoder(vae_run *run, int64_t h, int64_t w, svr_error *err)
@@ -121,6 +139,7 @@ void svr_vae_state_end(vae_run *run)
     vae_state *state = &run->vae->state;
 
     svr_exec_free(run->exec, &state->spare);
+    svr_exec_free(run->exec, &state->moments);
     for (int i = 0; i < state->count; i++) {
         svr_exec_free(run->exec, &state->carried[i].head);
         svr_exec_free(run->exec, &state->carried[i].recent);

@@ -33,6 +33,8 @@ svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *inp
 
     if (residual)
         args.residual = *residual;
+    if (conv->normed)
+        args.moments = svr_vae_moments_for(run, y);
     return svr_op_conv3d(run->exec, &args, err);
 }
 
@@ -59,6 +61,7 @@ static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor
         .x = *x,
         .gamma = weight(run, norm->gamma),
         .beta = weight(run, norm->beta),
+        .moments = svr_vae_moments_of(run, x),
         .y = *y,
         .groups = run->vae->config.norm_groups,
         .eps = run->vae->config.eps,

@@ -24,6 +24,7 @@ typedef struct conv_case {
     head_kind head;
     int head_frames;
     enum { PLAIN, ADD, ADD_IN_PLACE } residual;
+    int groups; /* of the statistics of the result; 0: none */
     bool no_bias, f32_out, small;
 } conv_case;
 
@@ -127,6 +128,37 @@ static const conv_case conv_cases[] = {
      .stride = {1, 1},
      .residual = ADD_IN_PLACE,
      .no_bias = true},
+    /* with statistics: whole groups of 4, 8 and 16 channels and others, borders, several tiles */
+    {.x = {2, 9, 67, 64},
+     .w = {128, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .groups = 32,
+     .small = true},
+    {.x = {3, 5, 130, 32},
+     .w = {256, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 2,
+     .residual = ADD_IN_PLACE,
+     .groups = 32},
+    {.x = {1, 3, 7, 64},
+     .w = {512, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_APART,
+     .head_frames = 2,
+     .residual = ADD,
+     .groups = 32},
+    {.x = {4, 10, 40, 64},
+     .w = {128, 3, 3, 3},
+     .stride = {2, 2},
+     .pad = {0, 1, 0, 1},
+     .groups = 32},
+    {.x = {2, 7, 70, 3}, .w = {128, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .groups = 32},
+    {.x = {2, 6, 9, 16}, .w = {24, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .groups = 4},
+    {.x = {2, 6, 9, 16}, .w = {6, 1, 1, 1}, .stride = {1, 1}, .groups = 3},
     /* pieces of one frame */
     {.x = {1, 6, 29, 16},
      .w = {16, 3, 3, 3},
@@ -265,12 +297,44 @@ static ops_array *conv_output(ops_bench *bench, const conv_case *c, svr_dtype dt
                                        : ops_output(bench, dtype, 4, dims);
 }
 
+/* The mean as a sum of two and the variance, against those of `y`: as close as roundings of single
+ * values to a 16-bit type leave them. */
+static void compare_moments(ops_bench *bench, const ops_array *array, const svr_tensor *y,
+                            svr_dtype dtype)
+{
+    svr_tensor moments = ops_view(array, OPS_REFERENCE);
+    int64_t groups = moments.dims[1], size = y->dims[3] / groups;
+    int64_t pixels = y->dims[1] * y->dims[2];
+    const float *got = ops_result(array);
+    double unit = dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0x1p-20;
+
+    for (int64_t i = 0; i < moments.dims[0] * groups; i++, got += 3) {
+        const double *frame = (const double *) y->data + i / groups * pixels * y->dims[3];
+        double mean = 0, variance = 0, n = (double) (pixels * size);
+
+        for (int pass = 0; pass < 2; pass++)
+            for (int64_t p = 0; p < pixels; p++)
+                for (int64_t c = 0; c < size; c++) {
+                    double v = frame[p * y->dims[3] + i % groups * size + c];
+
+                    if (pass == 0)
+                        mean += v / n;
+                    else
+                        variance += (v - mean) * (v - mean) / n;
+                }
+        if (fabs((double) got[0] + (double) got[1] - mean) > unit * (fabs(mean) + sqrt(variance)) ||
+            fabs((double) got[2] - variance) > 4 * unit * (variance + mean * mean * unit))
+            ops_fail(bench, "moments %d: %g %g, wanted %g %g", (int) i,
+                     (double) got[0] + (double) got[1], (double) got[2], mean, variance);
+    }
+}
+
 static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
 {
     int64_t inner = (int64_t) c->w[1] * c->w[2] * c->w[3] * c->x[3];
     conv_input in[OPS_SIDES];
     svr_conv3d_args args[OPS_SIDES];
-    ops_array *w, *b, *y, *residual;
+    ops_array *w, *b, *y, *residual, *moments = NULL;
     double *magnitude;
 
     conv_inputs(bench, c, dtype, in);
@@ -294,16 +358,21 @@ static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
                                        .pad_bottom = c->pad[1],
                                        .pad_left = c->pad[2],
                                        .pad_right = c->pad[3]};
+    if (c->groups > 0)
+        moments = ops_output(bench, SVR_F32, SVR_DIMS(args[0].y.dims[0], c->groups, 3));
     if (c->residual == ADD)
         residual = ops_input(bench, args[0].y.dtype, 4, args[0].y.dims);
     for (int side = 0; side < OPS_SIDES; side++)
-        args[side].residual = ops_view(residual, side);
+        args[side].residual = ops_view(residual, side),
+        args[side].moments = ops_view(moments, side);
     OPS_RUN(bench, conv3d, &args[OPS_DEVICE]);
     magnitude = ops_doubles(bench, svr_tensor_elems(&args[0].y));
     reference_conv3d(&args[OPS_REFERENCE], magnitude);
     ops_compare(bench, y, magnitude,
                 SUM_UNITS * OPS_F32_EPS +
                     (c->head == NO_HEAD ? ops_inner_rounding(bench, dtype) : 0.0));
+    if (moments)
+        compare_moments(bench, moments, &args[OPS_REFERENCE].y, dtype);
 }
 
 void ops_cases_conv3d(ops_bench *bench)
@@ -374,7 +443,22 @@ static const norm_case norm_cases[] = {
     {{1, 4, 4, 20}, 5, 1e3, 0, SVR_ACT_GELU_TANH, false, false},
 };
 
-static void group_norm_case(ops_bench *bench, const norm_case *c, svr_dtype dtype)
+/* Statistics that are not those of x, so that an op that makes its own is found out. */
+static ops_array *strange_moments(ops_bench *bench, const norm_case *c)
+{
+    ops_array *moments = ops_input(bench, SVR_F32, SVR_DIMS(c->x[0], c->groups, 3));
+    double *values = ops_doubles(bench, (int64_t) c->x[0] * c->groups * 3);
+
+    for (int i = 0; i < c->x[0] * c->groups; i++) {
+        values[i * 3] = c->offset + c->scale * (i % 7 - 3) / 4;
+        values[i * 3 + 1] = 1e-8 * c->offset;
+        values[i * 3 + 2] = c->scale * c->scale * (1 + i % 3) + 1e-3;
+    }
+    ops_set_values(moments, values);
+    return moments;
+}
+
+static void group_norm_case(ops_bench *bench, const norm_case *c, svr_dtype dtype, bool given)
 {
     int64_t dims[4] = {c->x[0], c->x[1], c->x[2], c->x[3]};
     ops_array *x =
@@ -382,6 +466,7 @@ static void group_norm_case(ops_bench *bench, const norm_case *c, svr_dtype dtyp
     ops_array *gamma = ops_input(bench, SVR_F32, SVR_DIMS(dims[3]));
     ops_array *beta = ops_input(bench, SVR_F32, SVR_DIMS(dims[3]));
     ops_array *y = c->in_place ? x : ops_output(bench, dtype, 4, dims);
+    ops_array *moments = given ? strange_moments(bench, c) : NULL;
     svr_group_norm_args args[OPS_SIDES];
 
     ops_scale_values(x, c->scale, c->offset);
@@ -389,6 +474,7 @@ static void group_norm_case(ops_bench *bench, const norm_case *c, svr_dtype dtyp
         args[side] = (svr_group_norm_args){.x = ops_view(x, side),
                                            .gamma = ops_view(gamma, side),
                                            .beta = ops_view(beta, side),
+                                           .moments = ops_view(moments, side),
                                            .y = ops_view(y, side),
                                            .groups = c->groups,
                                            .eps = 1e-6f,
@@ -403,8 +489,11 @@ void ops_cases_group_norm(ops_bench *bench)
 {
     for (size_t i = 0; i < sizeof norm_cases / sizeof norm_cases[0]; i++)
         for (int d = 0; d < 3 && ops_wants(bench, norm_cases[i].small); d++) {
-            ops_case(bench, "group_norm[%zu] %s", i, svr_dtype_name(ops_storage[d]));
-            group_norm_case(bench, &norm_cases[i], ops_storage[d]);
+            for (int given = 0; given < 2; given++) {
+                ops_case(bench, "group_norm[%zu] %s given %d", i, svr_dtype_name(ops_storage[d]),
+                         given);
+                group_norm_case(bench, &norm_cases[i], ops_storage[d], given);
+            }
         }
 }
 
@@ -481,11 +570,14 @@ static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtyp
     ops_array *b = c->no_bias ? NULL : ops_input(bench, SVR_F32, SVR_DIMS(c->k));
     ops_array *y = ops_output(bench, c->f32_out ? SVR_F32 : dtype,
                               SVR_DIMS(c->tz * T - (c->tz == 2 && !c->head), 2 * H, 2 * W, c->k));
+    ops_array *moments = NULL;
     svr_upsample_conv3d_args args[OPS_SIDES];
     /* the shuffled frames or the merged weights are rounded once to the storage type */
     double inner = dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0;
     double *magnitude;
 
+    if (c->k % 4 == 0)
+        moments = ops_output(bench, SVR_F32, SVR_DIMS(ops_view(y, 0).dims[0], c->k / 4, 3));
     ops_scale_values(up, 1 / sqrt((double) C), 0);
     ops_scale_values(w, 1 / sqrt(27.0 * c->m), 0);
     for (int side = 0; side < OPS_SIDES; side++)
@@ -496,6 +588,7 @@ static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtyp
                                                 .w = ops_view(w, side),
                                                 .b = ops_view(b, side),
                                                 .y = ops_view(y, side),
+                                                .moments = ops_view(moments, side),
                                                 .tz = c->tz,
                                                 .head_starts = c->head_starts};
     OPS_RUN(bench, upsample_conv3d, &args[OPS_DEVICE]);
@@ -503,6 +596,8 @@ static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtyp
     reference_upsample_conv3d(&args[OPS_REFERENCE], magnitude);
     ops_compare(bench, y, magnitude,
                 SUM_UNITS * OPS_F32_EPS + inner + 2 * ops_inner_rounding(bench, dtype));
+    if (moments)
+        compare_moments(bench, moments, &args[OPS_REFERENCE].y, dtype);
 }
 
 void ops_cases_upsample(ops_bench *bench)

@@ -91,19 +91,37 @@ void reference_conv3d(const svr_conv3d_args *a, double *magnitude)
                 }
 }
 
+/* The given statistics, or those of x; of `pixels` pixels of a group of `size` channels. */
+static void group_statistics(const svr_group_norm_args *a, int64_t t, int64_t group, double *mean,
+                             double *variance)
+{
+    int64_t pixels = a->x.dims[1] * a->x.dims[2], C = a->x.dims[3], size = C / a->groups;
+    const double *x = f64(&a->x) + t * pixels * C + group * size;
+    double n = (double) (pixels * size);
+
+    if (svr_tensor_present(&a->moments)) {
+        const double *m = f64(&a->moments) + (t * a->groups + group) * 3;
+
+        *mean = m[0] + m[1];
+        *variance = m[2];
+        return;
+    }
+    *mean = *variance = 0;
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t c = 0; c < size; c++)
+            *mean += x[p * C + c] / n;
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t c = 0; c < size; c++)
+            *variance += (x[p * C + c] - *mean) * (x[p * C + c] - *mean) / n;
+}
+
 static void norm_group(const svr_group_norm_args *a, int64_t t, int64_t group)
 {
     int64_t pixels = a->x.dims[1] * a->x.dims[2], C = a->x.dims[3], size = C / a->groups;
     const double *x = f64(&a->x) + t * pixels * C + group * size;
-    double *y = f64(&a->y) + t * pixels * C + group * size;
-    double n = (double) (pixels * size), mean = 0, variance = 0;
+    double *y = f64(&a->y) + t * pixels * C + group * size, mean, variance;
 
-    for (int64_t p = 0; p < pixels; p++)
-        for (int64_t c = 0; c < size; c++)
-            mean += x[p * C + c] / n;
-    for (int64_t p = 0; p < pixels; p++)
-        for (int64_t c = 0; c < size; c++)
-            variance += (x[p * C + c] - mean) * (x[p * C + c] - mean) / n;
+    group_statistics(a, t, group, &mean, &variance);
     for (int64_t p = 0; p < pixels; p++)
         for (int64_t c = 0; c < size; c++)
             y[p * C + c] = activate((x[p * C + c] - mean) / sqrt(variance + (double) a->eps) *

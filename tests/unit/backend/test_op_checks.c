@@ -85,6 +85,12 @@ static void test_conv3d(void)
     ACCEPTED(conv3d, (a.stride_t = 2, a.y.dims[0] = a.residual.dims[0] = 2));
     REFUSED(conv3d, a.y.dtype = SVR_BF16, SHAPE, "y must have the type of x, or f32");
     REFUSED(conv3d, a.x.dtype = SVR_U8, TYPE, "x is u8");
+    ACCEPTED(conv3d, a.moments = svr_tensor_3d((void *) 64, SVR_F32, 3, 2, 3));
+    REFUSED(conv3d, a.moments = svr_tensor_3d((void *) 64, SVR_F32, 2, 2, 3), SHAPE,
+            "moments must");
+    REFUSED(conv3d, a.moments = svr_tensor_3d((void *) 64, SVR_F32, 3, 4, 3), SHAPE,
+            "moments must");
+    REFUSED(conv3d, a.moments = svr_tensor_3d((void *) 64, SVR_F32, 3, 2, 2), SHAPE, "moments is");
     REFUSED(conv3d, a.head.dims[0] = 3, SHAPE, "head and recent may hold");
     ACCEPTED(conv3d, (a.recent = svr_tensor_slice(&a.head, 1, 1), a.head.dims[0] = 1));
     REFUSED(conv3d, a.recent = svr_tensor_slice(&a.head, 1, 1), SHAPE, "head and recent may hold");
