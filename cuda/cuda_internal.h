@@ -42,6 +42,9 @@ static inline svr_cuda_backend *svr_cuda_of(svr_exec *exec)
     return (svr_cuda_backend *) exec->backend;
 }
 
+/* Whether the context is lost with this result: every later call in it fails the same way. */
+bool svr_cuda_is_fatal(cudaError_t result);
+
 /* A CUDA result as a status: NO_VRAM for memory, DEVICE else, with the call's name. */
 SVR_CHECKED svr_status svr_cuda_check(cudaError_t result, const char *what, svr_error *err);
 
