@@ -40,6 +40,17 @@ svr_status svr_cuda_check(cudaError_t result, const char *what, svr_error *err)
     return SVR_FAIL(err, SVR_ERR_DEVICE, "%s failed: %s", what, cudaGetErrorString(result));
 }
 
+svr_status svr_cuda_library_failed(cudaStream_t stream, const char *library, const char *why,
+                                   svr_error *err)
+{
+    cudaError_t state = cudaStreamQuery(stream);
+
+    if (svr_cuda_is_fatal(state))
+        return svr_cuda_check(state, library, err);
+    (void) cudaGetLastError();
+    return SVR_FAIL(err, SVR_ERR_DEVICE, "%s failed: %s", library, why);
+}
+
 svr_status svr_cuda_launched(const char *kernel, svr_error *err)
 {
     return svr_cuda_check(cudaGetLastError(), kernel, err);

@@ -238,8 +238,8 @@ static void play_and_break(run *r, gpointer (*find)(run *r))
            "does not play");
     expect(r, driver_break(find(r)), "the context did not break");
     wait_end(r);
-    expect(r, r->own_errors > 0 && r->own_errors == r->lost_errors,
-           "no error of the element that says that the context is lost");
+    expect(r, r->errors > 0, "no error");
+    expect(r, r->own_errors == r->lost_errors, "an error that does not say that it is lost");
     gst_element_set_state(r->pipeline, GST_STATE_NULL);
 }
 
@@ -252,8 +252,9 @@ static gpointer primary(run *r)
     return context;
 }
 
-/* The GPU fails in mid-stream, twice; after NULL everything works again each time. */
-static int fault(const char *name, const char *line, gint elements)
+/* The GPU fails in mid-stream, twice; after NULL everything works again each time.  Between `least`
+ * and `most` elements under test say so: a neighbour may be first. */
+static int fault(const char *name, const char *line, gint least, gint most)
 {
     run r;
 
@@ -262,7 +263,7 @@ static int fault(const char *name, const char *line, gint elements)
         GstMessage *error;
 
         play_and_break(&r, primary);
-        expect(&r, r.own_errors <= elements, "more than one error of an element");
+        expect(&r, r.own_errors >= least && r.own_errors <= most, "not one error of an element");
         g_print("seen: after NULL the primary context is %s\n",
                 driver_primary_is_active() ? "active: no reset" : "inactive");
         expect(&r, gst_element_set_state(r.pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE,
@@ -301,7 +302,7 @@ static int fault_of_neighbour(void)
     upload = gst_bin_get_by_name(GST_BIN(r.pipeline), "upload");
     gst_element_set_state(upload, GST_STATE_PAUSED);
     play_and_break(&r, of_neighbour);
-    expect(&r, r.own_errors == 1, "not exactly one error of the element");
+    expect(&r, r.own_errors <= 1, "more than one error of the element");
     r.errors = r.own_errors = r.lost_errors = 0;
     if (gst_element_set_state(r.pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE)
         g_print("seen: the pipeline starts again in the lost context\n");
@@ -342,12 +343,12 @@ static int all_but_faults(void)
 static int faults(void)
 {
     int failed = fault("one error after a fault, and works again after NULL",
-                       ENDLESS " ! " OURS "ours ! fakesink", 1);
+                       ENDLESS " ! " OURS "ours ! fakesink", 1, 1);
 
     failed += fault("two elements work again after a fault",
-                    ENDLESS " ! " OURS "a ! queue ! " OURS "b ! fakesink", 2);
+                    ENDLESS " ! " OURS "a ! queue ! " OURS "b ! fakesink", 1, 2);
     failed += fault("neighbours in front work again after a fault",
-                    ENDLESS " ! " ROUND " ! " OURS "ours ! fakesink", 1);
+                    ENDLESS " ! " ROUND " ! " OURS "ours ! fakesink", 0, 1);
     return failed;
 }
 

@@ -166,6 +166,12 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
     return cudaSuccess;
 }
 
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    (void) stream;
+    return fake.lost ? cudaErrorIllegalAddress : cudaErrorNotReady;
+}
+
 cudaError_t cudaGetLastError(void)
 {
     return cudaSuccess;
@@ -347,6 +353,14 @@ static void test_texts(void)
     CHECK(strcmp(err.text, "copy failed: made up") == 0);
     svr_error_clear(&err);
     CHECK_FAILS(svr_cuda_check(cudaErrorMemoryAllocation, "copy", &err), SVR_ERR_NO_VRAM, err);
+
+    fake_init();
+    CHECK(svr_cuda_library_failed(NULL, "a library", "no", &err) == SVR_ERR_DEVICE);
+    CHECK(strcmp(err.text, "a library failed: no") == 0);
+    svr_error_clear(&err);
+    fake.lost = true;
+    CHECK(svr_cuda_library_failed(NULL, "a library", "no", &err) == SVR_ERR_DEVICE);
+    CHECK_TEXT(err.text, "a library failed, the CUDA context is lost");
 }
 
 int main(void)
