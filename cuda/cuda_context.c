@@ -207,7 +207,7 @@ static void reset(const primary_driver *d, CUcontext context)
     (void) cudaGetLastError();
 }
 
-/* The holds go first: after a reset they might be taken from the next context. */
+/* The hold goes first: after a reset it might be taken from the next context. */
 static void release_last(int device)
 {
     CUcontext context = primaries[device].context;

@@ -12,7 +12,7 @@ enum { DEVICE = 1 };
 static struct {
     int holds; /* the driver's count of the primary context */
     bool active, lost;
-    bool reset_drops_holds; /* what the documentation leaves open */
+    bool reset_drops_holds; /* against the documentation, but it was seen */
     CUresult query, push;   /* what a lost context answers */
     cudaError_t reset;      /* what the runtime's reset gives */
     int releases, runtime_resets, driver_resets;
