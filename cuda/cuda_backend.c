@@ -11,21 +11,6 @@ enum { STAGING_BYTES = 32 << 20 };
 /* About 30 ms of an H100, 200 ms of a small card. */
 static const double pace_flops = 2e13;
 
-svr_status svr_cuda_check(cudaError_t result, const char *what, svr_error *err)
-{
-    if (result == cudaSuccess)
-        return SVR_OK;
-    (void) cudaGetLastError();
-    if (result == cudaErrorMemoryAllocation)
-        return SVR_FAIL(err, SVR_ERR_NO_VRAM, "%s: out of device memory", what);
-    return SVR_FAIL(err, SVR_ERR_DEVICE, "%s failed: %s", what, cudaGetErrorString(result));
-}
-
-svr_status svr_cuda_launched(const char *kernel, svr_error *err)
-{
-    return svr_cuda_check(cudaGetLastError(), kernel, err);
-}
-
 /* Polls instead of blocking, so that a cancelled wait ends at once. */
 static svr_status wait_event(svr_exec *exec, cudaEvent_t event, svr_error *err)
 {

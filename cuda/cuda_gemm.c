@@ -148,6 +148,7 @@ static svr_status multiply(svr_cuda_backend *b, const svr_gemm *g, plan *p, void
 {
     cublasLtMatmulHeuristicResult_t found;
     const float alpha = g->alpha != 0.0f ? g->alpha : 1.0f, zero = 0.0f;
+    cublasStatus_t status;
     int count = 0;
 
     SVR_TRY(blas_check(cublasLtMatmulAlgoGetHeuristic(b->blas, p->operation, p->w, p->x, p->y, p->y,
@@ -155,10 +156,12 @@ static svr_status multiply(svr_cuda_backend *b, const svr_gemm *g, plan *p, void
                        err));
     if (count == 0)
         return SVR_FAIL(err, SVR_ERR_UNSUPPORTED, "cuBLASLt has no algorithm for this product");
-    return blas_check(cublasLtMatmul(b->blas, p->operation, &alpha, g->w.data, p->w, g->x.data,
-                                     p->x, &zero, out, p->y, out, p->y, &found.algo, workspace,
-                                     BLAS_WORKSPACE_BYTES, b->stream),
-                      err);
+    status =
+        cublasLtMatmul(b->blas, p->operation, &alpha, g->w.data, p->w, g->x.data, p->x, &zero, out,
+                       p->y, out, p->y, &found.algo, workspace, BLAS_WORKSPACE_BYTES, b->stream);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        return SVR_OK;
+    return svr_cuda_library_failed(b->stream, "cuBLASLt", cublasLtGetStatusString(status), err);
 }
 
 static svr_status product(svr_exec *exec, const svr_gemm *g, const svr_tensor *out,

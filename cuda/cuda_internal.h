@@ -42,8 +42,16 @@ static inline svr_cuda_backend *svr_cuda_of(svr_exec *exec)
     return (svr_cuda_backend *) exec->backend;
 }
 
+/* Whether the context is lost with this result: every later call in it fails the same way. */
+bool svr_cuda_is_fatal(cudaError_t result);
+
 /* A CUDA result as a status: NO_VRAM for memory, DEVICE else, with the call's name. */
 SVR_CHECKED svr_status svr_cuda_check(cudaError_t result, const char *what, svr_error *err);
+
+/* Work that a library refused for the reason `why`: DEVICE, in the words of svr_cuda_check() where
+ * the context of `stream` is lost, which is the true reason then. */
+SVR_CHECKED svr_status svr_cuda_library_failed(cudaStream_t stream, const char *library,
+                                               const char *why, svr_error *err);
 
 /* After a launch: the launch's own error as a status. */
 SVR_CHECKED svr_status svr_cuda_launched(const char *kernel, svr_error *err);

@@ -120,8 +120,9 @@ release_primary (gpointer device)
   svr_cuda_module_release_primary (GPOINTER_TO_INT (device) - 1);
 }
 
-/* The primary context goes when nobody holds the object any more: others may
- * use it longer than this element.  (transfer full) (nullable) */
+/* The hold on the primary context goes when nobody holds the object any more:
+ * streams and memory of others hold it too, and a lost context is reset with
+ * the last hold.  (transfer full) (nullable) */
 static GObject *
 wrap_primary (GstElement *element, gint device, svr_error *err)
 {
@@ -142,7 +143,7 @@ wrap_primary (GstElement *element, gint device, svr_error *err)
 }
 
 /* Not persistent, so that bins forget it in NULL: after a fault of the GPU the
- * context is useless, and everyone must let go of it for a new one. */
+ * context is useless, and everyone must let go of it before it is reset. */
 static GstContext *
 context_new (GObject *object, gint device)
 {

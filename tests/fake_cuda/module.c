@@ -76,6 +76,6 @@ void svr_cuda_release_primary(int device)
     state.retained[device]--;
     for (int i = 0; i < FAKE_CUDA_DEVICES; i++)
         held += state.retained[i];
-    if (held == 0)
-        __atomic_store_n(&state.broken, false, __ATOMIC_SEQ_CST);
+    if (held == 0 && __atomic_exchange_n(&state.broken, false, __ATOMIC_SEQ_CST))
+        state.resets++;
 }

@@ -17,6 +17,9 @@ static struct {
     int (*primary_state)(int device, unsigned *flags, int *active);
     int (*primary_retain)(void **context, int device);
     int (*primary_release)(int device);
+    int (*memory_info)(size_t *free_bytes, size_t *total);
+    int (*memory_alloc)(unsigned long long *address, size_t bytes);
+    int (*memory_free)(unsigned long long address);
     int (*pointer_attribute)(void *value, int attribute, unsigned long long address);
     int (*module_load)(void **module, const void *image);
     int (*module_function)(void **function, void *module, const char *name);
@@ -39,6 +42,9 @@ static const struct {
     {"cuDevicePrimaryCtxGetState", &driver.primary_state},
     {"cuDevicePrimaryCtxRetain", &driver.primary_retain},
     {"cuDevicePrimaryCtxRelease_v2", &driver.primary_release},
+    {"cuMemGetInfo_v2", &driver.memory_info},
+    {"cuMemAlloc_v2", &driver.memory_alloc},
+    {"cuMemFree_v2", &driver.memory_free},
     {"cuPointerGetAttribute", &driver.pointer_attribute},
     {"cuModuleLoadData", &driver.module_load},
     {"cuModuleGetFunction", &driver.module_function},
@@ -83,7 +89,11 @@ void *driver_context_create(void)
 
 void driver_context_destroy(void *context)
 {
-    must(driver.destroy(context), "cuCtxDestroy");
+    int result = driver.destroy(context);
+
+    /* a lost one goes and tells its error once more */
+    if (result != 0)
+        printf("seen: cuCtxDestroy gives error %d\n", result);
 }
 
 void *driver_current(void)
@@ -120,6 +130,32 @@ void driver_primary_release(void)
 {
     /* a broken one may say so once more */
     (void) driver.primary_release(0);
+}
+
+uint64_t driver_free_bytes(void)
+{
+    void *before = driver_current();
+    size_t free_bytes = 0, total = 0;
+
+    driver_set_current(driver_primary_retain());
+    must(driver.memory_info(&free_bytes, &total), "cuMemGetInfo");
+    driver_set_current(before);
+    driver_primary_release();
+    return free_bytes;
+}
+
+int driver_try(void *context)
+{
+    void *before = driver_current();
+    unsigned long long address = 0;
+    int result = driver.set_current(context);
+
+    if (result == 0)
+        result = driver.memory_alloc(&address, 1 << 20);
+    if (result == 0)
+        result = driver.memory_free(address);
+    (void) driver.set_current(before);
+    return result;
 }
 
 void *driver_owner(const void *address)

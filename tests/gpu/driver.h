@@ -9,7 +9,7 @@
 /* False where there is no driver or no device. */
 bool driver_open(void);
 
-/* A context of its own on device 0, not current; and its end. */
+/* A context of its own on device 0, not current; and its end, lost or not. */
 void *driver_context_create(void);
 void driver_context_destroy(void *context);
 
@@ -23,6 +23,15 @@ bool driver_primary_is_active(void);
 /* Holds device 0's primary context, and lets go of it. */
 void *driver_primary_retain(void);
 void driver_primary_release(void);
+
+/* Free memory of device 0 in bytes, with its primary context alive: made for it where there is
+ * none.
+ */
+uint64_t driver_free_bytes(void);
+
+/* Whether a context works: what taking and giving back memory in it gives, 0 or CUDA's number of
+ * the error. */
+int driver_try(void *context);
 
 /* The context that device memory belongs to. */
 void *driver_owner(const void *address);

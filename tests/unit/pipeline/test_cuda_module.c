@@ -108,6 +108,27 @@ static void test_primary_contexts(void)
     CHECK(fake->retained[1] == 0);
 }
 
+/* The last holder resets a lost context, and only that. */
+static void test_lost_primary_context(void)
+{
+    fake_cuda *fake = fake_cuda_get();
+    svr_backend *backend = NULL;
+    svr_error err = {0};
+    void *context = NULL;
+
+    CHECK(fake->resets == 0);
+    CHECK_OK(svr_cuda_module_retain_primary(1, &context, &err), err);
+    CHECK_OK(svr_cuda_module_retain_primary(1, &context, &err), err);
+    fake->broken = true;
+    CHECK_FAILS(svr_cuda_module_open(NULL, NULL, &backend, &err), SVR_ERR_DEVICE, err);
+    svr_cuda_module_release_primary(1);
+    CHECK(fake->broken && fake->resets == 0);
+    svr_cuda_module_release_primary(1);
+    CHECK(!fake->broken && fake->resets == 1);
+    CHECK_OK(svr_cuda_module_open(NULL, NULL, &backend, &err), err);
+    svr_backend_destroy(backend);
+}
+
 int main(void)
 {
     RUN(test_options_reach_the_module);
@@ -116,5 +137,6 @@ int main(void)
     RUN(test_impossible_device);
     RUN(test_no_device);
     RUN(test_primary_contexts);
+    RUN(test_lost_primary_context);
     return check_done();
 }
