@@ -199,6 +199,9 @@ svr_conv_choice svr_cuda_conv_measure(svr_cuda_backend *b, const svr_conv3d_args
 {
     trial t = {
         .b = b, .exec = {.backend = &b->base}, .shape = shape, .args = *args, .other_y = args->y};
+
+    /* made by either way in the same time, from its result */
+    t.args.moments = (svr_tensor){0};
     svr_conv_choice choice = {.plan = -1, .engine = -1};
     svr_error why = {SVR_OK, NULL, 0, ""};
 

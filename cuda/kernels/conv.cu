@@ -315,7 +315,6 @@ static size_t product_bytes(svr_cuda_backend *b, const svr_conv3d_args *args)
 static bool makes_moments(const svr_cuda_backend *b, const svr_conv3d_args *args)
 {
     return !is_pointwise(args) && conv_hopper_serves(b, args) &&
-           aligned16(args->residual.data, args->b.data) &&
            conv_makes_moments(&args->y, &args->moments);
 }
 

@@ -45,6 +45,7 @@ template <int STAGES> struct ring {
 struct stages {
     uint8_t *a, *b;
     uint64_t *a_full, *a_empty, *b_full, *b_empty;
+    uint64_t *written, *counted; /* of a tile: its values, their statistics */
 };
 
 /* ---- the kernel's parts */
@@ -221,48 +222,6 @@ __device__ __forceinline__ const float *bias_at(const conv_problem &p, const con
     return p.phases == 1 ? p.bias : p.bias + (tile.phase * 4 + row * 2 + column) * p.k;
 }
 
-/* Sum over the eight lanes that hold other pixels of the same channels. */
-__device__ __forceinline__ float pixel_sum(float v)
-{
-    v += __shfl_xor_sync(0xffffffffu, v, 4);
-    v += __shfl_xor_sync(0xffffffffu, v, 8);
-    return v + __shfl_xor_sync(0xffffffffu, v, 16);
-}
-
-/* Statistics of up to 16 pixels of row h by eight channels from `channel`, four at a time: in two
- * passes over the registers, since channels may sit on large constants. */
-__device__ __forceinline__ void write_part(const conv_problem &p, const conv_tile &tile, int h,
-                                           int channel, const float (&v)[2][8],
-                                           const bool (&inside)[2])
-{
-    int warp = threadIdx.x % 128 / 32, columns = max(0, min(16, p.w - tile.w - warp * 16));
-    int place = (tile.phase / p.tz * p.tiles_h + tile.h / TILE_H) * p.tiles_w + tile.w / TILE_W;
-    int parts = p.phases / p.tz * p.tiles_h * p.tiles_w * TILE_H * 4;
-    int64_t part = (int64_t) tile.frame * parts + (place * TILE_H + h - tile.h) * 4 + warp;
-    float out[4];
-
-#pragma unroll
-    for (int four = 0; four < 2; four++) {
-        float sum = 0.0f, square = 0.0f, mean;
-
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-            sum += inside[i / 4] ? v[i / 4][four * 4 + i % 4] : 0.0f;
-        mean = pixel_sum(sum) / (float) (4 * columns);
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            float d = inside[i / 4] ? v[i / 4][four * 4 + i % 4] - mean : 0.0f;
-
-            square += d * d;
-        }
-        out[four * 2] = mean;
-        out[four * 2 + 1] = pixel_sum(square);
-    }
-    if (threadIdx.x % 32 < 4 && columns > 0 && channel < p.k)
-        *(float4 *) (p.partials + part * (p.k / 4) + channel / 4) =
-            make_float4(out[0], out[1], out[2], out[3]);
-}
-
 /* A warp's share of a tile is 16 pixels of both rows by 128 channels, of which a lane holds two
  * channels in every eight.  Four lanes exchange theirs, so that each writes eight channels at once:
  * lane l writes pixels l/4 and l/4 + 8 (sides 0, 1), channels l%4*8.. of every 32 (quarters 0..3).
@@ -285,29 +244,28 @@ __device__ __forceinline__ void write_row(const conv_problem &p, const conv_tile
 #pragma unroll
     for (int quarter = 0; quarter < 4; quarter++) {
         int channel = n + quarter * 32;
-        float bias[8], v[2][8];
+        float bias[8];
 
 #pragma unroll
         for (int side = 0; side < 2; side++) {
             const float *from = acc + quarter * 16 + side * 2;
             int64_t to = at[side] + quarter * 32;
             float2 own[4];
+            float v[8];
 
             if (side == 0 || p.phases > 1)
                 load_bias(p, bias_at(p, tile, h, w + side * 8), channel, bias);
 #pragma unroll
             for (int j = 0; j < 4; j++)
                 own[j] = make_float2(from[j * 4], from[j * 4 + 1]);
-            exchange4(own, v[side]);
+            exchange4(own, v);
 #pragma unroll
             for (int e = 0; e < 8; e++)
-                v[side][e] += bias[e];
+                v[e] += bias[e];
             if (inside[side] && channel < p.k)
-                write8<Y>(p, v[side], (Y *) p.y + to, residual ? residual + to : NULL, channel,
+                write8<Y>(p, v, (Y *) p.y + to, residual ? residual + to : NULL, channel,
                           ahead[quarter][side]);
         }
-        if (p.partials)
-            write_part(p, tile, h, channel, v, inside);
     }
 }
 
@@ -344,6 +302,62 @@ __device__ __forceinline__ void write_tile(const conv_problem &p, const conv_til
     }
 }
 
+/* Two warps that have nothing else to do read each finished tile once more, while it is in L2, and
+ * make its statistics: a thread takes eight channels of a row, four at a time, around the tile's
+ * first value, since channels may sit on large constants.  Making them from the registers that
+ * write the tile was tried: the groups' products wait meanwhile, 7 % of the whole. */
+template <typename T>
+__device__ __forceinline__ void observe(const conv_problem &p, const stages &s)
+{
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32 - 1, parity = 0;
+    int parts = p.phases / p.tz * p.tiles_h * p.tiles_w * 2;
+
+    for (int64_t i = blockIdx.x; i < p.tiles; i += gridDim.x, parity ^= 1) {
+        conv_tile tile = tile_at(p, i);
+        int channel = tile.n + lane % 16 * 8, row = tile.h + warp * 2 + lane / 16;
+        int columns = min(TILE_W, p.w - tile.w), rows = max(0, min(2, p.h - tile.h - warp * 2));
+        int place = (tile.phase / p.tz * p.tiles_h + tile.h / TILE_H) * p.tiles_w + tile.w / TILE_W;
+        float shift[2] = {}, sum[2] = {}, square[2] = {}, n = (float) (4 * rows * columns);
+
+        barrier_wait(s.written, parity);
+        if (channel < p.k) {
+            const T *first = (const T *) p.y + pixel_at(p, tile, tile.h, tile.w) * p.k + channel;
+            const T *at = (const T *) p.y + pixel_at(p, tile, row, tile.w) * p.k + channel;
+            int step = p.phases == 1 ? p.k : 2 * p.k;
+
+            shift[0] = to_float(first[0]);
+            shift[1] = to_float(first[4]);
+#pragma unroll 3
+            for (int c = 0; c < (row < p.h ? columns : 0); c++) {
+                float v[8];
+
+                load8(at + (int64_t) c * step, v);
+#pragma unroll
+                for (int e = 0; e < 8; e++) {
+                    float d = v[e] - shift[e / 4];
+
+                    sum[e / 4] += d;
+                    square[e / 4] += d * d;
+                }
+            }
+        }
+        __syncwarp();
+        if (lane == 0)
+            barrier_arrive(s.counted);
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+            sum[e] += __shfl_xor_sync(0xffffffffu, sum[e], 16);
+            square[e] += __shfl_xor_sync(0xffffffffu, square[e], 16);
+        }
+        if (lane < 16 && rows > 0 && channel < p.k)
+            *(float4 *) (p.partials +
+                         ((int64_t) tile.frame * parts + place * 2 + warp) * (p.k / 4) +
+                         channel / 4) =
+                make_float4(shift[0] + sum[0] / n, square[0] - sum[0] * sum[0] / n,
+                            shift[1] + sum[1] / n, square[1] - sum[1] * sum[1] / n);
+    }
+}
+
 template <typename T, int N, int STEPS>
 __global__ void __launch_bounds__(CONV_THREADS, 1)
     conv_hopper_kernel(const __grid_constant__ CUtensorMap x,
@@ -360,7 +374,9 @@ __global__ void __launch_bounds__(CONV_THREADS, 1)
                 barriers,
                 barriers + A_STAGES,
                 barriers + 2 * A_STAGES,
-                barriers + 2 * A_STAGES + B_STAGES};
+                barriers + 2 * A_STAGES + B_STAGES,
+                barriers + 2 * A_STAGES + 2 * B_STAGES,
+                barriers + 2 * A_STAGES + 2 * B_STAGES + 1};
     int group = threadIdx.x / 128;
 
     if (threadIdx.x == 0) {
@@ -372,18 +388,23 @@ __global__ void __launch_bounds__(CONV_THREADS, 1)
             barrier_init(s.b_full + i, 1);
             barrier_init(s.b_empty + i, 2);
         }
+        barrier_init(s.written, 256);
+        barrier_init(s.counted, 2);
         barriers_visible();
     }
     __syncthreads();
     if (group == 0) {
-        registers_shrink<40>();
+        registers_shrink<56>();
+        if (p.partials && threadIdx.x >= 32 && threadIdx.x < 96)
+            observe<T>(p, s);
         if (threadIdx.x == 0)
             produce<N, STEPS>({&x, &head, &recent}, &weights, p, s);
     } else {
         ring<A_STAGES> a;
         ring<B_STAGES> b;
+        int parity = 1;
 
-        registers_grow<232>();
+        registers_grow<224>();
         for (int64_t i = blockIdx.x; i < p.tiles; i += gridDim.x) {
             conv_tile tile = tile_at(p, i);
             float acc[2][N / 2];
@@ -393,6 +414,11 @@ __global__ void __launch_bounds__(CONV_THREADS, 1)
                 write_tile<float>(p, tile, group - 1, acc);
             else
                 write_tile<T>(p, tile, group - 1, acc);
+            if (p.partials) {
+                barrier_wait(s.counted, parity);
+                barrier_arrive(s.written);
+                parity ^= 1;
+            }
         }
     }
 #endif

@@ -37,8 +37,8 @@ struct conv_problem {
     const void *residual; /* like y or NULL */
     void *y;
     int y_f32; /* y (and residual) are F32, else the storage type */
-    /* [frames of y, conv_parts(), k/4] or NULL: statistics of each row of a warp's tile, mean and
-     * sum of squares around it of four channels (conv_moments.cu) */
+    /* [frames of y, conv_parts(), k/4] or NULL: statistics of each half of a tile, mean and sum of
+     * squares around it of four channels (conv_moments.cu) */
     float2 *partials;
     int wide; /* rows of y and residual can be accessed 16 bytes at a time */
 };

@@ -19,10 +19,10 @@ struct part_shape {
 /* Values behind a part. */
 __device__ __forceinline__ int part_values(const part_shape &s, int part)
 {
-    int warp = part % 4, row = part / 4 % TILE_H, tile = part / (4 * TILE_H);
-    int w = tile % s.tiles_w * TILE_W + warp * 16, h = tile / s.tiles_w % s.tiles_h * TILE_H + row;
+    int tile = part / 2, w = tile % s.tiles_w * TILE_W;
+    int h = tile / s.tiles_w % s.tiles_h * TILE_H + part % 2 * 2;
 
-    return h < s.h ? 4 * max(0, min(16, s.w - w)) : 0;
+    return 4 * max(0, min(2, s.h - h)) * min(TILE_W, s.w - w);
 }
 
 /* Block (chunk, frame) of (subs, rest) threads: sums[frame][chunk][sub] = sum and sum of squares.
@@ -79,7 +79,7 @@ using namespace svr;
 
 int svr::conv_parts(const conv_problem *p)
 {
-    return p->phases / p->tz * p->tiles_h * p->tiles_w * TILE_H * 4;
+    return p->phases / p->tz * p->tiles_h * p->tiles_w * 2;
 }
 
 bool svr::conv_makes_moments(const svr_tensor *y, const svr_tensor *moments)
@@ -87,7 +87,7 @@ bool svr::conv_makes_moments(const svr_tensor *y, const svr_tensor *moments)
     int64_t k = y->dims[3];
 
     return svr_tensor_present(moments) && k > NARROW_N && k % 8 == 0 && k <= 4 * JOIN_THREADS &&
-           k / moments->dims[1] % 4 == 0 && aligned16(y->data);
+           k / moments->dims[1] % 4 == 0 && y->dtype != SVR_F32 && aligned16(y->data);
 }
 
 /* The parts of all frames, and the sums behind them. */

@@ -308,7 +308,7 @@ static void compare_moments(ops_bench *bench, const ops_array *array, const svr_
     const float *got = ops_result(array);
     double unit = dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0x1p-20;
 
-    for (int64_t i = 0; i < moments.dims[0] * groups; i++, got += 3) {
+    for (int64_t i = 0; i < moments.dims[0] * groups && !ops_is_refused(bench); i++, got += 3) {
         const double *frame = (const double *) y->data + i / groups * pixels * y->dims[3];
         double mean = 0, variance = 0, n = (double) (pixels * size);
 

@@ -137,6 +137,11 @@ void ops_bench_round_biases(ops_bench *bench)
     bench->round_biases = true;
 }
 
+bool ops_is_refused(const ops_bench *bench)
+{
+    return bench->unsupported;
+}
+
 int ops_refused(const ops_bench *bench)
 {
     return bench->refused;

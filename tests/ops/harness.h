@@ -63,6 +63,9 @@ void ops_fit_bias(ops_array *array, svr_dtype dtype);
 int ops_cases(const ops_bench *bench);
 int ops_refused(const ops_bench *bench);
 
+/* Whether the device refused this case: there is nothing to compare. */
+bool ops_is_refused(const ops_bench *bench);
+
 /* Random numbers of this case. */
 test_random *ops_random(ops_bench *bench);
 
