@@ -64,7 +64,7 @@ static void destroy(svr_backend *backend)
 {
     svr_cuda_backend *b = (svr_cuda_backend *) backend;
 
-    /* a context that cannot be entered takes all that with it when it goes */
+    /* else the context is lost, and the driver keeps all that until the process ends */
     if (b->context.handle && svr_cuda_context_enter(&b->context, NULL) == SVR_OK) {
         close_streams(b);
         /* else a launch of the thread's next backend would be blamed for a failure of this one */

@@ -30,10 +30,8 @@ SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_create_fn svr_cuda_backend_create;
 SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_find_device_fn svr_cuda_find_device;
 
 /* The primary context of a device that svr_cuda_find_device() gave, a CUcontext that lives at least
- * until as many calls of svr_cuda_release_primary().  After the last one (of those of backends,
- * too) a healthy context stays while the CUDA runtime or others hold it; one that a fault made
- * useless is reset with all that anybody has in it, so that the next retain gives a working one,
- * maybe at the same address.  Errors: NO_VRAM, DEVICE. */
+ * until as many calls of svr_cuda_release_primary(), and longer where the CUDA runtime or others
+ * hold it.  Errors: NO_VRAM, DEVICE (after a fault, until the process ends). */
 SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_retain_primary_fn svr_cuda_retain_primary;
 SVR_CUDA_EXPORT svr_cuda_release_primary_fn svr_cuda_release_primary;
 

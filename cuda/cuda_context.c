@@ -3,13 +3,9 @@
 #include "cuda_backend.h"
 #include "cuda_internal.h"
 
-#include <pthread.h>
 #include <string.h>
 
-enum {
-    MINIMUM_CAPABILITY = 80,
-    MOST_DEVICES = 64 /* of a process; NVIDIA's driver has 32 at most */
-};
+enum { MINIMUM_CAPABILITY = 80 };
 
 /* ------------------------------------------------------------------ the driver */
 
@@ -59,10 +55,10 @@ static svr_status count_devices(int *count, svr_error *err)
 {
     cudaError_t result = cudaGetDeviceCount(count);
 
-    if (result == cudaSuccess && *count > MOST_DEVICES)
-        *count = MOST_DEVICES;
     if (result == cudaSuccess && *count > 0)
         return SVR_OK;
+    if (svr_cuda_is_fatal(result))
+        return svr_cuda_check(result, "counting GPUs", err);
     (void) cudaGetLastError();
     return SVR_FAIL(err, SVR_ERR_NO_DEVICE, "no usable NVIDIA GPU was found (%s): set backend=cpu",
                     cudaGetErrorString(result == cudaSuccess ? cudaErrorNoDevice : result));
@@ -142,119 +138,31 @@ svr_status svr_cuda_find_device(int device, int *found, svr_error *err)
 
 /* ------------------------------------------------------------------ primary contexts */
 
-/* Holds of this module.  The driver has a count too, but the CUDA runtime is in it from its first
- * call in the context until the process ends. */
-static struct {
-    int holds;
-    CUcontext context;
-} primaries[MOST_DEVICES];
-
-static pthread_mutex_t primaries_lock = PTHREAD_MUTEX_INITIALIZER;
-
-typedef struct primary_driver {
-    CUdevice device;
-    PFN_cuCtxPushCurrent_v4000 push;
-    PFN_cuCtxPopCurrent_v4000 pop;
-    PFN_cuDevicePrimaryCtxRetain_v7000 retain;
-    PFN_cuDevicePrimaryCtxRelease_v11000 release;
-    PFN_cuDevicePrimaryCtxGetState_v7000 get_state;
-    PFN_cuDevicePrimaryCtxReset_v11000 reset;
-    PFN_cuStreamQuery_v2000 query;
-} primary_driver;
-
-static svr_status find_primary_driver(int device, primary_driver *d, svr_error *err)
-{
-    PFN_cuDeviceGet_v2000 get;
-
-    SVR_TRY(driver_function("cuCtxPushCurrent", 4000, &d->push, err));
-    SVR_TRY(driver_function("cuCtxPopCurrent", 4000, &d->pop, err));
-    SVR_TRY(driver_function("cuDevicePrimaryCtxRetain", 7000, &d->retain, err));
-    SVR_TRY(driver_function("cuDevicePrimaryCtxRelease", 11000, &d->release, err));
-    SVR_TRY(driver_function("cuDevicePrimaryCtxGetState", 7000, &d->get_state, err));
-    SVR_TRY(driver_function("cuDevicePrimaryCtxReset", 11000, &d->reset, err));
-    SVR_TRY(driver_function("cuStreamQuery", 2000, &d->query, err));
-    SVR_TRY(driver_function("cuDeviceGet", 2000, &get, err));
-    return driver_check(get(&d->device, device), "cuDeviceGet", err);
-}
-
-/* Any call in a lost context tells; this one waits for nothing and, being the driver's, does not
- * make the runtime hold a context that it never used. */
-static bool is_lost(const primary_driver *d, CUcontext context)
-{
-    CUresult result = d->push(context);
-    CUcontext left;
-
-    if (result == CUDA_SUCCESS) {
-        result = d->query(NULL);
-        (void) d->pop(&left);
-    }
-    return svr_cuda_is_fatal((cudaError_t) result);
-}
-
-/* Ends a context whoever holds it, so that the next one to retain it gets a new one. */
-static void reset(const primary_driver *d, CUcontext context)
-{
-    cudaError_t result = (cudaError_t) d->push(context);
-    CUcontext left;
-
-    if (result == cudaSuccess) {
-        result = cudaDeviceReset();
-        (void) d->pop(&left);
-    }
-    /* the runtime's way fails where it cannot use the context at all */
-    if (result != cudaSuccess)
-        (void) d->reset(d->device);
-    (void) cudaGetLastError();
-}
-
-/* The hold goes first: after a reset it might be taken from the next context. */
-static void release_last(int device)
-{
-    CUcontext context = primaries[device].context;
-    primary_driver d;
-    unsigned flags;
-    int active = 0;
-    bool lost;
-
-    if (find_primary_driver(device, &d, NULL) != SVR_OK)
-        return;
-    lost = is_lost(&d, context);
-    (void) d.release(d.device);
-    if (lost && d.get_state(d.device, &flags, &active) == CUDA_SUCCESS && active)
-        reset(&d, context);
-}
-
-static svr_status retain(int device, svr_error *err)
-{
-    primary_driver d;
-
-    if (primaries[device].holds == 0) {
-        SVR_TRY(find_primary_driver(device, &d, err));
-        SVR_TRY(driver_check(d.retain(&primaries[device].context, d.device),
-                             "making a CUDA context", err));
-    }
-    primaries[device].holds++;
-    return SVR_OK;
-}
-
 svr_status svr_cuda_retain_primary(int device, void **context, svr_error *err)
 {
-    svr_status status;
+    PFN_cuDevicePrimaryCtxRetain_v7000 retain;
+    PFN_cuDeviceGet_v2000 get;
+    CUcontext primary = NULL;
+    CUdevice handle = 0;
 
-    pthread_mutex_lock(&primaries_lock);
-    status = retain(device, err);
-    if (status == SVR_OK)
-        *context = primaries[device].context;
-    pthread_mutex_unlock(&primaries_lock);
-    return status;
+    SVR_TRY(driver_function("cuDeviceGet", 2000, &get, err));
+    SVR_TRY(driver_function("cuDevicePrimaryCtxRetain", 7000, &retain, err));
+    SVR_TRY(driver_check(get(&handle, device), "cuDeviceGet", err));
+    SVR_TRY(driver_check(retain(&primary, handle), "making a CUDA context", err));
+    *context = primary;
+    return SVR_OK;
 }
 
 void svr_cuda_release_primary(int device)
 {
-    pthread_mutex_lock(&primaries_lock);
-    if (--primaries[device].holds == 0)
-        release_last(device);
-    pthread_mutex_unlock(&primaries_lock);
+    PFN_cuDevicePrimaryCtxRelease_v11000 release;
+    PFN_cuDeviceGet_v2000 get;
+    CUdevice handle = 0;
+
+    if (driver_function("cuDeviceGet", 2000, &get, NULL) == SVR_OK &&
+        driver_function("cuDevicePrimaryCtxRelease", 11000, &release, NULL) == SVR_OK &&
+        get(&handle, device) == CUDA_SUCCESS)
+        (void) release(handle);
 }
 
 /* ------------------------------------------------------------------ the backend's context */

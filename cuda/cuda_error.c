@@ -34,9 +34,8 @@ svr_status svr_cuda_check(cudaError_t result, const char *what, svr_error *err)
         return SVR_FAIL(err, SVR_ERR_NO_VRAM, "%s: out of device memory", what);
     if (svr_cuda_is_fatal(result))
         return SVR_FAIL(err, SVR_ERR_DEVICE,
-                        "%s failed, the CUDA context is lost (%s): set all pipelines that share it "
-                        "to NULL and play again, or build them anew where another element made it",
-                        what, cudaGetErrorString(result));
+                        "%s failed, the CUDA context is lost (%s): restart the program", what,
+                        cudaGetErrorString(result));
     return SVR_FAIL(err, SVR_ERR_DEVICE, "%s failed: %s", what, cudaGetErrorString(result));
 }
 

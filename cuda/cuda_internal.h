@@ -42,7 +42,8 @@ static inline svr_cuda_backend *svr_cuda_of(svr_exec *exec)
     return (svr_cuda_backend *) exec->backend;
 }
 
-/* Whether the context is lost with this result: every later call in it fails the same way. */
+/* Whether the context is lost with this result: every later call fails the same way, in any context
+ * of the process. */
 bool svr_cuda_is_fatal(cudaError_t result);
 
 /* A CUDA result as a status: NO_VRAM for memory, DEVICE else, with the call's name. */

@@ -121,8 +121,7 @@ release_primary (gpointer device)
 }
 
 /* The hold on the primary context goes when nobody holds the object any more:
- * streams and memory of others hold it too, and a lost context is reset with
- * the last hold.  (transfer full) (nullable) */
+ * streams and memory of others hold it too.  (transfer full) (nullable) */
 static GObject *
 wrap_primary (GstElement *element, gint device, svr_error *err)
 {
@@ -142,8 +141,8 @@ wrap_primary (GstElement *element, gint device, svr_error *err)
   return object;
 }
 
-/* Not persistent, so that bins forget it in NULL: after a fault of the GPU the
- * context is useless, and everyone must let go of it before it is reset. */
+/* Not persistent, so that bins forget it in NULL and hold nothing of the GPU
+ * then. */
 static GstContext *
 context_new (GObject *object, gint device)
 {

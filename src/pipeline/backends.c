@@ -24,6 +24,9 @@ svr_status svr_backend_open(svr_backend_kind kind, int threads, const svr_cuda_o
         return open_cpu(threads, out, err);
     if (svr_cuda_module_open(cuda, log, out, &missing) == SVR_OK)
         return SVR_OK;
+    /* there is a GPU and it failed: who had it before should not find the CPU without a word */
+    if (missing.code == SVR_ERR_DEVICE)
+        return SVR_FAIL(err, SVR_ERR_DEVICE, "%s", missing.text);
     svr_log_write(log, SVR_LOG_INFO, "backend", "computing on the CPU: %s", missing.text);
     return open_cpu(threads, out, err);
 }

@@ -23,8 +23,8 @@ SVR_CHECKED svr_status svr_cuda_module_open(const svr_cuda_options *options, con
 SVR_CHECKED svr_status svr_cuda_module_find_device(int device, int *found, svr_error *err);
 
 /* The primary context of a device that was found, a CUcontext: made unless somebody holds it, and
- * alive at least until it was released as often.  After the last release a healthy one may stay,
- * one that a fault made useless is reset, whoever else is in it.  Errors: also NO_VRAM, DEVICE. */
+ * alive at least until it was released as often.  Errors: also NO_VRAM, DEVICE (after a fault of
+ * the GPU, until the process ends). */
 SVR_CHECKED svr_status svr_cuda_module_retain_primary(int device, void **context, svr_error *err);
 void svr_cuda_module_release_primary(int device);
 

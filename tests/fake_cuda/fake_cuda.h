@@ -15,11 +15,9 @@ typedef struct fake_cuda {
     int searches;                    /* calls of svr_cuda_find_device() */
     int retained[FAKE_CUDA_DEVICES]; /* holders of primary contexts */
     char primary[FAKE_CUDA_DEVICES]; /* their addresses are the contexts */
-    /* every call in a context fails with DEVICE, until the last holder of a primary context resets
-     * it */
-    bool broken;
-    int resets;
-    int opened;               /* backends */
+    bool broken; /* every call fails with DEVICE, as after a fault; for good, unless a test ends it
+                  */
+    int opened;  /* backends */
     svr_cuda_options options; /* of the last one */
 } fake_cuda;
 

@@ -19,17 +19,17 @@ fake_cuda *fake_cuda_state(void)
     return &state;
 }
 
-static svr_status check_context(svr_error *err)
+static svr_status check_gpu(svr_error *err)
 {
     if (__atomic_load_n(&state.broken, __ATOMIC_SEQ_CST))
-        return SVR_FAIL(err, SVR_ERR_DEVICE, "the fake GPU failed");
+        return SVR_FAIL(err, SVR_ERR_DEVICE, "the fake GPU failed: restart the program");
     return SVR_OK;
 }
 
 static svr_status upload(svr_backend *backend, void *dst, const void *src, size_t bytes,
                          svr_error *err)
 {
-    SVR_TRY(check_context(err));
+    SVR_TRY(check_gpu(err));
     return whole->upload(backend, dst, src, bytes, err);
 }
 
@@ -41,7 +41,7 @@ svr_status svr_cuda_backend_create(const svr_cuda_options *options, const svr_lo
         state.options = *options;
     if (state.devices == 0)
         return SVR_FAIL(err, SVR_ERR_NO_DEVICE, "no fake GPU: set backend=cpu");
-    SVR_TRY(check_context(err));
+    SVR_TRY(check_gpu(err));
     SVR_TRY(svr_cpu_backend_create(NULL, out, err));
     whole = (*out)->vtable;
     breakable = *whole;
@@ -63,7 +63,7 @@ svr_status svr_cuda_find_device(int device, int *found, svr_error *err)
 
 svr_status svr_cuda_retain_primary(int device, void **context, svr_error *err)
 {
-    (void) err;
+    SVR_TRY(check_gpu(err));
     state.retained[device]++;
     *context = &state.primary[device];
     return SVR_OK;
@@ -71,11 +71,5 @@ svr_status svr_cuda_retain_primary(int device, void **context, svr_error *err)
 
 void svr_cuda_release_primary(int device)
 {
-    int held = 0;
-
     state.retained[device]--;
-    for (int i = 0; i < FAKE_CUDA_DEVICES; i++)
-        held += state.retained[i];
-    if (held == 0 && __atomic_exchange_n(&state.broken, false, __ATOMIC_SEQ_CST))
-        state.resets++;
 }

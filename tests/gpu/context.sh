@@ -6,8 +6,8 @@
 #     tests/gpu/context.sh BUILD [RUNTIME]    BUILD: Meson build folder; RUNTIME: folder with a carried GStreamer
 #                                             and a file `env` to source, where the machine has none
 #
-# A line "ok …" or "FAIL …" for each check; "seen: …" tells what the driver did.  Exits 1 after a failure, 77 without a GPU or without GStreamer's
-# cudaupload.
+# A line "ok …" or "FAIL …" for each check; "seen: …" tells what the driver did.  Exits 1 after a failure, 77 without
+# a GPU or without GStreamer's cudaupload.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "$1" && pwd)
@@ -26,9 +26,9 @@ export GST_REGISTRY="$work/registry.bin"
 
 failed=0 skipped=0
 for fault in "" fault fault-given; do
-    "$build/tests/gpu/test_context" "$root/models" ${fault:+"$fault"} || { echo "FAIL test_context $fault"; failed=1; }
+    timeout --kill-after 10 300 "$build/tests/gpu/test_context" "$root/models" ${fault:+"$fault"} || { echo "FAIL test_context $fault"; failed=1; }
 done
-for fault in "" fault fault-neighbour; do
+for fault in "" fault fault-two fault-front fault-neighbour; do
     timeout --kill-after 10 300 "$build/tests/gpu/gst_context" ${fault:+"$fault"}
     case $? in
     0) ;;

@@ -36,8 +36,9 @@ int driver_try(void *context);
 /* The context that device memory belongs to. */
 void *driver_owner(const void *address);
 
-/* Launches a kernel that writes to a wrong address and waits for it: afterwards every call in this
- * context fails.  False when that did not happen. */
+/* Launches a kernel that writes to a wrong address and waits for it.  Afterwards CUDA is lost to
+ * the process: of the functions here only those that return an error, tell what is current or
+ * active, or end a context may still be called.  False when that did not happen. */
 bool driver_break(void *context);
 
 #endif

@@ -108,25 +108,28 @@ static void test_primary_contexts(void)
     CHECK(fake->retained[1] == 0);
 }
 
-/* The last holder resets a lost context, and only that. */
-static void test_lost_primary_context(void)
+/* After a fault nothing can be opened, holds can still be given back, and AUTO does not compute on
+ * the CPU instead. */
+static void test_fault(void)
 {
     fake_cuda *fake = fake_cuda_get();
     svr_backend *backend = NULL;
-    svr_error err = {0};
     void *context = NULL;
+    svr_error err = {0};
 
-    CHECK(fake->resets == 0);
-    CHECK_OK(svr_cuda_module_retain_primary(1, &context, &err), err);
     CHECK_OK(svr_cuda_module_retain_primary(1, &context, &err), err);
     fake->broken = true;
-    CHECK_FAILS(svr_cuda_module_open(NULL, NULL, &backend, &err), SVR_ERR_DEVICE, err);
+    CHECK(svr_backend_open(SVR_BACKEND_CUDA, 1, NULL, NULL, &backend, &err) == SVR_ERR_DEVICE);
+    CHECK_TEXT(err.text, "restart the program");
+    svr_error_clear(&err);
+    CHECK(svr_backend_open(SVR_BACKEND_AUTO, 1, NULL, NULL, &backend, &err) == SVR_ERR_DEVICE);
+    CHECK_TEXT(err.text, "restart the program");
+    svr_error_clear(&err);
     svr_cuda_module_release_primary(1);
-    CHECK(fake->broken && fake->resets == 0);
-    svr_cuda_module_release_primary(1);
-    CHECK(!fake->broken && fake->resets == 1);
-    CHECK_OK(svr_cuda_module_open(NULL, NULL, &backend, &err), err);
-    svr_backend_destroy(backend);
+    CHECK(fake->retained[1] == 0);
+    CHECK_FAILS(svr_cuda_module_retain_primary(1, &context, &err), SVR_ERR_DEVICE, err);
+    CHECK(fake->retained[1] == 0 && backend == NULL);
+    fake->broken = false;
 }
 
 int main(void)
@@ -137,6 +140,6 @@ int main(void)
     RUN(test_impossible_device);
     RUN(test_no_device);
     RUN(test_primary_contexts);
-    RUN(test_lost_primary_context);
+    RUN(test_fault);
     return check_done();
 }
