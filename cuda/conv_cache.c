@@ -48,7 +48,8 @@ svr_conv_key svr_conv_key_of(const svr_conv3d_args *args)
     return (svr_conv_key){{args->x.dtype, x[0], x[1], x[2], x[3], w[0], w[1], w[2], w[3],
                            args->stride_t, args->stride_s, args->pad_top, args->pad_bottom,
                            args->pad_left, args->pad_right, svr_conv3d_before(args),
-                           svr_tensor_present(&args->residual)}};
+                           svr_tensor_present(&args->residual),
+                           svr_tensor_present(&args->moments) ? args->moments.dims[1] : 0}};
 }
 
 bool svr_conv_key_equal(const svr_conv_key *a, const svr_conv_key *b)

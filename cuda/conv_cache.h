@@ -15,8 +15,8 @@ extern "C" {
 #endif
 
 /* What a choice depends on: dtype, x [T,H,W,C], w [K,kt,kh,kw], strides, paddings, frames in front
- * of x (-1: none), whether there is a residual. */
-enum { SVR_CONV_KEY_VALUES = 17 };
+ * of x (-1: none), whether there is a residual, groups of the statistics (0: none). */
+enum { SVR_CONV_KEY_VALUES = 18 };
 
 typedef struct svr_conv_key {
     int64_t values[SVR_CONV_KEY_VALUES];

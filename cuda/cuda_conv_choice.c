@@ -97,16 +97,6 @@ void svr_cuda_conv_choices_close(struct svr_cuda_conv_choices *c)
 
 /* ---- choosing */
 
-/* On capability 9.0 only strides are worth measuring: conv_hopper.cu fetches an input tile once for
- * all nine taps, adds residual and bias on its way out and reads the history where it lies, at 620
- * to 758 TFLOP/s; cuDNN reaches 595 to 780 without residual and wants head and x copied together.
- * With strides every tap is a fetch of its own there. */
-static bool may_win(const svr_cuda_backend *b, const svr_conv3d_args *args)
-{
-    return b->conv_choices->use != SVR_CUDA_DNN_MEASURED || b->capability != 90 ||
-           args->stride_s > 1 || args->stride_t > 1;
-}
-
 static const pick *find(const struct svr_cuda_conv_choices *c, const svr_conv_key *key)
 {
     for (int i = 0; i < c->count; i++)
@@ -223,7 +213,7 @@ bool svr_cuda_conv_choose(svr_cuda_backend *b, const svr_conv3d_args *args,
     svr_cuda_dnn_conv conv;
     const pick *known;
 
-    if (!b->conv_choices || !svr_cuda_conv3d_dnn_serves(args, &conv) || !may_win(b, args))
+    if (!b->conv_choices || !svr_cuda_conv3d_dnn_serves(args, &conv))
         return false;
     key = svr_conv_key_of(args);
     known = find(b->conv_choices, &key);

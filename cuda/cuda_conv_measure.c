@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { ALIGN_BYTES = 256, TIMED_LAUNCHES = 2 };
+enum { ALIGN_BYTES = 256, TIMED_LAUNCHES = 2, LARGEST_WORKSPACE_ON_90 = 192 << 20 };
 
 /* cuDNN must be this much faster: less is noise, and its workspace is larger. */
 static const double least_gain = 0.97;
@@ -48,8 +48,8 @@ static size_t workspace_bytes(const trial *t)
 /* Lays the operands that are there out from `base` on; the bytes. */
 static size_t place(trial *t, char *base)
 {
-    svr_tensor *const operands[] = {&t->args.x, &t->args.head, &t->args.recent, &t->args.w,
-                                    &t->args.b, &t->args.y,    &t->other_y};
+    svr_tensor *const operands[] = {&t->args.x, &t->args.head, &t->args.recent,  &t->args.w,
+                                    &t->args.b, &t->args.y,    &t->args.moments, &t->other_y};
     size_t at = 0;
 
     for (size_t i = 0; i < sizeof operands / sizeof operands[0]; i++) {
@@ -162,6 +162,15 @@ static svr_status compare(trial *t, int plan, bool *same, svr_error *err)
     return SVR_OK;
 }
 
+/* Where the own kernels are nearly as fast, time saved is not worth large copies. */
+static bool is_worth_it(const trial *t, const svr_conv_choice *choice, int plan)
+{
+    size_t bytes = svr_cuda_conv3d_dnn_workspace(&t->args, (svr_cuda_conv_plan){t->shape, plan});
+
+    return (double) choice->dnn_us <= least_gain * (double) choice->own_us &&
+           (t->b->capability != 90 || bytes <= LARGEST_WORKSPACE_ON_90);
+}
+
 static svr_status measure(trial *t, svr_conv_choice *choice, svr_error *err)
 {
     int fastest = -1;
@@ -184,7 +193,7 @@ static svr_status measure(trial *t, svr_conv_choice *choice, svr_error *err)
             choice->dnn_us = us;
         }
     }
-    if (fastest < 0 || (double) choice->dnn_us > least_gain * (double) choice->own_us)
+    if (fastest < 0 || !is_worth_it(t, choice, fastest))
         return SVR_OK;
     SVR_TRY(compare(t, fastest, &same, err));
     if (same) {
@@ -199,9 +208,6 @@ svr_conv_choice svr_cuda_conv_measure(svr_cuda_backend *b, const svr_conv3d_args
 {
     trial t = {
         .b = b, .exec = {.backend = &b->base}, .shape = shape, .args = *args, .other_y = args->y};
-
-    /* made by either way in the same time, from its result */
-    t.args.moments = (svr_tensor){0};
     svr_conv_choice choice = {.plan = -1, .engine = -1};
     svr_error why = {SVR_OK, NULL, 0, ""};
 

@@ -140,7 +140,7 @@ static void test_keys(void)
 static void test_keys_of_optional_operands(void)
 {
     svr_conv3d_args args = convolution();
-    svr_conv_key none = svr_conv_key_of(&args), empty, two, apart, added;
+    svr_conv_key none = svr_conv_key_of(&args), empty, two, apart, added, counted;
 
     args.head = svr_tensor_4d(&args, SVR_F16, 0, 45, 80, 64);
     empty = svr_conv_key_of(&args);
@@ -155,6 +155,9 @@ static void test_keys_of_optional_operands(void)
     CHECK(!svr_conv_key_equal(&empty, &two));
     CHECK(svr_conv_key_equal(&two, &apart)); /* one work, wherever the frames lie */
     CHECK(!svr_conv_key_equal(&apart, &added));
+    args.moments = svr_tensor_3d(&args, SVR_F32, 4, 32, 3);
+    counted = svr_conv_key_of(&args);
+    CHECK(!svr_conv_key_equal(&added, &counted));
 }
 
 /* ---- memory and file */
