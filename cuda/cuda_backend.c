@@ -44,6 +44,8 @@ static void close_streams(svr_cuda_backend *b)
 {
     if (b->stream)
         (void) cudaStreamSynchronize(b->stream);
+    if (b->copies)
+        (void) cudaStreamSynchronize(b->copies);
     svr_cuda_conv_choices_close(b->conv_choices);
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         if (b->staging_free[i])
@@ -56,6 +58,10 @@ static void close_streams(svr_cuda_backend *b)
             (void) cudaEventDestroy(b->pace[i]);
     if (b->blas)
         (void) cublasLtDestroy(b->blas);
+    if (b->computed)
+        (void) cudaEventDestroy(b->computed);
+    if (b->copies)
+        (void) cudaStreamDestroy(b->copies);
     if (b->stream)
         (void) cudaStreamDestroy(b->stream);
 }
@@ -121,6 +127,14 @@ static svr_status take_staging(svr_cuda_backend *b, int *index, svr_error *err)
                           err);
 }
 
+/* The copies that come next see all that was computed so far. */
+static svr_status copies_follow(svr_cuda_backend *b, svr_error *err)
+{
+    SVR_TRY(svr_cuda_check(cudaEventRecord(b->computed, b->stream), "cudaEventRecord", err));
+    return svr_cuda_check(cudaStreamWaitEvent(b->copies, b->computed, 0), "cudaStreamWaitEvent",
+                          err);
+}
+
 static svr_status copy_in(svr_cuda_backend *b, void *dst, const void *src, size_t bytes,
                           svr_error *err)
 {
@@ -130,11 +144,14 @@ static svr_status copy_in(svr_cuda_backend *b, void *dst, const void *src, size_
 
         SVR_TRY(take_staging(b, &i, err));
         memcpy(b->staging[i], (const char *) src + done, n);
+        SVR_TRY(copies_follow(b, err));
         SVR_TRY(svr_cuda_check(cudaMemcpyAsync((char *) dst + done, b->staging[i], n,
-                                               cudaMemcpyHostToDevice, b->stream),
+                                               cudaMemcpyHostToDevice, b->copies),
                                "copy to the device", err));
         SVR_TRY(
-            svr_cuda_check(cudaEventRecord(b->staging_free[i], b->stream), "cudaEventRecord", err));
+            svr_cuda_check(cudaEventRecord(b->staging_free[i], b->copies), "cudaEventRecord", err));
+        SVR_TRY(svr_cuda_check(cudaStreamWaitEvent(b->stream, b->staging_free[i], 0),
+                               "cudaStreamWaitEvent", err));
         done += n;
     }
     return SVR_OK;
@@ -160,11 +177,12 @@ static svr_status copy_out(svr_cuda_backend *b, void *dst, const void *src, size
         int i;
 
         SVR_TRY(take_staging(b, &i, err));
+        SVR_TRY(copies_follow(b, err));
         SVR_TRY(svr_cuda_check(cudaMemcpyAsync(b->staging[i], (const char *) src + done, n,
-                                               cudaMemcpyDeviceToHost, b->stream),
+                                               cudaMemcpyDeviceToHost, b->copies),
                                "copy from the device", err));
         SVR_TRY(
-            svr_cuda_check(cudaEventRecord(b->staging_free[i], b->stream), "cudaEventRecord", err));
+            svr_cuda_check(cudaEventRecord(b->staging_free[i], b->copies), "cudaEventRecord", err));
         SVR_TRY(
             svr_cuda_check(cudaEventSynchronize(b->staging_free[i]), "copy from the device", err));
         memcpy((char *) dst + done, b->staging[i], n);
@@ -283,6 +301,10 @@ static svr_status open_streams(svr_cuda_backend *b, svr_error *err)
 {
     SVR_TRY(svr_cuda_check(cudaStreamCreateWithFlags(&b->stream, cudaStreamNonBlocking),
                            "cudaStreamCreate", err));
+    SVR_TRY(svr_cuda_check(cudaStreamCreateWithFlags(&b->copies, cudaStreamNonBlocking),
+                           "cudaStreamCreate", err));
+    SVR_TRY(svr_cuda_check(cudaEventCreateWithFlags(&b->computed, cudaEventDisableTiming),
+                           "cudaEventCreate", err));
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         SVR_TRY(
             svr_cuda_check(cudaMallocHost(&b->staging[i], STAGING_BYTES), "cudaMallocHost", err));

@@ -20,7 +20,9 @@ typedef struct svr_cuda_backend {
     svr_cuda_context context; /* current wherever an op runs */
     int capability;           /* 10 * major + minor, e.g. 90 */
     int sm_count;
-    cudaStream_t stream; /* all ops and copies, in order */
+    cudaStream_t stream;  /* all ops, in order */
+    cudaStream_t copies;  /* to and from the host; ordered with `stream` by events */
+    cudaEvent_t computed; /* what a copy waits for */
     cublasLtHandle_t blas;
     /* pinned host buffers between pageable memory and the device */
     void *staging[SVR_CUDA_STAGING_BUFFERS];
