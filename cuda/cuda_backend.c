@@ -322,19 +322,9 @@ static svr_status open_streams(svr_cuda_backend *b, svr_error *err)
 
 static svr_status find_entry_points(svr_cuda_backend *b, svr_error *err)
 {
-    enum cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
-
     if (b->capability < 90)
         return SVR_OK;
-    SVR_TRY(svr_cuda_check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled",
-                                                            &b->encode_tensor_map, 12000,
-                                                            cudaEnableDefault, &found),
-                           "cudaGetDriverEntryPointByVersion", err));
-    if (found != cudaDriverEntryPointSuccess)
-        return SVR_FAIL(err, SVR_ERR_NO_DEVICE,
-                        "the NVIDIA driver is too old for this GPU: update it, or set "
-                        "backend=cpu");
-    return SVR_OK;
+    return svr_cuda_driver_function("cuTensorMapEncodeTiled", 12000, &b->encode_tensor_map, err);
 }
 
 /* In the context that was opened. */

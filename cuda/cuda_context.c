@@ -9,17 +9,25 @@ enum { MINIMUM_CAPABILITY = 80 };
 
 /* ------------------------------------------------------------------ the driver */
 
-/* Stores the address of a driver function, in the form that CUDA `version` gave it, at `function`,
- * which points to a function pointer. */
-static svr_status driver_function(const char *name, unsigned version, void *function,
-                                  svr_error *err)
+/* CUDA 12.0 to 12.4 look a function up in the form that their own version gave it. */
+static cudaError_t find_in_driver(const char *name, unsigned version, void **address,
+                                  enum cudaDriverEntryPointQueryResult *found)
+{
+#if CUDART_VERSION >= 12050
+    return cudaGetDriverEntryPointByVersion(name, address, version, cudaEnableDefault, found);
+#else
+    (void) version;
+    return cudaGetDriverEntryPoint(name, address, cudaEnableDefault, found);
+#endif
+}
+
+svr_status svr_cuda_driver_function(const char *name, unsigned version, void *function,
+                                    svr_error *err)
 {
     enum cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
     void *address = NULL;
 
-    SVR_TRY(svr_cuda_check(
-        cudaGetDriverEntryPointByVersion(name, &address, version, cudaEnableDefault, &found), name,
-        err));
+    SVR_TRY(svr_cuda_check(find_in_driver(name, version, &address, &found), name, err));
     if (found != cudaDriverEntryPointSuccess || !address)
         return SVR_FAIL(err, SVR_ERR_NO_DEVICE,
                         "the NVIDIA driver has no %s: update it, or set backend=cpu", name);
@@ -100,7 +108,7 @@ static svr_status current_device(int *device, svr_error *err)
     CUcontext current = NULL;
 
     *device = -1;
-    SVR_TRY(driver_function("cuCtxGetCurrent", 4000, &get_current, err));
+    SVR_TRY(svr_cuda_driver_function("cuCtxGetCurrent", 4000, &get_current, err));
     if (get_current(&current) != CUDA_SUCCESS || !current)
         return SVR_OK;
     return svr_cuda_check(cudaGetDevice(device), "cudaGetDevice", err);
@@ -145,8 +153,8 @@ svr_status svr_cuda_retain_primary(int device, void **context, svr_error *err)
     CUcontext primary = NULL;
     CUdevice handle = 0;
 
-    SVR_TRY(driver_function("cuDeviceGet", 2000, &get, err));
-    SVR_TRY(driver_function("cuDevicePrimaryCtxRetain", 7000, &retain, err));
+    SVR_TRY(svr_cuda_driver_function("cuDeviceGet", 2000, &get, err));
+    SVR_TRY(svr_cuda_driver_function("cuDevicePrimaryCtxRetain", 7000, &retain, err));
     SVR_TRY(driver_check(get(&handle, device), "cuDeviceGet", err));
     SVR_TRY(driver_check(retain(&primary, handle), "making a CUDA context", err));
     *context = primary;
@@ -159,8 +167,8 @@ void svr_cuda_release_primary(int device)
     PFN_cuDeviceGet_v2000 get;
     CUdevice handle = 0;
 
-    if (driver_function("cuDeviceGet", 2000, &get, NULL) == SVR_OK &&
-        driver_function("cuDevicePrimaryCtxRelease", 11000, &release, NULL) == SVR_OK &&
+    if (svr_cuda_driver_function("cuDeviceGet", 2000, &get, NULL) == SVR_OK &&
+        svr_cuda_driver_function("cuDevicePrimaryCtxRelease", 11000, &release, NULL) == SVR_OK &&
         get(&handle, device) == CUDA_SUCCESS)
         (void) release(handle);
 }
@@ -199,8 +207,8 @@ static svr_status take_primary(svr_cuda_context *c, int device, svr_error *err)
 static svr_status open_context(svr_cuda_context *c, const svr_cuda_options *options, svr_error *err)
 {
     SVR_TRY(check_driver(err));
-    SVR_TRY(driver_function("cuCtxPushCurrent", 4000, &c->push, err));
-    SVR_TRY(driver_function("cuCtxPopCurrent", 4000, &c->pop, err));
+    SVR_TRY(svr_cuda_driver_function("cuCtxPushCurrent", 4000, &c->push, err));
+    SVR_TRY(svr_cuda_driver_function("cuCtxPopCurrent", 4000, &c->pop, err));
     return options->context ? adopt(c, options, err) : take_primary(c, options->device, err);
 }
 

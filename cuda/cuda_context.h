@@ -35,6 +35,12 @@ void svr_cuda_context_close(svr_cuda_context *c);
 SVR_CHECKED svr_status svr_cuda_context_enter(const svr_cuda_context *c, svr_error *err);
 void svr_cuda_context_leave(const svr_cuda_context *c);
 
+/* Stores the address of a driver function, in the form that CUDA `version` (1000 * major + 10 *
+ * minor) gave it, at `function`, which points to a function pointer.  Errors: NO_DEVICE (the driver
+ * has none of that name), DEVICE. */
+SVR_CHECKED svr_status svr_cuda_driver_function(const char *name, unsigned version, void *function,
+                                                svr_error *err);
+
 /* Compute capability of a device as 10 * major + minor.  Errors: DEVICE. */
 SVR_CHECKED svr_status svr_cuda_capability(int device, int *out, svr_error *err);
 
