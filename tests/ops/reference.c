@@ -25,16 +25,31 @@ static double activate(double x, svr_activation activation)
     return x;
 }
 
+/* Adds the products of n values to *sum and their absolute values to *mass. */
+static void add_products(const double *x, const double *w, int64_t n, double *sum, double *mass)
+{
+    double terms = *sum, absolute = *mass;
+
+    for (int64_t i = 0; i < n; i++) {
+        double term = x[i] * w[i];
+
+        terms += term;
+        absolute += fabs(term);
+    }
+    *sum = terms;
+    *mass = absolute;
+}
+
 /* ---------------------------------------------------------------------------- video VAE */
 
-/* Value of the padded input P at (t, y, x, c); 0 outside the picture. */
-static double padded(const svr_conv3d_args *a, int64_t t, int64_t y, int64_t x, int64_t c)
+/* The channels of the padded input P at (t, y, x); NULL outside the picture, where they are 0. */
+static const double *padded(const svr_conv3d_args *a, int64_t t, int64_t y, int64_t x)
 {
     int64_t H = a->x.dims[1], W = a->x.dims[2], C = a->x.dims[3];
     const svr_tensor *from = &a->x;
 
     if (y < 0 || y >= H || x < 0 || x >= W)
-        return 0;
+        return NULL;
     if (svr_tensor_present(&a->head)) {
         int64_t recent = svr_tensor_present(&a->recent) ? 1 : 0;
 
@@ -48,7 +63,7 @@ static double padded(const svr_conv3d_args *a, int64_t t, int64_t y, int64_t x, 
         t -= a->w.dims[1] - 1;
         t = t < 0 ? 0 : t;
     }
-    return f64(from)[((t * H + y) * W + x) * C + c];
+    return f64(from) + ((t * H + y) * W + x) * C;
 }
 
 static void conv_element(const svr_conv3d_args *a, const int64_t at[4], double *sum, double *mass)
@@ -58,16 +73,16 @@ static void conv_element(const svr_conv3d_args *a, const int64_t at[4], double *
 
     for (int64_t kt = 0; kt < w[1]; kt++)
         for (int64_t ky = 0; ky < w[2]; ky++)
-            for (int64_t kx = 0; kx < w[3]; kx++)
-                for (int64_t c = 0; c < C; c++) {
-                    double term =
-                        f64(&a->w)[(((at[3] * w[1] + kt) * w[2] + ky) * w[3] + kx) * C + c] *
-                        padded(a, at[0] * a->stride_t + kt, at[1] * a->stride_s + ky - a->pad_top,
-                               at[2] * a->stride_s + kx - a->pad_left, c);
+            for (int64_t kx = 0; kx < w[3]; kx++) {
+                const double *x =
+                    padded(a, at[0] * a->stride_t + kt, at[1] * a->stride_s + ky - a->pad_top,
+                           at[2] * a->stride_s + kx - a->pad_left);
 
-                    *sum += term;
-                    *mass += fabs(term);
-                }
+                if (x)
+                    add_products(x,
+                                 f64(&a->w) + (((at[3] * w[1] + kt) * w[2] + ky) * w[3] + kx) * C,
+                                 C, sum, mass);
+            }
 }
 
 void reference_conv3d(const svr_conv3d_args *a, double *magnitude)
@@ -351,12 +366,7 @@ static double dot(const svr_tensor *x, int64_t m, const svr_tensor *w, int64_t n
     int64_t K = x->dims[1];
     double sum = 0;
 
-    for (int64_t k = 0; k < K; k++) {
-        double term = f64(x)[m * K + k] * f64(w)[n * K + k];
-
-        sum += term;
-        *mass += fabs(term);
-    }
+    add_products(f64(x) + m * K, f64(w) + n * K, K, &sum, mass);
     return sum;
 }
 
