@@ -2,6 +2,7 @@
 
 #include "cuda_conv_choice.h"
 #include "cuda_internal.h"
+#include "cuda_queues.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ static void close_streams(svr_cuda_backend *b)
         (void) cudaStreamSynchronize(b->stream);
     if (b->copies)
         (void) cudaStreamSynchronize(b->copies);
+    svr_cuda_queues_close(b);
     svr_cuda_conv_choices_close(b->conv_choices);
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         if (b->staging_free[i])
@@ -113,6 +115,7 @@ static void device_free(svr_backend *backend, void *address)
 
     if (svr_cuda_context_enter(&b->context, NULL) != SVR_OK)
         return;
+    svr_cuda_queues_drain(b);
     (void) cudaStreamSynchronize(b->stream);
     (void) cudaFree(address);
     svr_cuda_context_leave(&b->context);
@@ -209,7 +212,9 @@ static svr_status synchronize(svr_backend *backend, svr_error *err)
     svr_status status;
 
     SVR_TRY(svr_cuda_context_enter(&b->context, err));
-    status = svr_cuda_check(cudaStreamSynchronize(b->stream), "waiting for the device", err);
+    status = svr_cuda_queues_synchronize(b, err);
+    if (status == SVR_OK)
+        status = svr_cuda_check(cudaStreamSynchronize(b->stream), "waiting for the device", err);
     svr_cuda_context_leave(&b->context);
     return status;
 }
@@ -257,6 +262,11 @@ static const svr_backend_vtable vtable = {
     .upload = upload,
     .download = download,
     .synchronize = synchronize,
+    .host_alloc = svr_cuda_host_alloc,
+    .host_free = svr_cuda_host_free,
+    .copy = svr_cuda_queue_copy,
+    .mark = svr_cuda_mark,
+    .follow = svr_cuda_follow,
     .device_memory = device_memory,
     .weight_dtype = weight_dtype,
     .check_quantization = check_quantization,
@@ -305,6 +315,7 @@ static svr_status open_streams(svr_cuda_backend *b, svr_error *err)
                            "cudaStreamCreate", err));
     SVR_TRY(svr_cuda_check(cudaEventCreateWithFlags(&b->computed, cudaEventDisableTiming),
                            "cudaEventCreate", err));
+    SVR_TRY(svr_cuda_queues_open(b, err));
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         SVR_TRY(
             svr_cuda_check(cudaMallocHost(&b->staging[i], STAGING_BYTES), "cudaMallocHost", err));

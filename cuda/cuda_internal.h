@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-enum { SVR_CUDA_STAGING_BUFFERS = 2, SVR_CUDA_PACE_EVENTS = 2 };
+enum { SVR_CUDA_STAGING_BUFFERS = 2, SVR_CUDA_PACE_EVENTS = 2, SVR_CUDA_MARKS = 64 };
 
 typedef struct svr_cuda_backend {
     svr_backend base;
@@ -23,6 +23,11 @@ typedef struct svr_cuda_backend {
     cudaStream_t stream;  /* all ops, in order */
     cudaStream_t copies;  /* to and from the host; ordered with `stream` by events */
     cudaEvent_t computed; /* what a copy waits for */
+    cudaStream_t in, out; /* the queues IN and OUT */
+    /* mark m is marks[m % SVR_CUDA_MARKS] as long as it is that young; waiting for an older one
+     * waits for work that was issued later, which is longer than need be but never wrong */
+    cudaEvent_t marks[SVR_CUDA_MARKS];
+    svr_mark last_mark;
     cublasLtHandle_t blas;
     /* pinned host buffers between pageable memory and the device */
     void *staging[SVR_CUDA_STAGING_BUFFERS];

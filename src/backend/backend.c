@@ -1,7 +1,9 @@
 #include "backend/backend.h"
 
+#include "base/checked.h"
+
 #include <assert.h>
-#include <stdbool.h>
+#include <stdlib.h>
 
 /* The thread that computes writes the ledger, any thread may read it: each number is a relaxed
  * atomic.  The fields stay plain integers (and the builtins are used on them) because C++ includes
@@ -37,8 +39,23 @@ void svr_backend_destroy(svr_backend *backend)
 {
     if (!backend)
         return;
-    assert(backend->use.live_total == 0);
+    assert(backend->use.live_total == 0 && backend->use.host_live == 0);
     backend->vtable->destroy(backend);
+}
+
+void svr_backend_set_limit(svr_backend *backend, uint64_t bytes)
+{
+    backend->limit = bytes;
+}
+
+static svr_status take(svr_backend *backend, size_t bytes, void **out, svr_error *err)
+{
+    uint64_t live = load(&backend->use.live_total);
+
+    if (backend->limit != 0 && (live > backend->limit || bytes > backend->limit - live))
+        return SVR_FAIL(err, SVR_ERR_NO_VRAM, "more than the budget of %llu bytes",
+                        (unsigned long long) backend->limit);
+    return backend->vtable->alloc(backend, bytes, out, err);
 }
 
 svr_status svr_backend_alloc(svr_backend *backend, svr_memory_tag tag, size_t bytes, void **out,
@@ -47,7 +64,7 @@ svr_status svr_backend_alloc(svr_backend *backend, svr_memory_tag tag, size_t by
     svr_status status;
 
     assert((unsigned) tag < SVR_MEM_TAG_COUNT && bytes > 0);
-    status = backend->vtable->alloc(backend, bytes, out, err);
+    status = take(backend, bytes, out, err);
     if (status != SVR_OK) {
         svr_error_prefix(err, "%s: %zu bytes for %s with %llu bytes in use: ", backend->name, bytes,
                          tag_name(tag), (unsigned long long) load(&backend->use.live_total));
@@ -86,9 +103,93 @@ svr_status svr_backend_synchronize(svr_backend *backend, svr_error *err)
     return backend->vtable->synchronize ? backend->vtable->synchronize(backend, err) : SVR_OK;
 }
 
+/* ------------------------------------------------------------------ copies in the background */
+
+enum { HOST_ALIGN = 256 };
+
+static svr_status host_memory(svr_backend *backend, size_t bytes, void **out, svr_error *err)
+{
+    if (backend->vtable->host_alloc)
+        return backend->vtable->host_alloc(backend, bytes, out, err);
+    *out = aligned_alloc(HOST_ALIGN, svr_align_up(bytes, HOST_ALIGN));
+    return *out ? SVR_OK
+                : SVR_FAIL(err, SVR_ERR_NO_MEM, "the system has no %zu bytes of memory left",
+                           bytes);
+}
+
+svr_status svr_backend_host_alloc(svr_backend *backend, size_t bytes, void **out, svr_error *err)
+{
+    assert(bytes > 0);
+    SVR_TRY(host_memory(backend, bytes, out, err));
+    raise_to(&backend->use.host_peak, add(&backend->use.host_live, bytes));
+    return SVR_OK;
+}
+
+void svr_backend_host_free(svr_backend *backend, size_t bytes, void *address)
+{
+    if (!address)
+        return;
+    assert(backend->use.host_live >= bytes);
+    if (backend->vtable->host_free)
+        backend->vtable->host_free(backend, address);
+    else
+        free(address);
+    add(&backend->use.host_live, 0 - (uint64_t) bytes);
+}
+
+svr_status svr_backend_copy_in(svr_backend *backend, void *dst, const void *src, size_t bytes,
+                               svr_error *err)
+{
+    if (bytes == 0)
+        return SVR_OK;
+    add(&backend->use.copied_in, bytes);
+    return backend->vtable->copy
+               ? backend->vtable->copy(backend, SVR_QUEUE_IN, dst, src, bytes, err)
+               : backend->vtable->upload(backend, dst, src, bytes, err);
+}
+
+svr_status svr_backend_copy_out(svr_backend *backend, void *dst, const void *src, size_t bytes,
+                                svr_error *err)
+{
+    if (bytes == 0)
+        return SVR_OK;
+    add(&backend->use.copied_out, bytes);
+    return backend->vtable->copy
+               ? backend->vtable->copy(backend, SVR_QUEUE_OUT, dst, src, bytes, err)
+               : backend->vtable->download(backend, dst, src, bytes, err);
+}
+
+svr_status svr_backend_mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err)
+{
+    *out = 0;
+    return backend->vtable->mark ? backend->vtable->mark(backend, queue, out, err) : SVR_OK;
+}
+
+svr_status svr_backend_follow(svr_backend *backend, svr_queue queue, svr_mark mark, svr_error *err)
+{
+    if (mark == 0 || !backend->vtable->follow)
+        return SVR_OK;
+    return backend->vtable->follow(backend, queue, mark, err);
+}
+
+svr_status svr_backend_order(svr_backend *backend, svr_queue before, svr_queue queue,
+                             svr_error *err)
+{
+    svr_mark mark;
+
+    SVR_TRY(svr_backend_mark(backend, before, &mark, err));
+    return svr_backend_follow(backend, queue, mark, err);
+}
+
+/* ------------------------------------------------------------------ ledger */
+
 svr_memory_use svr_backend_memory(svr_backend *backend)
 {
-    svr_memory_use use = {.allocations = load(&backend->use.allocations)};
+    svr_memory_use use = {.allocations = load(&backend->use.allocations),
+                          .host_live = load(&backend->use.host_live),
+                          .host_peak = load(&backend->use.host_peak),
+                          .copied_in = load(&backend->use.copied_in),
+                          .copied_out = load(&backend->use.copied_out)};
 
     for (int tag = 0; tag < SVR_MEM_TAG_COUNT; tag++) {
         use.live[tag] = load(&backend->use.live[tag]);

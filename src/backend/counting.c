@@ -70,6 +70,36 @@ static svr_status download(svr_backend *backend, void *dst, const void *src, siz
     return SVR_OK;
 }
 
+static svr_status copy(svr_backend *backend, svr_queue queue, void *dst, const void *src,
+                       size_t bytes, svr_error *err)
+{
+    (void) backend;
+    (void) queue;
+    (void) dst;
+    (void) src;
+    (void) bytes;
+    (void) err;
+    return SVR_OK;
+}
+
+static svr_status mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err)
+{
+    (void) backend;
+    (void) queue;
+    (void) out;
+    (void) err;
+    return SVR_OK;
+}
+
+static svr_status follow(svr_backend *backend, svr_queue queue, svr_mark after, svr_error *err)
+{
+    (void) backend;
+    (void) queue;
+    (void) after;
+    (void) err;
+    return SVR_OK;
+}
+
 static svr_dtype weight_dtype(const svr_backend *backend, svr_dtype storage)
 {
     return inner_of(backend)->vtable->weight_dtype(inner_of(backend), storage);
@@ -81,6 +111,11 @@ static const svr_backend_vtable vtable = {
     .free = free_address,
     .upload = upload,
     .download = download,
+    .host_alloc = alloc_address,
+    .host_free = free_address,
+    .copy = copy,
+    .mark = mark,
+    .follow = follow,
     .weight_dtype = weight_dtype,
 };
 
@@ -130,5 +165,6 @@ svr_backend *svr_counting_backend_create(svr_backend *inner)
     counting->base.vtable = &vtable;
     counting->base.ops = &counting->ops;
     counting->base.name = "counting";
+    counting->base.dry = true;
     return &counting->base;
 }

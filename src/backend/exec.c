@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-svr_status svr_exec_alloc(svr_exec *exec, svr_dtype dtype, int rank, const int64_t *dims,
-                          svr_tensor *out, svr_error *err)
+static svr_status alloc_from(svr_scratch *scratch, svr_dtype dtype, int rank, const int64_t *dims,
+                             svr_tensor *out, svr_error *err)
 {
     svr_tensor t = {.dtype = dtype, .rank = rank};
     size_t bytes = svr_dtype_size(dtype);
@@ -19,14 +19,35 @@ svr_status svr_exec_alloc(svr_exec *exec, svr_dtype dtype, int rank, const int64
         if (t.dims[i] < 0 || !svr_mul_size(bytes, (size_t) t.dims[i], &bytes))
             return SVR_FAIL(err, SVR_ERR_SHAPE, "no memory block can hold a tensor %s",
                             svr_tensor_describe(&t, text, sizeof text));
-    SVR_TRY(svr_scratch_alloc(exec->scratch, bytes, &t.data, err));
+    SVR_TRY(svr_scratch_alloc(scratch, bytes, &t.data, err));
     *out = t;
     return SVR_OK;
+}
+
+svr_status svr_exec_alloc(svr_exec *exec, svr_dtype dtype, int rank, const int64_t *dims,
+                          svr_tensor *out, svr_error *err)
+{
+    return alloc_from(exec->scratch, dtype, rank, dims, out, err);
 }
 
 void svr_exec_free(svr_exec *exec, svr_tensor *tensor)
 {
     svr_scratch_free(exec->scratch, tensor->data);
+    memset(tensor, 0, sizeof *tensor);
+}
+
+svr_status svr_exec_host_alloc(svr_exec *exec, svr_dtype dtype, int rank, const int64_t *dims,
+                               svr_tensor *out, svr_error *err)
+{
+    if (!exec->host)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no page-locked host memory was planned");
+    return alloc_from(exec->host, dtype, rank, dims, out, err);
+}
+
+void svr_exec_host_free(svr_exec *exec, svr_tensor *tensor)
+{
+    if (svr_tensor_present(tensor))
+        svr_scratch_free(exec->host, tensor->data);
     memset(tensor, 0, sizeof *tensor);
 }
 

@@ -17,6 +17,7 @@ extern "C" {
 typedef struct svr_exec {
     svr_backend *backend;
     svr_scratch *scratch;
+    svr_scratch *host; /* ranges of page-locked host memory; NULL where nothing is parked */
     const svr_cancel *cancel; /* may be NULL */
     /* optional: sees named intermediate tensors; a failure is passed on */
     svr_status (*tap)(void *user, const char *name, const svr_tensor *value, svr_error *err);
@@ -36,6 +37,12 @@ SVR_CHECKED svr_status svr_exec_alloc(svr_exec *exec, svr_dtype dtype, int rank,
 
 /* Gives the tensor's memory back and clears the view.  Accepts an empty view. */
 void svr_exec_free(svr_exec *exec, svr_tensor *tensor);
+
+/* The same in page-locked host memory, for copies by svr_backend_copy_in() and _copy_out(); not for
+ * ops.  Errors: NO_MEM also where the exec has no host memory. */
+SVR_CHECKED svr_status svr_exec_host_alloc(svr_exec *exec, svr_dtype dtype, int rank,
+                                           const int64_t *dims, svr_tensor *out, svr_error *err);
+void svr_exec_host_free(svr_exec *exec, svr_tensor *tensor);
 
 /* CANCELLED once the flag is raised, else OK. */
 SVR_CHECKED svr_status svr_exec_poll(svr_exec *exec, svr_error *err);

@@ -115,6 +115,54 @@ static void test_ledger_between_threads(void)
     CHECK(svr_backend_memory(&fake.base).allocations == 50000);
 }
 
+/* What a budget leaves out is refused before the device is asked. */
+static void test_limit(void)
+{
+    fake_backend fake;
+    svr_error err = {0};
+    void *a, *b = NULL;
+
+    fake_backend_init(&fake);
+    svr_backend_set_limit(&fake.base, 100);
+    CHECK_OK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 60, &a, &err), err);
+    CHECK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 41, &b, &err) == SVR_ERR_NO_VRAM);
+    CHECK_TEXT(err.text, "budget of 100 bytes");
+    svr_error_clear(&err);
+    CHECK_OK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 40, &b, &err), err);
+    svr_backend_free(&fake.base, SVR_MEM_STATE, 40, b);
+    svr_backend_set_limit(&fake.base, 0);
+    CHECK_OK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 400, &b, &err), err);
+    svr_backend_free(&fake.base, SVR_MEM_STATE, 400, b);
+    svr_backend_free(&fake.base, SVR_MEM_STATE, 60, a);
+}
+
+/* A backend without queues does everything at once; the ledger counts all the same. */
+static void test_plain_queues(void)
+{
+    fake_backend fake;
+    svr_memory_use use;
+    svr_mark mark = 7;
+    svr_error err = {0};
+    char device[4], *host;
+
+    fake_backend_init(&fake);
+    CHECK_OK(svr_backend_host_alloc(&fake.base, 4, (void **) &host, &err), err);
+    memcpy(host, "abc", 4);
+    CHECK_OK(svr_backend_copy_in(&fake.base, device, host, 4, &err), err);
+    CHECK_OK(svr_backend_mark(&fake.base, SVR_QUEUE_IN, &mark, &err), err);
+    CHECK(mark == 0);
+    CHECK_OK(svr_backend_follow(&fake.base, SVR_QUEUE_COMPUTE, mark, &err), err);
+    CHECK_OK(svr_backend_order(&fake.base, SVR_QUEUE_COMPUTE, SVR_QUEUE_OUT, &err), err);
+    CHECK_OK(svr_backend_copy_out(&fake.base, host, device, 3, &err), err);
+    CHECK_OK(svr_backend_copy_out(&fake.base, host, device, 0, &err), err);
+    use = svr_backend_memory(&fake.base);
+    CHECK(use.host_live == 4 && use.host_peak == 4);
+    CHECK(use.copied_in == 4 && use.copied_out == 3);
+    svr_backend_host_free(&fake.base, 4, host);
+    svr_backend_host_free(&fake.base, 4, NULL);
+    CHECK(svr_backend_memory(&fake.base).host_live == 0);
+}
+
 static void test_exec_tensors(void)
 {
     svr_scratch *scratch = svr_scratch_create((void *) 0x100000, 1 << 20);
@@ -136,6 +184,23 @@ static void test_exec_tensors(void)
                 SVR_ERR_NO_VRAM, err);
     CHECK(!svr_tensor_present(&untouched));
     svr_scratch_destroy(scratch);
+}
+
+static void test_exec_host_tensors(void)
+{
+    svr_scratch *host = svr_scratch_create_counting();
+    svr_exec exec = {0};
+    svr_tensor t = {0};
+    svr_error err = {0};
+
+    CHECK_FAILS(svr_exec_host_alloc(&exec, SVR_F16, SVR_DIMS(4), &t, &err), SVR_ERR_NO_MEM, err);
+    svr_exec_host_free(&exec, &t);
+    exec.host = host;
+    CHECK_OK(svr_exec_host_alloc(&exec, SVR_F16, SVR_DIMS(2, 300), &t, &err), err);
+    CHECK(svr_tensor_bytes(&t) == 1200 && svr_scratch_live(host) == 1280);
+    svr_exec_host_free(&exec, &t);
+    CHECK(!svr_tensor_present(&t) && svr_scratch_live(host) == 0);
+    svr_scratch_destroy(host);
 }
 
 static svr_status note_tap(void *user, const char *name, const svr_tensor *value, svr_error *err)
@@ -172,7 +237,10 @@ int main(void)
     RUN(test_failed_allocation);
     RUN(test_copies);
     RUN(test_ledger_between_threads);
+    RUN(test_limit);
+    RUN(test_plain_queues);
     RUN(test_exec_tensors);
+    RUN(test_exec_host_tensors);
     RUN(test_exec_tap_and_poll);
     return check_done();
 }
