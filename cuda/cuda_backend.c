@@ -267,6 +267,7 @@ static const svr_backend_vtable vtable = {
     .copy = svr_cuda_queue_copy,
     .mark = svr_cuda_mark,
     .follow = svr_cuda_follow,
+    .await = svr_cuda_await,
     .device_memory = device_memory,
     .weight_dtype = weight_dtype,
     .check_quantization = check_quantization,

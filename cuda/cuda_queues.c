@@ -120,3 +120,15 @@ svr_status svr_cuda_follow(svr_backend *backend, svr_queue queue, svr_mark mark,
     svr_cuda_context_leave(&b->context);
     return status;
 }
+
+svr_status svr_cuda_await(svr_backend *backend, svr_mark mark, svr_error *err)
+{
+    svr_cuda_backend *b = (svr_cuda_backend *) backend;
+    svr_status status;
+
+    SVR_TRY(svr_cuda_context_enter(&b->context, err));
+    status = svr_cuda_check(cudaEventSynchronize(b->marks[mark % SVR_CUDA_MARKS]),
+                            "waiting for a copy", err);
+    svr_cuda_context_leave(&b->context);
+    return status;
+}

@@ -24,5 +24,6 @@ svr_status svr_cuda_queue_copy(svr_backend *backend, svr_queue queue, void *dst,
                                size_t bytes, svr_error *err);
 svr_status svr_cuda_mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err);
 svr_status svr_cuda_follow(svr_backend *backend, svr_queue queue, svr_mark mark, svr_error *err);
+svr_status svr_cuda_await(svr_backend *backend, svr_mark mark, svr_error *err);
 
 #endif

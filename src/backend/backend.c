@@ -172,6 +172,13 @@ svr_status svr_backend_follow(svr_backend *backend, svr_queue queue, svr_mark ma
     return backend->vtable->follow(backend, queue, mark, err);
 }
 
+svr_status svr_backend_await(svr_backend *backend, svr_mark mark, svr_error *err)
+{
+    if (mark == 0 || !backend->vtable->await)
+        return SVR_OK;
+    return backend->vtable->await(backend, mark, err);
+}
+
 svr_status svr_backend_order(svr_backend *backend, svr_queue before, svr_queue queue,
                              svr_error *err)
 {

@@ -76,6 +76,7 @@ typedef struct svr_backend_vtable {
                        size_t bytes, svr_error *err);
     svr_status (*mark)(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err);
     svr_status (*follow)(svr_backend *backend, svr_queue queue, svr_mark mark, svr_error *err);
+    svr_status (*await)(svr_backend *backend, svr_mark mark, svr_error *err);
     /* optional: memory of the whole device */
     void (*device_memory)(svr_backend *backend, uint64_t *total, uint64_t *free_bytes);
     /* Type in which weights of a network that stores activations as `storage` are kept. */
@@ -135,6 +136,9 @@ SVR_CHECKED svr_status svr_backend_mark(svr_backend *backend, svr_queue queue, s
 /* What is put into `queue` from now on begins when everything in front of the mark is done. */
 SVR_CHECKED svr_status svr_backend_follow(svr_backend *backend, svr_queue queue, svr_mark mark,
                                           svr_error *err);
+
+/* Returns when everything in front of the mark is done. */
+SVR_CHECKED svr_status svr_backend_await(svr_backend *backend, svr_mark mark, svr_error *err);
 
 /* Both in one: `queue` follows all that is in `before` now. */
 SVR_CHECKED svr_status svr_backend_order(svr_backend *backend, svr_queue before, svr_queue queue,

@@ -220,7 +220,7 @@ static svr_status run_blocks(svr_exec *exec, const svr_dit *dit, const svr_dit_i
 static svr_status embed(svr_exec *exec, const svr_dit *dit, const svr_dit_io *io,
                         const svr_tensor streams[2], svr_error *err)
 {
-    SVR_TRY(svr_store_acquire(dit->store, dit->config.layers, err));
+    SVR_TRY(svr_store_acquire(dit->store, exec, dit->config.layers, err));
     svr_status status = embed_video(exec, dit, io, &streams[DIT_VIDEO], err);
     svr_store_release(dit->store, dit->config.layers);
     if (status != SVR_OK)
@@ -231,7 +231,7 @@ static svr_status embed(svr_exec *exec, const svr_dit *dit, const svr_dit_io *io
 static svr_status finish(svr_exec *exec, const svr_dit *dit, const svr_dit_io *io,
                          const svr_tensor *vid, svr_error *err)
 {
-    SVR_TRY(svr_store_acquire(dit->store, dit->config.layers, err));
+    SVR_TRY(svr_store_acquire(dit->store, exec, dit->config.layers, err));
     svr_status status = project_velocity(exec, dit, io, vid, err);
     svr_store_release(dit->store, dit->config.layers);
     return status;
@@ -244,12 +244,14 @@ svr_status svr_dit_forward(svr_exec *exec, svr_dit *dit, const svr_dit_io *io, s
 
     SVR_TRY(check_io(dit, io, err));
     SVR_TRY(svr_exec_poll(exec, err));
+    SVR_TRY(svr_store_begin(dit->store, exec, 0, dit->config.layers, err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(video_tokens(io->geometry), dim),
                            &streams[DIT_VIDEO], err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(io->geometry->text_len, dim), &streams[DIT_TEXT],
                            err));
     SVR_TRY(embed(exec, dit, io, streams, err));
     SVR_TRY(run_blocks(exec, dit, io, streams, err));
+    svr_store_end(dit->store, exec);
     svr_exec_free(exec, &streams[DIT_TEXT]);
     SVR_TRY(finish(exec, dit, io, &streams[DIT_VIDEO], err));
     svr_exec_free(exec, &streams[DIT_VIDEO]);

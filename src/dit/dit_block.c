@@ -341,7 +341,7 @@ svr_status svr_dit_block_run(svr_exec *exec, const dit_block_call *call, svr_err
                      .text_result = call->text_use == DIT_TEXT_USED && block->has_text_result};
 
     SVR_TRY(svr_exec_poll(exec, err));
-    SVR_TRY(svr_store_acquire(call->dit->store, call->layer, err));
+    SVR_TRY(svr_store_acquire(call->dit->store, exec, call->layer, err));
     svr_status status = run_loaded(&run, err);
     svr_store_release(call->dit->store, call->layer);
     return status;

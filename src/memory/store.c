@@ -1,6 +1,5 @@
-#include "memory/store.h"
+#include "memory/store_internal.h"
 
-#include "base/arena.h"
 #include "base/checked.h"
 #include "base/quantize.h"
 
@@ -15,38 +14,12 @@ enum {
     CONV_RANK = 5
 };
 
-typedef struct store_item {
-    svr_store_item source; /* name owned by the arena; rank and dims always set, in file order */
-    svr_tensor view;       /* data NULL until the group is loaded */
-    svr_tensor scale;      /* of the rows of a quantised view, likewise; rank 0 for others */
-    size_t offset;         /* in the group; scales lie behind the view */
-} store_item;
-
-typedef struct store_group {
-    uint64_t bytes;
-    void *address; /* NULL while not loaded or when empty */
-    bool loaded;
-    int users; /* acquired and not released */
-} store_group;
-
-struct svr_store {
-    svr_backend *backend;
-    const svr_weights *weights;
-    svr_dtype storage;
-    svr_dtype kept; /* type of matrices on the device */
-    bool quantized; /* factors are F8_E4M3 */
-    svr_arena *arena;
-    store_group *groups; /* in the arena */
-    int group_count;
-    store_item *items; /* malloc'ed */
-    int item_count, item_capacity;
-};
-
 /* Host memory and bookkeeping of one svr_store_load(). */
 typedef struct loader {
     svr_store *store;
     svr_store_watch watch;
     uint64_t done, total;
+    bool to_host;           /* views are of host memory */
     size_t capacity;        /* elements of each buffer */
     float *values, *sorted; /* as read; in the device's order */
     void *packed;           /* in the device's type */
@@ -73,6 +46,7 @@ svr_status svr_store_create(svr_backend *backend, const svr_weights *weights, sv
     store->storage = storage;
     store->kept = backend->vtable->weight_dtype(backend, storage);
     store->group_count = groups;
+    store->slots = 2;
     *out = store;
     return SVR_OK;
 }
@@ -90,13 +64,30 @@ svr_status svr_store_quantize(svr_store *store, svr_dtype type, svr_error *err)
     return SVR_OK;
 }
 
+/* Takes a group from where it is. */
+static void unload(svr_store *store, int index)
+{
+    store_group *g = &store->groups[index];
+
+    assert(g->users == 0);
+    svr_store_place_items(store, index, NULL);
+    if (g->streamed)
+        svr_backend_host_free(store->backend, (size_t) g->bytes, g->address);
+    else
+        svr_backend_free(store->backend, SVR_MEM_WEIGHTS, (size_t) g->bytes, g->address);
+    g->address = NULL;
+    g->loaded = false;
+}
+
 void svr_store_destroy(svr_store *store)
 {
     if (!store)
         return;
-    for (int i = 0; store->groups && i < store->group_count; i++)
-        svr_backend_free(store->backend, SVR_MEM_WEIGHTS, (size_t) store->groups[i].bytes,
-                         store->groups[i].address);
+    for (int i = 0; store->groups && i < store->group_count; i++) {
+        store->groups[i].users = 0;
+        unload(store, i);
+    }
+    svr_store_relay_close(store);
     free(store->items);
     svr_arena_destroy(store->arena);
     free(store);
@@ -197,6 +188,40 @@ svr_status svr_store_add(svr_store *store, const svr_store_item *source, int *id
     return SVR_OK;
 }
 
+void svr_store_set_streamed(svr_store *store, int group, bool streamed)
+{
+    store_group *g = &store->groups[group];
+
+    assert(group >= 0 && group < store->group_count);
+    if (g->streamed == streamed)
+        return;
+    unload(store, group);
+    g->streamed = streamed;
+}
+
+bool svr_store_is_streamed(const svr_store *store, int group)
+{
+    assert(group >= 0 && group < store->group_count);
+    return store->groups[group].streamed;
+}
+
+void svr_store_set_slots(svr_store *store, int slots)
+{
+    assert(slots >= 1);
+    store->slots = slots < STORE_MAX_SLOTS ? slots : STORE_MAX_SLOTS;
+}
+
+void svr_store_set_relay(svr_store *store, bool relay)
+{
+    if (store->relay_asked == relay)
+        return;
+    for (int i = 0; i < store->group_count; i++)
+        if (store->groups[i].streamed)
+            unload(store, i);
+    svr_store_relay_close(store);
+    store->relay_asked = relay;
+}
+
 uint64_t svr_store_group_bytes(const svr_store *store, int group)
 {
     assert(group >= 0 && group < store->group_count);
@@ -231,7 +256,16 @@ static const void *pack(loader *l, const store_item *it, float *values, size_t n
     return l->packed;
 }
 
-/* Quantises the rows of a chunk and uploads their scales. */
+/* `bytes` of a group's values to their place. */
+static svr_status deliver(const loader *l, void *dst, const void *src, size_t bytes, svr_error *err)
+{
+    if (!l->to_host)
+        return svr_backend_upload(l->store->backend, dst, src, bytes, err);
+    memcpy(dst, src, bytes);
+    return SVR_OK;
+}
+
+/* Quantises the rows of a chunk and brings over their scales. */
 static svr_status quantize_chunk(loader *l, const store_item *it, size_t first, size_t n,
                                  svr_error *err)
 {
@@ -240,8 +274,8 @@ static svr_status quantize_chunk(loader *l, const store_item *it, size_t first, 
     for (size_t row = 0; row < rows; row++)
         l->scales[row] =
             svr_quantize_row(l->values + row * unit, unit, (uint8_t *) l->packed + row * unit);
-    return svr_backend_upload(l->store->backend, (float *) it->scale.data + first / unit, l->scales,
-                              rows * sizeof l->scales[0], err);
+    return deliver(l, (float *) it->scale.data + first / unit, l->scales,
+                   rows * sizeof l->scales[0], err);
 }
 
 /* Elements that must stay together: an output channel of a convolution or of a quantised matrix. */
@@ -254,7 +288,14 @@ static size_t unit_elems(const store_item *it)
     return it->source.form == SVR_FORM_CONV ? (size_t) (d[1] * d[2] * d[3] * d[4]) : 1;
 }
 
-/* Converts and uploads elements [first, first + n), which are whole units, from l->values. */
+static void report(loader *l, size_t bytes)
+{
+    l->done += bytes;
+    if (l->watch.progress)
+        l->watch.progress(l->watch.progress_user, l->done, l->total);
+}
+
+/* Converts and delivers elements [first, first + n), which are whole units, from l->values. */
 static svr_status upload_chunk(loader *l, const store_item *it, size_t first, size_t n,
                                svr_error *err)
 {
@@ -273,25 +314,41 @@ static svr_status upload_chunk(loader *l, const store_item *it, size_t first, si
     } else {
         packed = pack(l, it, values, n);
     }
-    SVR_TRY(svr_backend_upload(l->store->backend, (char *) it->view.data + first * size, packed,
-                               n * size, err));
-    l->done += n * size;
-    if (l->watch.progress)
-        l->watch.progress(l->watch.progress_user, l->done, l->total);
+    SVR_TRY(deliver(l, (char *) it->view.data + first * size, packed, n * size, err));
+    report(l, n * size);
     return SVR_OK;
+}
+
+/* What an item's values are in the file, when the device keeps the same bytes. */
+static const char *same_bytes(const loader *l, const store_item *it)
+{
+    const svr_store *store = l->store;
+
+    if (it->source.make || it->source.form == SVR_FORM_CONV || is_quantized(it))
+        return NULL;
+    if (it->source.form != SVR_FORM_VECTOR && store->kept != store->storage)
+        return NULL;
+    return svr_weights_stored(store->weights, it->source.name, it->view.dtype);
 }
 
 /* Brings one item over in chunks; `made` holds its values when it is computed. */
 static svr_status load_chunks(loader *l, const store_item *it, const float *made, svr_error *err)
 {
     size_t total = (size_t) svr_tensor_elems(&it->view), unit = unit_elems(it);
-    size_t step = l->capacity / unit * unit;
+    size_t step = l->capacity / unit * unit, size = svr_dtype_size(it->view.dtype);
+    const char *stored = same_bytes(l, it);
 
     for (size_t first = 0; first < total; first += step) {
         size_t n = total - first < step ? total - first : step;
 
         if (svr_cancel_raised(l->watch.cancel))
             return SVR_FAIL(err, SVR_ERR_CANCELLED, "loading the weights was cancelled");
+        if (stored) {
+            SVR_TRY(deliver(l, (char *) it->view.data + first * size, stored + first * size,
+                            n * size, err));
+            report(l, n * size);
+            continue;
+        }
         if (made)
             memcpy(l->values, made + first, n * sizeof made[0]);
         else
@@ -321,8 +378,7 @@ static svr_status load_item(loader *l, const store_item *it, svr_error *err)
     return status;
 }
 
-/* Views of a group's items into its memory, or (NULL) nowhere. */
-static void place_items(svr_store *store, int index, void *address)
+void svr_store_place_items(svr_store *store, int index, void *address)
 {
     for (int i = 0; i < store->item_count; i++) {
         store_item *it = &store->items[i];
@@ -343,24 +399,40 @@ static svr_status load_items(loader *l, int index, svr_error *err)
     return SVR_OK;
 }
 
+/* Memory for a group where it is to be kept. */
+static svr_status take_memory(svr_store *store, store_group *g, svr_error *err)
+{
+    if (g->bytes == 0)
+        return SVR_OK;
+    if (!g->streamed)
+        return svr_backend_alloc(store->backend, SVR_MEM_WEIGHTS, (size_t) g->bytes, &g->address,
+                                 err);
+    return svr_backend_host_alloc(store->backend, (size_t) g->bytes, &g->address, err);
+}
+
 static svr_status load_group(loader *l, int index, svr_error *err)
 {
     svr_store *store = l->store;
     store_group *g = &store->groups[index];
     svr_status status;
 
-    if (g->bytes > 0)
-        SVR_TRY(svr_backend_alloc(store->backend, SVR_MEM_WEIGHTS, (size_t) g->bytes, &g->address,
-                                  err));
-    place_items(store, index, g->address);
+    SVR_TRY(take_memory(store, g, err));
+    svr_store_place_items(store, index, g->address);
+    l->to_host = g->streamed;
     status = load_items(l, index, err);
     g->loaded = status == SVR_OK;
-    if (g->loaded)
-        return SVR_OK;
-    place_items(store, index, NULL);
-    svr_backend_free(store->backend, SVR_MEM_WEIGHTS, (size_t) g->bytes, g->address);
-    g->address = NULL;
+    if (g->streamed)
+        svr_store_place_items(store, index, NULL);
+    if (!g->loaded)
+        unload(store, index);
     return status;
+}
+
+static bool is_wanted(const svr_store *store, int group)
+{
+    const store_group *g = &store->groups[group];
+
+    return !g->loaded && !(g->streamed && store->relay_asked);
 }
 
 /* Counts what groups [first, end) still need, and the elements that a buffer must hold. */
@@ -372,10 +444,10 @@ static void measure(loader *l, int first, int end)
     for (int i = 0; i < store->item_count; i++) {
         const store_item *it = &store->items[i];
 
-        if (it->source.group < first || it->source.group >= end ||
-            store->groups[it->source.group].loaded)
+        if (it->source.group < first || it->source.group >= end)
             continue;
-        l->total += svr_tensor_bytes(&it->view);
+        if (is_wanted(store, it->source.group))
+            l->total += svr_tensor_bytes(&it->view);
         if (unit_elems(it) > l->capacity)
             l->capacity = unit_elems(it);
     }
@@ -390,41 +462,65 @@ static bool take_buffers(loader *l)
     return l->values && l->sorted && l->packed && l->scales;
 }
 
+static void free_buffers(loader *l)
+{
+    free(l->values);
+    free(l->sorted);
+    free(l->packed);
+    free(l->scales);
+}
+
+/* Loads the groups that have memory of their own.  *refused: the host has none for a streamed one.
+ */
+static svr_status load_groups(loader *l, int first, int end, bool *refused, svr_error *err)
+{
+    *refused = false;
+    for (int i = first; i < end; i++) {
+        uint64_t host = l->store->backend->use.host_live;
+        svr_status status = is_wanted(l->store, i) ? load_group(l, i, err) : SVR_OK;
+
+        *refused = status == SVR_ERR_NO_MEM && l->store->groups[i].streamed &&
+                   l->store->backend->use.host_live == host;
+        SVR_TRY(status);
+    }
+    return SVR_OK;
+}
+
 svr_status svr_store_load(svr_store *store, int first, int count, const svr_store_watch *watch,
                           svr_error *err)
 {
     loader l = {.store = store, .watch = watch ? *watch : (svr_store_watch){0}};
-    svr_status status = SVR_OK;
+    svr_status status;
+    bool refused = false;
 
     assert(first >= 0 && count >= 0 && first + count <= store->group_count);
     measure(&l, first, first + count);
-    if (!take_buffers(&l))
-        status = SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to load the weights");
-    for (int i = first; i < first + count && status == SVR_OK; i++)
-        if (!store->groups[i].loaded)
-            status = load_group(&l, i, err);
-    free(l.values);
-    free(l.sorted);
-    free(l.packed);
-    free(l.scales);
+    status = take_buffers(&l)
+                 ? load_groups(&l, first, first + count, &refused, err)
+                 : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to load the weights");
+    free_buffers(&l);
+    if (refused) {
+        svr_error_clear(err);
+        svr_store_set_relay(store, true);
+        return svr_store_load(store, first, count, watch, err);
+    }
+    SVR_TRY(status);
+    return store->relay_asked ? svr_store_relay_open(store, err) : SVR_OK;
+}
+
+svr_status svr_store_read_group(svr_store *store, int group, void *dst, svr_error *err)
+{
+    loader l = {.store = store, .to_host = true};
+    svr_status status;
+
+    measure(&l, group, group + 1);
+    svr_store_place_items(store, group, dst);
+    status = take_buffers(&l)
+                 ? load_items(&l, group, err)
+                 : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to read weights");
+    free_buffers(&l);
+    svr_store_place_items(store, group, NULL);
     return status;
-}
-
-svr_status svr_store_acquire(svr_store *store, int group, svr_error *err)
-{
-    assert(group >= 0 && group < store->group_count);
-    if (!store->groups[group].loaded)
-        return SVR_FAIL(err, SVR_ERR_INVALID,
-                        "weights of group %d are used before they were loaded; load them first",
-                        group);
-    store->groups[group].users++;
-    return SVR_OK;
-}
-
-void svr_store_release(svr_store *store, int group)
-{
-    assert(group >= 0 && group < store->group_count && store->groups[group].users > 0);
-    store->groups[group].users--;
 }
 
 svr_tensor svr_store_tensor(const svr_store *store, int id)

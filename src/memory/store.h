@@ -1,16 +1,16 @@
 /* The weights of one network on a device.
  *
  * A network declares its items, each in a group (a transformer block, an encoder, …), then loads
- * them once.  At run time it acquires a group, uses the views, and releases it; whether the group
- * was resident or came through a ring of slots is nobody's business above.  Today all groups are
- * resident.  Weights are read-only and never copied back.  Level 3.  Thread: the one that computes.
- */
+ * them once.  At run time it begins a pass over some groups, acquires each in order, uses the views
+ * and releases it; whether a group was resident or came through a ring of slots is nobody's business
+ * above.  A streamed group waits in host memory, page-locked, in the form that it has on the device,
+ * or, where the host has no room for that, in the model file, and is brought into a slot in scratch
+ * memory for each pass, beside the computation of the groups before it.  Weights are read-only and
+ * never copied back.  Level 3.  Thread: the one that computes. */
 #ifndef SVR_MEMORY_STORE_H
 #define SVR_MEMORY_STORE_H
 
-#include "backend/backend.h"
-#include "base/cancel.h"
-#include "base/tensor.h"
+#include "backend/exec.h"
 #include "weights/weights.h"
 
 #ifdef __cplusplus
@@ -60,6 +60,18 @@ void svr_store_destroy(svr_store *store);
 SVR_CHECKED svr_status svr_store_add(svr_store *store, const svr_store_item *item, int *id,
                                      svr_error *err);
 
+/* Whether a group is streamed; by default it is resident.  One that is loaded and changes is dropped
+ * and has to be loaded again. */
+void svr_store_set_streamed(svr_store *store, int group, bool streamed);
+bool svr_store_is_streamed(const svr_store *store, int group);
+
+/* How many slots a pass has, at most one a streamed group; at least 1, by default 2.  With one, the
+ * next group waits for the end of the one before. */
+void svr_store_set_slots(svr_store *store, int slots);
+
+/* Streamed groups are read from the file in every pass instead of from a copy in host memory. */
+void svr_store_set_relay(svr_store *store, bool relay);
+
 /* Bytes of a group on the device, known before loading. */
 uint64_t svr_store_group_bytes(const svr_store *store, int group);
 
@@ -73,13 +85,29 @@ typedef struct svr_store_watch {
     void *progress_user;
 } svr_store_watch;
 
-/* Brings those of groups [first, first + count) to the device that are not there; `watch` may be
- * NULL.  Errors: NO_MEM, NO_VRAM, CANCELLED, those of the values. */
+/* Brings those of groups [first, first + count) to the device that are not there, streamed ones to
+ * host memory; where that has no room for all, these are relayed (svr_store_set_relay()).  `watch`
+ * may be NULL.  Errors: NO_MEM, NO_VRAM, CANCELLED, those of the values. */
 SVR_CHECKED svr_status svr_store_load(svr_store *store, int first, int count,
                                       const svr_store_watch *watch, svr_error *err);
 
-/* Makes a group usable until the matching release.  Errors: INVALID when it was not loaded. */
-SVR_CHECKED svr_status svr_store_acquire(svr_store *store, int group, svr_error *err);
+/* Begins a pass over groups [first, first + count), of which the streamed ones are acquired in
+ * ascending order, once each: takes their slots from the exec's scratch memory and starts to fill
+ * them.  One pass at a time; it forgets one that was not ended because of a failure.
+ * Errors: NO_VRAM, those of copies and of the values. */
+SVR_CHECKED svr_status svr_store_begin(svr_store *store, svr_exec *exec, int first, int count,
+                                       svr_error *err);
+
+/* Gives the slots back. */
+void svr_store_end(svr_store *store, svr_exec *exec);
+
+/* Makes a group usable until the matching release, a streamed one inside a pass only.  On a dry
+ * backend groups need not be loaded.  Errors: INVALID when it was not loaded or is not next in the
+ * pass, those of copies and of the values. */
+SVR_CHECKED svr_status svr_store_acquire(svr_store *store, svr_exec *exec, int group,
+                                         svr_error *err);
+
+/* Ops that were issued may still be at work on the group: its slot is filled again behind them. */
 void svr_store_release(svr_store *store, int group);
 
 /* View of an item; valid between acquire and release of its group. */

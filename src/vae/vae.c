@@ -218,11 +218,14 @@ svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
 
     SVR_TRY(check_cut(vae, cut, err));
     SVR_TRY(check_encode(vae, x, moments, err));
-    SVR_TRY(svr_store_acquire(vae->store, SVR_VAE_GROUP_ENCODER, err));
+    SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_ENCODER, 1, err));
+    SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_ENCODER, err));
     status = svr_vae_encode_needs_tiles(vae, cut, x)
                  ? svr_vae_encode_tiled(&run, cut, x, moments, err)
                  : svr_vae_encode_clip(&run, cut, x, moments, err);
     svr_store_release(vae->store, SVR_VAE_GROUP_ENCODER);
+    if (status == SVR_OK)
+        svr_store_end(vae->store, exec);
     return status;
 }
 
@@ -234,9 +237,12 @@ svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
 
     SVR_TRY(check_cut(vae, cut, err));
     SVR_TRY(check_decode(vae, z, y, svr_vae_decode_needs_tiles(vae, cut, z), err));
-    SVR_TRY(svr_store_acquire(vae->store, SVR_VAE_GROUP_DECODER, err));
+    SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_DECODER, 1, err));
+    SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_DECODER, err));
     status = svr_vae_decode_needs_tiles(vae, cut, z) ? svr_vae_decode_tiled(&run, cut, z, y, err)
                                                      : svr_vae_decode_clip(&run, cut, z, y, err);
     svr_store_release(vae->store, SVR_VAE_GROUP_DECODER);
+    if (status == SVR_OK)
+        svr_store_end(vae->store, exec);
     return status;
 }

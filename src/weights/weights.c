@@ -311,6 +311,17 @@ svr_status svr_weights_read_range(const svr_weights *weights, const char *name, 
     return SVR_OK;
 }
 
+const void *svr_weights_stored(const svr_weights *weights, const char *name, svr_dtype dtype)
+{
+    const svr_weight_spec *spec = svr_weights_find(weights, name);
+    const svr_safetensors_entry *entry;
+
+    if (!spec || weights->generator)
+        return NULL;
+    entry = weights->entries[spec - weights->specs];
+    return entry->dtype == dtype ? entry->data : NULL;
+}
+
 /* True when all elements of a tensor pass `test`; false also when they cannot be read. */
 static bool all_elements(const svr_weights *weights, const svr_weight_spec *spec,
                          bool (*test)(float value))

@@ -64,6 +64,10 @@ SVR_CHECKED svr_status svr_weights_read_range(const svr_weights *weights, const 
                                               size_t first, size_t count, float *dst,
                                               svr_error *err);
 
+/* All elements of tensor `name` where they lie in the file, when they are stored as `dtype` there;
+ * else NULL. */
+const void *svr_weights_stored(const svr_weights *weights, const char *name, svr_dtype dtype);
+
 /* True when every element of the tensor is exactly 0; false also when it cannot be read. */
 bool svr_weights_is_zero(const svr_weights *weights, const char *name);
 

@@ -103,7 +103,7 @@ static int add(rig *r, const char *name, svr_store_form form, int group)
 
 static svr_tensor acquire(rig *r, int group, int id)
 {
-    CHECK_OK(svr_store_acquire(r->store, group, &r->err), r->err);
+    CHECK_OK(svr_store_acquire(r->store, &(svr_exec){.backend = r->backend}, group, &r->err), r->err);
     return svr_store_tensor(r->store, id);
 }
 
@@ -248,7 +248,7 @@ static void test_convolutions_have_channels_last(void)
     item.name = "encoder.conv_in.bias";
     CHECK_FAILS(svr_store_add(store, &item, &id, &err), SVR_ERR_INVALID, err);
     CHECK_OK(svr_store_load(store, 0, 1, NULL, &err), err);
-    CHECK_OK(svr_store_acquire(store, 0, &err), err);
+    CHECK_OK(svr_store_acquire(store, &(svr_exec){.backend = backend}, 0, &err), err);
     t = svr_store_tensor(store, id);
     CHECK(t.rank == 5 && t.dims[0] == 12 && t.dims[1] == 3 && t.dims[3] == 3 && t.dims[4] == 8);
     for (size_t k = 0; k < 12; k++)
@@ -306,15 +306,15 @@ static void test_groups_are_one_allocation_each(void)
 
     CHECK(svr_store_group_bytes(r.store, 0) == 4608 + 79360); /* 1100*4, 1100*36*2, each to 256 */
     CHECK(svr_store_group_bytes(r.store, 1) == 0);
-    CHECK_FAILS(svr_store_acquire(r.store, 0, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err), SVR_ERR_INVALID, r.err);
     load(&r, 0, 2);
     CHECK(svr_backend_memory(r.backend).allocations == before + 1);
     CHECK(svr_backend_memory(r.backend).live[SVR_MEM_WEIGHTS] == 4608 + 79360);
-    CHECK_FAILS(svr_store_acquire(r.store, 2, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 2, &r.err), SVR_ERR_INVALID, r.err);
     load(&r, 0, 3);
     CHECK(svr_backend_memory(r.backend).allocations == before + 2);
     a = acquire(&r, 0, bias);
-    CHECK_OK(svr_store_acquire(r.store, 0, &r.err), r.err);
+    CHECK_OK(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err), r.err);
     b = svr_store_tensor(r.store, matrix);
     CHECK((char *) b.data == (char *) a.data + 4608);
     svr_store_release(r.store, 0);
@@ -354,7 +354,7 @@ static void test_progress_and_cancelling(void)
     CHECK_FAILS(svr_store_load(r.store, 0, 3, &(svr_store_watch){cancel, on_progress, &p}, &r.err),
                 SVR_ERR_CANCELLED, r.err);
     CHECK(p.calls == 2 && svr_backend_memory(r.backend).live_total == 0);
-    CHECK_FAILS(svr_store_acquire(r.store, 0, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err), SVR_ERR_INVALID, r.err);
     p = (progress){0};
     CHECK_OK(svr_store_load(r.store, 0, 3, &(svr_store_watch){NULL, on_progress, &p}, &r.err),
              r.err);
@@ -372,11 +372,11 @@ static void test_failures_leave_nothing_behind(void)
     add(&r, "vid_in.proj.bias", SVR_FORM_VECTOR, 0);
     add(&r, "txt_in.bias", SVR_FORM_VECTOR, 1);
     CHECK_FAILS(svr_store_load(r.store, 0, 2, NULL, &r.err), SVR_ERR_NO_MEM, r.err);
-    CHECK_OK(svr_store_acquire(r.store, 0, &r.err), r.err);
+    CHECK_OK(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err), r.err);
     svr_store_release(r.store, 0);
-    CHECK_FAILS(svr_store_acquire(r.store, 1, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 1, &r.err), SVR_ERR_INVALID, r.err);
     load(&r, 0, 2);
-    CHECK_OK(svr_store_acquire(r.store, 1, &r.err), r.err);
+    CHECK_OK(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 1, &r.err), r.err);
     svr_store_release(r.store, 1);
     close_rig(&r);
 

@@ -1,0 +1,17 @@
+/* Queues that do as little as they may: a copy happens only when something that waits for it is put
+ * into another queue.  What forgets to wait reads stale memory, which a comparison then shows. */
+#ifndef SVR_TESTS_LAZY_QUEUES_H
+#define SVR_TESTS_LAZY_QUEUES_H
+
+#include "backend/backend.h"
+
+/* Gives `backend`, one that does everything at once, such queues; one backend at a time. */
+void lazy_queues_install(svr_backend *backend);
+
+/* Host memory for copies is refused beyond so many bytes; 0 (at first): never. */
+void lazy_queues_limit(uint64_t bytes);
+
+/* Copies that were put in and have not happened. */
+int lazy_queues_pending(void);
+
+#endif
