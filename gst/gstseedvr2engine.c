@@ -14,17 +14,6 @@ check_file (GstElement *element, const gchar *property, const gchar *file)
   return FALSE;
 }
 
-static gboolean
-check_settings (GstElement *element, const GstSeedVR2Settings *settings)
-{
-  if (settings->batch_size > 0)
-    return TRUE;
-  GST_ELEMENT_ERROR (element, LIBRARY, SETTINGS,
-                     ("The property batch-size is 0: it must be at least 1."),
-                     (NULL));
-  return FALSE;
-}
-
 static svr_upscaler *
 create (GstElement *element, const GstSeedVR2Settings *settings,
         const GstSeedVR2Files *files, const GstSeedVR2Cuda *cuda,
@@ -67,8 +56,6 @@ gst_seedvr2_engine_open (GstElement *element,
   svr_upscaler *upscaler = NULL;
   GstSeedVR2Files files;
 
-  if (!check_settings (element, settings))
-    return NULL;
   gst_seedvr2_settings_files (settings, &files);
   if (check_file (element, "model", files.model)
       && check_file (element, "vae-model", files.vae_model)

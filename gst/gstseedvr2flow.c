@@ -214,6 +214,7 @@ static GstFlowReturn
 configure (GstSeedVR2Upscale *self)
 {
   svr_stream_config config;
+  svr_upscaler_stats stats;
   svr_error err = { 0 };
 
   if (self->configured)
@@ -223,8 +224,16 @@ configure (GstSeedVR2Upscale *self)
   gst_seedvr2_video_info (&self->out_info, &config.out);
   config.first_frame = self->next_frame;
   gst_seedvr2_report_stream (self->report, &config);
-  if (svr_upscaler_configure (self->upscaler, &config, &err) != SVR_OK)
+  if (svr_upscaler_configure (self->upscaler, &config, &err) != SVR_OK) {
+    if (err.code != SVR_ERR_CANCELLED)
+      gst_seedvr2_report_end (self->report, TRUE);
     return engine_failed (self, &err);
+  }
+  svr_upscaler_get_stats (self->upscaler, &stats);
+  if (config.batch_size == 0) {
+    config.batch_size = stats.plan.batch_size;
+    gst_seedvr2_upscale_update_latency (self, (guint)config.batch_size);
+  }
   self->stream = config;
   self->configured = TRUE;
   return GST_FLOW_OK;

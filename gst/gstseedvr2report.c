@@ -53,6 +53,18 @@ post_progress (GstSeedVR2Report *report, GstProgressType type,
                                                  type, PROGRESS_CODE, text));
 }
 
+/* With the first bytes, not earlier: gst-launch waits for the end of a progress
+ * before it plays, and a live source gives no frame, and so no size to plan
+ * for, until then. */
+static void
+open_progress (GstSeedVR2Report *report)
+{
+  if (!g_atomic_int_compare_and_exchange (&report->loading, FALSE, TRUE))
+    return;
+  report->percent = 0;
+  post_progress (report, GST_PROGRESS_TYPE_START, "Loading the model");
+}
+
 /* Whoever comes first closes the progress, once. */
 static void
 close_progress (GstSeedVR2Report *report, GstProgressType type,
@@ -68,8 +80,9 @@ continue_progress (GstSeedVR2Report *report, const svr_event *event)
   gint percent;
   gchar *text;
 
-  if (event->bytes_total == 0 || !g_atomic_int_get (&report->loading))
+  if (event->bytes_total == 0)
     return;
+  open_progress (report);
   percent = (gint)gst_util_uint64_scale (event->bytes_done, 100,
                                          event->bytes_total);
   if (percent <= report->percent)
@@ -90,9 +103,6 @@ gst_seedvr2_report_begin (GstSeedVR2Report *report,
   report->files.vae_model = g_strdup (files->vae_model);
   report->files.text_embedding = g_strdup (files->text_embedding);
   g_mutex_unlock (&report->lock);
-  report->percent = 0;
-  g_atomic_int_set (&report->loading, TRUE);
-  post_progress (report, GST_PROGRESS_TYPE_START, "Loading the model");
 }
 
 void
@@ -179,10 +189,12 @@ add_memory (GstStructure *s, const svr_memory_stats *memory)
       memory->peak, "vram-weights", G_TYPE_UINT64, memory->weights,
       "vram-state", G_TYPE_UINT64, memory->state, "vram-scratch", G_TYPE_UINT64,
       memory->scratch, "vram-scratch-peak", G_TYPE_UINT64, memory->scratch_peak,
-      "vram-planned-scratch", G_TYPE_UINT64, memory->planned_scratch,
       "vram-free", G_TYPE_UINT64, memory->device_free, "vram-total",
-      G_TYPE_UINT64, memory->device_total, "host-frames", G_TYPE_UINT64,
-      memory->host_frames, NULL);
+      G_TYPE_UINT64, memory->device_total, "host-pinned", G_TYPE_UINT64,
+      memory->host_pinned, "host-pinned-peak", G_TYPE_UINT64,
+      memory->host_pinned_peak, "copied-in", G_TYPE_UINT64, memory->copied_in,
+      "copied-out", G_TYPE_UINT64, memory->copied_out, "host-frames",
+      G_TYPE_UINT64, memory->host_frames, NULL);
 }
 
 static guint64
@@ -246,6 +258,13 @@ post_memory (GstSeedVR2Report *report, const gchar *phase,
   post_structure (report, s);
 }
 
+/* Weights on the device and, for streaming, in host memory. */
+static guint64
+model_bytes (const svr_memory_plan *plan)
+{
+  return plan->weights + plan->host - plan->host_parked;
+}
+
 static void
 post_model (GstSeedVR2Report *report, const svr_event *event)
 {
@@ -256,34 +275,46 @@ post_model (GstSeedVR2Report *report, const svr_event *event)
                          report->files.model, "vae-model", G_TYPE_STRING,
                          report->files.vae_model, "text-embedding",
                          G_TYPE_STRING, report->files.text_embedding, "bytes",
-                         G_TYPE_UINT64, event->stats.memory.weights, NULL);
+                         G_TYPE_UINT64, model_bytes (&event->stats.plan), NULL);
   g_mutex_unlock (&report->lock);
   post_structure (report, s);
 }
 
 static void
+add_plan (GstStructure *s, const svr_memory_plan *plan)
+{
+  gst_structure_set (
+      s, "batch-size", G_TYPE_INT, plan->batch_size, "vram-budget",
+      G_TYPE_UINT64, plan->budget, "predicted-peak", G_TYPE_UINT64, plan->peak,
+      "planned-weights", G_TYPE_UINT64, plan->weights, "planned-state",
+      G_TYPE_UINT64, plan->state, "planned-scratch", G_TYPE_UINT64,
+      plan->scratch, "planned-host", G_TYPE_UINT64, plan->host, "blocks",
+      G_TYPE_INT, plan->blocks, "streamed-blocks", G_TYPE_INT,
+      plan->streamed_blocks, "vae-streamed", G_TYPE_BOOLEAN,
+      plan->vae_streamed, "state-on-host", G_TYPE_BOOLEAN, plan->state_on_host,
+      "tiled", G_TYPE_BOOLEAN, plan->tiled, "activation-chunk", G_TYPE_INT64,
+      plan->token_chunk, "copied-in-per-batch", G_TYPE_UINT64, plan->copied_in,
+      "copied-out-per-batch", G_TYPE_UINT64, plan->copied_out, "copies-hidden",
+      G_TYPE_BOOLEAN, plan->hidden, NULL);
+}
+
+static void
 post_plan (GstSeedVR2Report *report, const svr_event *event)
 {
-  const svr_memory_stats *memory = &event->stats.memory;
   svr_stream_config stream;
+  GstStructure *s;
 
   g_mutex_lock (&report->lock);
   stream = report->stream;
   g_mutex_unlock (&report->lock);
-  post_structure (
-      report, gst_structure_new (
-                  "seedvr2-plan", "batch-size", G_TYPE_INT, stream.batch_size,
-                  "temporal-overlap", G_TYPE_INT, stream.temporal_overlap,
-                  "input-width", G_TYPE_INT, stream.in.width, "input-height",
-                  G_TYPE_INT, stream.in.height, "width", G_TYPE_INT,
-                  stream.out.width, "height", G_TYPE_INT, stream.out.height,
-                  "predicted-peak", G_TYPE_UINT64,
-                  memory->weights + memory->state + memory->planned_scratch,
-                  "vram-weights", G_TYPE_UINT64, memory->weights, "vram-state",
-                  G_TYPE_UINT64, memory->state, "vram-planned-scratch",
-                  G_TYPE_UINT64, memory->planned_scratch, "vram-free",
-                  G_TYPE_UINT64, memory->device_free, "vram-total",
-                  G_TYPE_UINT64, memory->device_total, NULL));
+  s = gst_structure_new (
+      "seedvr2-plan", "temporal-overlap", G_TYPE_INT, stream.temporal_overlap,
+      "input-width", G_TYPE_INT, stream.in.width, "input-height", G_TYPE_INT,
+      stream.in.height, "width", G_TYPE_INT, stream.out.width, "height",
+      G_TYPE_INT, stream.out.height, NULL);
+  add_plan (s, &event->stats.plan);
+  add_memory (s, &event->stats.memory);
+  post_structure (report, s);
 }
 
 static void

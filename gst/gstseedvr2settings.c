@@ -12,6 +12,9 @@ enum {
   PROP_DEVICE_ID,
   PROP_PRECISION,
   PROP_QUANTIZATION,
+  PROP_VRAM_MODE,
+  PROP_VRAM_BUDGET,
+  PROP_OFFLOAD_THRESHOLD,
   PROP_BATCH_SIZE,
   PROP_TEMPORAL_OVERLAP,
   PROP_PREPEND_FRAMES,
@@ -104,6 +107,32 @@ quantization_get_type (void)
   return type;
 }
 
+#define TYPE_VRAM_MODE (vram_mode_get_type ())
+static GType
+vram_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_VRAM_AUTO,
+      "Everything stays on the device if it fits, else as much as fits",
+      "auto" },
+    { SVR_VRAM_ECONOMY,
+      "VAE and transformer take turns and work in smaller pieces", "economy" },
+    { SVR_VRAM_EXTREME_ECONOMY,
+      "The transformer's blocks are streamed as well: the least memory",
+      "extreme-economy" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2VramMode", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
 #define TYPE_COLOR_CORRECTION (color_correction_get_type ())
 static GType
 color_correction_get_type (void)
@@ -136,6 +165,7 @@ gst_seedvr2_settings_init (GstSeedVR2Settings *settings)
   *settings = (GstSeedVR2Settings){
     .backend = SVR_BACKEND_AUTO,
     .device_id = -1,
+    .offload_threshold = 20.0,
     .batch_size = 5,
     .seed = 42,
     .cfg_scale = 1.0,
@@ -215,6 +245,33 @@ install_files (GObjectClass *klass)
 }
 
 static void
+install_memory (GObjectClass *klass)
+{
+  g_object_class_install_property (
+      klass, PROP_VRAM_MODE,
+      g_param_spec_enum (
+          "vram-mode", "VRAM mode",
+          "How memory of the GPU is saved; the picture is the same in all modes",
+          TYPE_VRAM_MODE, SVR_VRAM_AUTO, AT_START));
+  g_object_class_install_property (
+      klass, PROP_VRAM_BUDGET,
+      g_param_spec_uint64 (
+          "vram-budget", "VRAM budget",
+          "Bytes of GPU memory that the element may take; planned before "
+          "anything is loaded, and never passed (0: what is free at start, "
+          "less a margin). The CUDA context takes some 500 MB besides",
+          0, G_MAXUINT64, 0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_OFFLOAD_THRESHOLD,
+      g_param_spec_double (
+          "offload-threshold", "Offload threshold",
+          "With vram-mode=auto, weights are streamed and work is cut where the "
+          "peak would pass so many GB (10^9 bytes), even if more is free (0: "
+          "never)",
+          0.0, 1e6, 20.0, AT_START));
+}
+
+static void
 install_batching (GObjectClass *klass)
 {
   g_object_class_install_property (
@@ -222,7 +279,8 @@ install_batching (GObjectClass *klass)
       g_param_spec_uint (
           "batch-size", "Batch size",
           "Frames restored together; more are steadier and need more memory "
-          "(1, 5, 9, 13... waste no time)",
+          "(1, 5, 9, 13... waste no time; 0: the largest of these that fits, at "
+          "most 81)",
           0, 16384, 5, AT_START));
   g_object_class_install_property (
       klass, PROP_TEMPORAL_OVERLAP,
@@ -306,6 +364,7 @@ void
 gst_seedvr2_settings_install (GObjectClass *klass)
 {
   install_files (klass);
+  install_memory (klass);
   install_batching (klass);
   install_picture (klass);
   install_size (klass);
@@ -331,6 +390,9 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_DEVICE_ID] = AT (device_id),
     [PROP_PRECISION] = AT (precision),
     [PROP_QUANTIZATION] = AT (quantization),
+    [PROP_VRAM_MODE] = AT (vram_mode),
+    [PROP_VRAM_BUDGET] = AT (vram_budget),
+    [PROP_OFFLOAD_THRESHOLD] = AT (offload_threshold),
     [PROP_BATCH_SIZE] = AT (batch_size),
     [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),
@@ -485,6 +547,9 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
                              svr_stream_config *config)
 {
   svr_stream_config_init (config);
+  config->memory.mode = (svr_vram_mode)settings->vram_mode;
+  config->memory.budget = settings->vram_budget;
+  config->memory.threshold = (guint64)(settings->offload_threshold * 1e9);
   config->batch_size = (int)settings->batch_size;
   config->temporal_overlap = (int)settings->temporal_overlap;
   config->prepend_frames = (int)settings->prepend_frames;

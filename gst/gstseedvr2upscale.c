@@ -55,18 +55,22 @@
  *
  * * `seedvr2-model`, when the weights are loaded: `model`, `vae-model`,
  *   `text-embedding`, `bytes`
- * * `seedvr2-plan`, when a stream is set up: `batch-size`, `temporal-overlap`,
- *   `input-width`, `input-height`, `width`, `height`, `predicted-peak`,
- *   `vram-weights`, `vram-state`, `vram-planned-scratch`, `vram-free`,
- *   `vram-total`
+ * * `seedvr2-plan`, when a stream is set up: `temporal-overlap`,
+ *   `input-width`, `input-height`, `width`, `height`, the plan (`batch-size`,
+ *   `vram-budget`, `predicted-peak`, `planned-weights`, `planned-state`,
+ *   `planned-scratch`, `planned-host`, `blocks`, `streamed-blocks`,
+ *   `vae-streamed`, `state-on-host`, `tiled`, `activation-chunk`,
+ *   `copied-in-per-batch`, `copied-out-per-batch`, `copies-hidden`) and the
+ *   fields of `seedvr2-memory`
  * * `seedvr2-batch`, after each batch: `batch`, `first-frame`, `frames`,
  *   `padded`, `timestamp`, `stream-time`, `running-time`, `duration`, `fps`,
  *   `time-encode`, `time-dit`, `time-decode`, `time-finish`, `time-total` and
  * the fields of `seedvr2-memory`
  * * `seedvr2-memory`, after loading and after each batch: `phase` (`load` or
  *   `batch`), `batch`, `vram-used`, `vram-peak`, `vram-weights`, `vram-state`,
- *   `vram-scratch`, `vram-scratch-peak`, `vram-planned-scratch`, `vram-free`,
- *   `vram-total`, `host-frames`
+ *   `vram-scratch`, `vram-scratch-peak`, `vram-free`, `vram-total`,
+ *   `host-pinned`, `host-pinned-peak`, `copied-in`, `copied-out`,
+ *   `host-frames`
  */
 #include "gstseedvr2upscale.h"
 
@@ -325,16 +329,15 @@ warn_of_hdr (GstSeedVR2Upscale *self, const GstVideoInfo *in)
                          (NULL));
 }
 
-/* One batch is collected while the one before it is computed. */
-static void
-update_latency (GstSeedVR2Upscale *self)
+void
+gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self, guint batch_size)
 {
   const GstVideoInfo *in = &self->in_info;
   GstClockTime latency = 0;
   gboolean changed;
 
   if (in->fps_n > 0)
-    latency = gst_util_uint64_scale (2 * (guint64)self->active.batch_size,
+    latency = gst_util_uint64_scale (2 * (guint64)batch_size,
                                      GST_SECOND * (guint64)in->fps_d,
                                      (guint64)in->fps_n);
   GST_OBJECT_LOCK (self);
@@ -366,7 +369,7 @@ gst_seedvr2_upscale_set_caps (GstBaseTransform *trans, GstCaps *incaps,
   self->negotiated = TRUE;
   self->configured = FALSE;
   warn_of_hdr (self, &in);
-  update_latency (self);
+  gst_seedvr2_upscale_update_latency (self, self->active.batch_size);
   return TRUE;
 }
 

@@ -76,14 +76,13 @@ static svr_status open_model(bench *b, svr_error *err)
                                  .text_path = b->setup->text_path,
                                  .storage = b->setup->storage,
                                  .fp8 = b->setup->quantization == SVR_QUANTIZATION_FP8,
-                                 .cut = svr_model_default_cut(),
                                  .steps = 1,
                                  .log = &b->setup->log};
 
     SVR_TRY(svr_backend_open(b->setup->backend, b->setup->threads, &b->setup->cuda, &b->setup->log,
                              &b->backend, err));
     SVR_TRY(svr_model_open(b->backend, &options, &b->model, err));
-    return svr_model_load(b->model, NULL, NULL, NULL, err);
+    return svr_model_load(b->model, NULL, err);
 }
 
 static svr_phases_config phases_config(const bench_setup *setup)
@@ -110,12 +109,14 @@ static svr_status prepare(bench *b, svr_error *err)
     svr_phases_config config = phases_config(b->setup);
     svr_temporal_plan plan = svr_temporal_plan_make(b->setup->frames, 0, 0);
     svr_tensor y = {.dtype = SVR_F32, .rank = 4};
+    svr_phases_need need;
 
     config.sizes =
         svr_size_plan_exact((svr_size){b->setup->width, b->setup->height}, networks->grid_multiple);
     paint(b, &config.in);
     SVR_TRY(svr_phases_create(b->backend, networks, &config, &b->phases, err));
-    SVR_TRY(svr_phases_plan(b->phases, &plan, false, NULL, &b->block_bytes, err));
+    SVR_TRY(svr_phases_plan(b->phases, &plan, false, SVR_PLAN_WHOLE_BATCH, NULL, &need, err));
+    b->block_bytes = need.scratch;
     SVR_TRY(svr_backend_alloc(b->backend, SVR_MEM_SCRATCH, b->block_bytes, &b->block, err));
     b->exec.backend = b->backend;
     b->exec.scratch = svr_scratch_create(b->block, b->block_bytes);

@@ -71,12 +71,12 @@ static void unload(svr_store *store, int index)
 
     assert(g->users == 0);
     svr_store_place_items(store, index, NULL);
-    if (g->streamed)
+    if (g->in_host)
         svr_backend_host_free(store->backend, (size_t) g->bytes, g->address);
     else
         svr_backend_free(store->backend, SVR_MEM_WEIGHTS, (size_t) g->bytes, g->address);
     g->address = NULL;
-    g->loaded = false;
+    g->loaded = g->in_host = false;
 }
 
 void svr_store_destroy(svr_store *store)
@@ -190,13 +190,8 @@ svr_status svr_store_add(svr_store *store, const svr_store_item *source, int *id
 
 void svr_store_set_streamed(svr_store *store, int group, bool streamed)
 {
-    store_group *g = &store->groups[group];
-
     assert(group >= 0 && group < store->group_count);
-    if (g->streamed == streamed)
-        return;
-    unload(store, group);
-    g->streamed = streamed;
+    store->groups[group].streamed = streamed;
 }
 
 bool svr_store_is_streamed(const svr_store *store, int group)
@@ -213,12 +208,6 @@ void svr_store_set_slots(svr_store *store, int slots)
 
 void svr_store_set_relay(svr_store *store, bool relay)
 {
-    if (store->relay_asked == relay)
-        return;
-    for (int i = 0; i < store->group_count; i++)
-        if (store->groups[i].streamed)
-            unload(store, i);
-    svr_store_relay_close(store);
     store->relay_asked = relay;
 }
 
@@ -417,11 +406,11 @@ static svr_status load_group(loader *l, int index, svr_error *err)
     svr_status status;
 
     SVR_TRY(take_memory(store, g, err));
+    g->in_host = l->to_host = g->streamed;
     svr_store_place_items(store, index, g->address);
-    l->to_host = g->streamed;
     status = load_items(l, index, err);
     g->loaded = status == SVR_OK;
-    if (g->streamed)
+    if (g->in_host)
         svr_store_place_items(store, index, NULL);
     if (!g->loaded)
         unload(store, index);
@@ -470,6 +459,22 @@ static void free_buffers(loader *l)
     free(l->scales);
 }
 
+/* Drops what is not where it is wanted, before anything is loaded: both may not fit. */
+static void drop_misplaced(svr_store *store)
+{
+    bool any = false;
+
+    for (int i = 0; i < store->group_count; i++) {
+        const store_group *g = &store->groups[i];
+
+        if (g->loaded && (g->in_host != g->streamed || (g->in_host && store->relay_asked)))
+            unload(store, i);
+        any = any || g->streamed;
+    }
+    if (!any || !store->relay_asked)
+        svr_store_relay_close(store);
+}
+
 /* Loads the groups that have memory of their own.  *refused: the host has none for a streamed one.
  */
 static svr_status load_groups(loader *l, int first, int end, bool *refused, svr_error *err)
@@ -494,6 +499,7 @@ svr_status svr_store_load(svr_store *store, int first, int count, const svr_stor
     bool refused = false;
 
     assert(first >= 0 && count >= 0 && first + count <= store->group_count);
+    drop_misplaced(store);
     measure(&l, first, first + count);
     status = take_buffers(&l)
                  ? load_groups(&l, first, first + count, &refused, err)

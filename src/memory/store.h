@@ -60,8 +60,8 @@ void svr_store_destroy(svr_store *store);
 SVR_CHECKED svr_status svr_store_add(svr_store *store, const svr_store_item *item, int *id,
                                      svr_error *err);
 
-/* Whether a group is streamed; by default it is resident.  One that is loaded and changes is dropped
- * and has to be loaded again. */
+/* Whether a group is to be streamed; by default it is resident.  A dry run sees that at once, the
+ * weights are moved by the next svr_store_load(). */
 void svr_store_set_streamed(svr_store *store, int group, bool streamed);
 bool svr_store_is_streamed(const svr_store *store, int group);
 

@@ -17,8 +17,10 @@ typedef struct store_item {
 
 typedef struct store_group {
     uint64_t bytes;
-    void *address; /* on the device; streamed: of its copy in host memory.  NULL while there is none */
-    bool loaded, streamed;
+    void *address; /* NULL while not loaded or when empty */
+    bool loaded;
+    bool in_host;  /* what is loaded is a copy in host memory, for streaming */
+    bool streamed; /* how it is wanted, which a load brings about */
     int users; /* acquired and not released */
 } store_group;
 

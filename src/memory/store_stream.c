@@ -56,6 +56,10 @@ static svr_status read_relayed(svr_store *store, svr_exec *exec, int group, int 
     *out = store->relay.memory[slot];
     if (exec->backend->dry)
         return SVR_OK;
+    if (store->relay.bytes < store->groups[group].bytes)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "weights of group %d are streamed before they were loaded; load them first",
+                        group);
     SVR_TRY(svr_exec_poll(exec, err));
     SVR_TRY(svr_backend_await(exec->backend, store->relay.sent[slot], err));
     return svr_store_read_group(store, group, store->relay.memory[slot], err);
@@ -88,7 +92,7 @@ static svr_status fetch(svr_store *store, svr_exec *exec, svr_error *err)
     const store_group *g = &store->groups[group];
     const void *src = g->address;
 
-    if (!g->loaded)
+    if (!g->in_host)
         SVR_TRY(read_relayed(store, exec, group, slot, &src, err));
     SVR_TRY(svr_backend_order(exec->backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
     SVR_TRY(svr_backend_copy_in(exec->backend, pass->slots[slot].data, src, (size_t) g->bytes,
@@ -155,7 +159,9 @@ static svr_status acquire_streamed(svr_store *store, svr_exec *exec, int group, 
 static svr_status acquire_resident(svr_store *store, const svr_exec *exec, int group,
                                    svr_error *err)
 {
-    if (store->groups[group].loaded)
+    const store_group *g = &store->groups[group];
+
+    if (g->loaded && !g->in_host)
         return SVR_OK;
     if (!exec->backend->dry)
         return SVR_FAIL(err, SVR_ERR_INVALID,
@@ -189,6 +195,6 @@ void svr_store_release(svr_store *store, int group)
         store->pass.used++;
         store->pass.next_use = streamed_from(store, group + 1);
     }
-    if (g->streamed || !g->loaded)
-        svr_store_place_items(store, group, NULL);
+    /* back to where a dry run may have taken the views from */
+    svr_store_place_items(store, group, g->in_host ? NULL : g->address);
 }

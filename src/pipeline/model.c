@@ -1,35 +1,13 @@
-#include "pipeline/model.h"
+#include "pipeline/model_internal.h"
 
 #include "backend/ops.h"
-#include "dit/dit.h"
 #include "dit/sampler.h"
-#include "pipeline/constants.h"
-#include "vae/vae.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 /* Frames are padded to multiples of this whatever the network's own grid (spec pipeline §3.1). */
 enum { FRAME_GRID = 16 };
-
-struct svr_model {
-    svr_backend *backend;
-    svr_dtype storage;
-    bool fp8;
-    svr_vae_cut cut;
-    int steps;
-    bool negative;
-    svr_safetensors *vae_file, *dit_file;
-    svr_vae_config vae_config;
-    svr_dit_config dit_config;
-    svr_weights *vae_weights, *dit_weights;
-    svr_prompts prompts;
-    svr_store *vae_store, *dit_store; /* with vae and dit NULL after a failed load */
-    svr_vae *vae;
-    svr_dit *dit;
-    svr_constants constants;
-    svr_networks networks;
-};
 
 /* ------------------------------------------------------------------ the networks */
 
@@ -60,6 +38,17 @@ static svr_status prepare(void *user, const int latent[3], svr_error *err)
     return svr_constants_prepare(&m->constants, latent, err);
 }
 
+static svr_status place(void *user, const svr_placement *placement, svr_weight_need *need,
+                        svr_error *err)
+{
+    return svr_model_place(user, placement, need, err);
+}
+
+static svr_status load(void *user, const svr_cancel *cancel, svr_error *err)
+{
+    return svr_model_load(user, cancel, err);
+}
+
 /* latent = (z - shift) * scale */
 static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
                          svr_error *err)
@@ -67,7 +56,7 @@ static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const 
     svr_model *m = user;
     float scale = m->vae_config.scaling_factor;
 
-    SVR_TRY(svr_vae_encode(exec, m->vae, &m->cut, x, latent, err));
+    SVR_TRY(svr_vae_encode(exec, m->vae, &m->placement.cut, x, latent, err));
     return affine(exec, latent, scale, -m->vae_config.shifting_factor * scale, latent, err);
 }
 
@@ -81,7 +70,7 @@ static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, c
     SVR_TRY(svr_exec_alloc(exec, m->storage, latent->rank, latent->dims, &z, err));
     SVR_TRY(affine(exec, latent, 1.0f / m->vae_config.scaling_factor, m->vae_config.shifting_factor,
                    &z, err));
-    SVR_TRY(svr_vae_decode(exec, m->vae, &m->cut, &z, y, err));
+    SVR_TRY(svr_vae_decode(exec, m->vae, &m->placement.cut, &z, y, err));
     svr_exec_free(exec, &z);
     return SVR_OK;
 }
@@ -146,16 +135,14 @@ static svr_networks make_networks(svr_model *m)
         .grid_multiple = least_common_multiple(spatial * m->dit_config.patch, FRAME_GRID),
         .latent_channels = m->vae_config.latent_channels,
         .has_negative = m->prompts.negative.values != NULL,
+        .weights = svr_model_describe_weights,
+        .place = place,
+        .load = load,
         .prepare = prepare,
         .encode = encode,
         .predict = predict,
         .decode = decode,
     };
-}
-
-svr_vae_cut svr_model_default_cut(void)
-{
-    return (svr_vae_cut){.slice_frames = 4, .piece_values = (int64_t) 1 << 26};
 }
 
 static svr_status check_fit(const svr_model *m, svr_error *err)
@@ -184,8 +171,7 @@ static svr_status open_files(svr_model *m, const svr_model_options *o, svr_error
                             err);
 }
 
-/* Stores and networks, without any weight on the device. */
-static svr_status declare(svr_model *m, svr_error *err)
+svr_status svr_model_declare(svr_model *m, svr_error *err)
 {
     SVR_TRY(svr_store_create(m->backend, m->vae_weights, m->storage, SVR_VAE_GROUPS, &m->vae_store,
                              err));
@@ -196,7 +182,7 @@ static svr_status declare(svr_model *m, svr_error *err)
         SVR_TRY(svr_store_quantize(m->dit_store, SVR_F8_E4M3, err));
     SVR_TRY(svr_dit_create(&m->dit_config, m->dit_store, &m->dit, err));
     m->constants = (svr_constants){.backend = m->backend, .dit = m->dit, .prompts = &m->prompts};
-    return SVR_OK;
+    return svr_model_place(m, &m->placement, NULL, err);
 }
 
 static void undeclare(svr_model *m)
@@ -223,12 +209,12 @@ svr_status svr_model_open(svr_backend *backend, const svr_model_options *options
     m->backend = backend;
     m->storage = options->storage;
     m->fp8 = options->fp8;
-    m->cut = options->cut;
+    m->placement = svr_placement_default();
     m->steps = options->steps;
     m->negative = options->negative;
     status = open_files(m, options, err);
     if (status == SVR_OK)
-        status = declare(m, err);
+        status = svr_model_declare(m, err);
     if (status != SVR_OK) {
         svr_model_close(m);
         return status;
@@ -251,6 +237,7 @@ void svr_model_close(svr_model *m)
     svr_weights_destroy(m->vae_weights);
     svr_safetensors_close(m->dit_file);
     svr_safetensors_close(m->vae_file);
+    free(m->resident);
     free(m);
 }
 
@@ -312,11 +299,10 @@ static svr_status fold_constants(svr_model *m, const svr_cancel *cancel, svr_err
     return SVR_OK;
 }
 
-svr_status svr_model_load(svr_model *m, const svr_cancel *cancel, svr_store_progress progress,
-                          void *progress_user, svr_error *err)
+svr_status svr_model_load(svr_model *m, const svr_cancel *cancel, svr_error *err)
 {
-    joint_progress joint = {.report = progress, .user = progress_user};
-    svr_status status = m->dit ? SVR_OK : declare(m, err);
+    joint_progress joint = {.report = m->progress, .user = m->progress_user};
+    svr_status status = m->dit ? SVR_OK : svr_model_declare(m, err);
 
     joint.total = status == SVR_OK ? svr_model_weight_bytes(m) : 0;
     if (status == SVR_OK)

@@ -6,6 +6,7 @@
 
 #include "backend/exec.h"
 #include "dit/sampler.h"
+#include "pipeline/placement.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +21,12 @@ typedef struct svr_networks {
     int latent_channels; /* 16 */
     bool has_negative;   /* a negative text is there: guidance is possible */
 
+    /* optional, all or none: what can be placed; takes up a placement, without loading anything,
+     * and tells what that needs; brings over what it wants where it wants it */
+    void (*weights)(void *user, svr_network_weights *out);
+    svr_status (*place)(void *user, const svr_placement *placement, svr_weight_need *need,
+                        svr_error *err);
+    svr_status (*load)(void *user, const svr_cancel *cancel, svr_error *err);
     /* optional: called before every batch, in dry runs too, with its latent grid t,H,W; makes the
      * tables that the grid needs and keeps them for the next time */
     svr_status (*prepare)(void *user, const int latent[3], svr_error *err);

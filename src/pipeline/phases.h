@@ -81,13 +81,30 @@ SVR_CHECKED svr_status svr_phases_finish(svr_phases *phases, svr_exec *exec,
                                          const svr_phases_slice *slice, svr_phase_times *times,
                                          svr_error *err);
 
-/* Peak scratch bytes of batches of 1 to plan->batch frames with plan->overlap, found by running the
- * code above on a counting backend; `uniform`: short batches are mirrored up to full ones.  Calls
- * the networks' `prepare` for every latent grid that can occur, so their tables are made too. Polls
- * `cancel` (may be NULL).  Errors: NO_MEM, CANCELLED, those of the networks. */
+/* What batches need, in bytes. */
+typedef struct svr_phases_need {
+    uint64_t scratch; /* peak on the device */
+    uint64_t host;    /* peak of page-locked memory, weights apart */
+    uint64_t copied_in, copied_out; /* a whole batch, through the queues beside the computation */
+} svr_phases_need;
+
+/* How much of the batches of a plan is counted. */
+typedef enum svr_plan_extent {
+    SVR_PLAN_WHOLE_BATCH, /* a full batch only: enough to compare placements */
+    SVR_PLAN_EVERY_BATCH  /* all lengths that can occur */
+} svr_plan_extent;
+
+/* Needs of batches of up to plan->batch frames with plan->overlap, found by running the code above
+ * on a counting backend; `uniform`: short batches are mirrored up to full ones.  Calls the networks'
+ * `prepare` for every latent grid that can occur, so their tables are made too.  Polls `cancel` (may
+ * be NULL).  Errors: NO_MEM, CANCELLED, those of the networks. */
 SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, const svr_temporal_plan *plan,
-                                       bool uniform, const svr_cancel *cancel,
-                                       uint64_t *scratch_bytes, svr_error *err);
+                                       bool uniform, svr_plan_extent extent,
+                                       const svr_cancel *cancel, svr_phases_need *need,
+                                       svr_error *err);
+
+/* Tokens of the transformer in a batch of `frames` frames. */
+int64_t svr_phases_tokens(const svr_phases *phases, int frames);
 
 #ifdef __cplusplus
 }

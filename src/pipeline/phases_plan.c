@@ -27,6 +27,7 @@ static void dry_run_finish(dry_run *run)
     if (svr_tensor_present(&run->slice))
         svr_backend_free(backend, SVR_MEM_STATE, svr_tensor_bytes(&run->slice), run->slice.data);
     svr_scratch_destroy(run->exec.scratch);
+    svr_scratch_destroy(run->exec.host);
     svr_backend_destroy(backend);
     free(run->frames);
     free(run->frame);
@@ -43,7 +44,9 @@ static svr_status dry_run_init(dry_run *run, svr_phases *p, int batch, const svr
     run->exec.cancel = cancel;
     run->exec.backend = svr_counting_backend_create(p->backend);
     run->exec.scratch = svr_scratch_create_counting();
-    if (!run->frame || !run->frames || !run->exec.backend || !run->exec.scratch)
+    run->exec.host = svr_scratch_create_counting();
+    if (!run->frame || !run->frames || !run->exec.backend || !run->exec.scratch ||
+        !run->exec.host)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to plan a stream");
     for (int i = 0; i < batch; i++)
         run->frames[i] = run->frame;
@@ -54,27 +57,39 @@ static svr_status dry_run_init(dry_run *run, svr_phases *p, int batch, const svr
     return SVR_OK;
 }
 
-/* The largest batch of each length that mirroring leads to. */
-static svr_status count_compute(dry_run *run, int batch, int uniform, svr_error *err)
+/* A batch of `count` frames; what it copies replaces what is in `need`. */
+static svr_status count_batch(dry_run *run, int count, int uniform, svr_phases_need *need,
+                              svr_error *err)
+{
+    svr_phases_batch b = {.frames = run->frames, .count = count, .uniform = uniform};
+    svr_tensor y = svr_tensor_slice(&run->slice, 0, count);
+    svr_memory_use before = svr_backend_memory(run->exec.backend), after;
+
+    SVR_TRY(svr_phases_compute(run->phases, &run->exec, &b, &y, NULL, err));
+    svr_scratch_reset(run->exec.scratch);
+    svr_scratch_reset(run->exec.host);
+    after = svr_backend_memory(run->exec.backend);
+    need->copied_in = after.copied_in - before.copied_in;
+    need->copied_out = after.copied_out - before.copied_out;
+    return SVR_OK;
+}
+
+/* The largest batch of each length that mirroring leads to, the whole one last. */
+static svr_status count_compute(dry_run *run, int batch, int uniform, svr_phases_need *need,
+                                svr_error *err)
 {
     int factor = run->phases->networks->temporal_factor;
     int first = uniform >= batch ? batch : 1;
 
-    for (int n = first; n <= batch; n++) {
-        svr_phases_batch b = {.frames = run->frames, .count = n, .uniform = uniform};
-        svr_tensor y = svr_tensor_slice(&run->slice, 0, n);
-
-        if (n < batch && svr_padded_length(n, factor) == svr_padded_length(n + 1, factor))
-            continue;
-        SVR_TRY(svr_phases_compute(run->phases, &run->exec, &b, &y, NULL, err));
-        svr_scratch_reset(run->exec.scratch);
-    }
-    return SVR_OK;
+    for (int n = first; n < batch; n++)
+        if (svr_padded_length(n, factor) != svr_padded_length(n + 1, factor))
+            SVR_TRY(count_batch(run, n, uniform, need, err));
+    return count_batch(run, batch, uniform, need, err);
 }
 
-static svr_status count_finish(dry_run *run, int batch, svr_error *err)
+static svr_status count_finish(dry_run *run, int first, int batch, svr_error *err)
 {
-    for (int n = 1; n <= batch; n++) {
+    for (int n = first; n <= batch; n++) {
         svr_tensor y = svr_tensor_slice(&run->slice, 0, n);
         svr_phases_slice slice = {.y = &y, .frames = run->frames, .sink = ignore_frame};
 
@@ -91,20 +106,39 @@ static svr_status count_blend(dry_run *run, int overlap, svr_error *err)
     return overlap > 0 ? svr_phases_blend(run->phases, &run->exec, &part, &part, err) : SVR_OK;
 }
 
+static svr_status count(dry_run *run, const svr_temporal_plan *plan, int uniform,
+                        svr_plan_extent extent, svr_phases_need *need, svr_error *err)
+{
+    bool every = extent == SVR_PLAN_EVERY_BATCH;
+
+    SVR_TRY(every ? count_compute(run, plan->batch, uniform, need, err)
+                  : count_batch(run, plan->batch, uniform, need, err));
+    SVR_TRY(count_finish(run, every ? 1 : plan->batch, plan->batch, err));
+    return count_blend(run, plan->overlap, err);
+}
+
 svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool uniform,
-                           const svr_cancel *cancel, uint64_t *scratch_bytes, svr_error *err)
+                           svr_plan_extent extent, const svr_cancel *cancel, svr_phases_need *need,
+                           svr_error *err)
 {
     dry_run run;
     svr_status status = dry_run_init(&run, p, plan->batch, cancel, err);
 
+    *need = (svr_phases_need){0};
     if (status == SVR_OK)
-        status = count_compute(&run, plan->batch, uniform ? plan->batch : 0, err);
-    if (status == SVR_OK)
-        status = count_finish(&run, plan->batch, err);
-    if (status == SVR_OK)
-        status = count_blend(&run, plan->overlap, err);
-    if (status == SVR_OK)
-        *scratch_bytes = svr_scratch_peak(run.exec.scratch);
+        status = count(&run, plan, uniform ? plan->batch : 0, extent, need, err);
+    if (status == SVR_OK) {
+        need->scratch = svr_scratch_peak(run.exec.scratch);
+        need->host = svr_scratch_peak(run.exec.host);
+    }
     dry_run_finish(&run);
     return status;
+}
+
+int64_t svr_phases_tokens(const svr_phases *p, int frames)
+{
+    int grid[3];
+
+    svr_phases_latent_grid(p, svr_padded_length(frames, p->networks->temporal_factor), grid);
+    return (int64_t) grid[0] * grid[1] * grid[2] / 4;
 }

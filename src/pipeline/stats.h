@@ -3,6 +3,7 @@
 #define SVR_PIPELINE_STATS_H
 
 #include "base/dtype.h"
+#include "pipeline/memory_plan.h"
 
 #include <stdint.h>
 
@@ -35,7 +36,8 @@ static inline void svr_phase_times_add(svr_phase_times *sum, const svr_phase_tim
 typedef struct svr_memory_stats {
     uint64_t weights, state, scratch;   /* live on the device, by purpose */
     uint64_t used, peak;                /* live and highest sum on the device */
-    uint64_t planned_scratch;           /* scratch of the current plan */
+    uint64_t host_pinned, host_pinned_peak; /* page-locked host memory */
+    uint64_t copied_in, copied_out;     /* so far, beside the computation */
     uint64_t scratch_peak;              /* highest use of the scratch so far */
     uint64_t device_total, device_free; /* of the whole device; 0 when unknown */
     uint64_t host_frames;               /* integer frames held in host memory */
@@ -47,6 +49,7 @@ typedef struct svr_upscaler_stats {
     svr_dtype storage;           /* of activations and matrices: F16, BF16 or F32 */
     svr_phase_times total, last; /* over all batches; of the last one */
     svr_memory_stats memory;
+    svr_memory_plan plan; /* of the current stream */
 } svr_upscaler_stats;
 
 #ifdef __cplusplus

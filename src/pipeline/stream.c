@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The largest batch that is chosen where the caller leaves it open: three seconds of film on a GPU;
+ * on a CPU what it takes some seconds for. */
+enum { LARGEST_BATCH = 81, LARGEST_CPU_BATCH = 21 };
+
 /* Frames of the sequence that become final together. */
 typedef struct slice {
     int64_t start;
@@ -20,8 +24,9 @@ struct svr_stream {
     svr_stream_options options;
     svr_phases *phases;
     svr_exec exec;
-    void *scratch_block;
-    uint64_t planned, scratch_block_bytes;
+    svr_memory_plan plan;
+    void *scratch_block, *host_block;
+    uint64_t scratch_block_bytes, host_block_bytes;
     svr_tensor pending;     /* [capacity,oh,ow,3], frames [base, base + length) of the sequence */
     svr_tensor shared;      /* [overlap,oh,ow,3], what a batch is cross-faded with */
     int64_t base, length;   /* length frames are there */
@@ -52,57 +57,94 @@ static void free_frames(svr_stream *s, svr_tensor *t)
 
 static svr_status alloc_scratch(svr_stream *s, svr_error *err)
 {
-    /* a backend may align its blocks less than the scratch needs */
-    uint64_t bytes = s->planned + SVR_SCRATCH_ALIGN;
-    uintptr_t start, aligned;
+    uint64_t bytes = s->plan.scratch;
 
     SVR_TRY(svr_backend_alloc(s->backend, SVR_MEM_SCRATCH, bytes, &s->scratch_block, err));
     s->scratch_block_bytes = bytes;
-    start = (uintptr_t) s->scratch_block;
-    aligned = svr_align_up(start, SVR_SCRATCH_ALIGN);
-    s->exec.scratch =
-        svr_scratch_create((unsigned char *) s->scratch_block + (aligned - start), s->planned);
+    s->exec.scratch = svr_scratch_create(s->scratch_block, bytes);
     return s->exec.scratch ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+}
+
+static svr_status alloc_host(svr_stream *s, svr_error *err)
+{
+    uint64_t bytes = s->plan.host_parked;
+
+    if (bytes == 0)
+        return SVR_OK;
+    SVR_TRY(svr_backend_host_alloc(s->backend, bytes, &s->host_block, err));
+    s->host_block_bytes = bytes;
+    s->exec.host = svr_scratch_create(s->host_block, bytes);
+    return s->exec.host ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
 }
 
 static void free_scratch(svr_stream *s)
 {
     svr_scratch_destroy(s->exec.scratch);
+    svr_scratch_destroy(s->exec.host);
     svr_backend_free(s->backend, SVR_MEM_SCRATCH, s->scratch_block_bytes, s->scratch_block);
-    s->exec.scratch = NULL;
-    s->scratch_block = NULL;
+    svr_backend_host_free(s->backend, s->host_block_bytes, s->host_block);
+    s->exec.scratch = s->exec.host = NULL;
+    s->scratch_block = s->host_block = NULL;
 }
 
 /* A slice waits for the `depth` - 1 batches behind its own that begin before its end. */
 static svr_status alloc_all(svr_stream *s, svr_error *err)
 {
     const svr_temporal_plan *t = &s->options.temporal;
-    int64_t capacity;
+    svr_waiting_frames waiting = svr_waiting_frames_of(t);
 
     s->depth = (int) svr_ceil_div(t->batch, t->step);
-    capacity = (int64_t) (s->depth - 1) * t->step + t->batch;
     s->slices = calloc((size_t) s->depth, sizeof *s->slices);
     s->frames = calloc((size_t) t->batch, sizeof *s->frames);
     if (!s->slices || !s->frames)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
     SVR_TRY(alloc_scratch(s, err));
-    SVR_TRY(alloc_frames(s, capacity, &s->pending, err));
-    return t->overlap > 0 ? alloc_frames(s, t->overlap, &s->shared, err) : SVR_OK;
+    SVR_TRY(alloc_host(s, err));
+    SVR_TRY(alloc_frames(s, waiting.pending, &s->pending, err));
+    return waiting.shared > 0 ? alloc_frames(s, waiting.shared, &s->shared, err) : SVR_OK;
+}
+
+static svr_planning planning_of(svr_stream *s)
+{
+    return (svr_planning){.backend = s->backend,
+                          .networks = s->networks,
+                          .phases = s->phases,
+                          .temporal = &s->options.temporal,
+                          .uniform = s->options.uniform,
+                          .request = &s->options.memory,
+                          .cancel = s->exec.cancel};
+}
+
+/* Chooses the batch where that is open, and the plan. */
+static svr_status plan(svr_stream *s, svr_error *err)
+{
+    svr_temporal_plan *t = &s->options.temporal;
+    svr_planning planning = planning_of(s);
+    bool device = svr_backend_memory(s->backend).device_total > 0;
+    int batch;
+
+    if (t->batch == 0) {
+        SVR_TRY(svr_plan_batch(&planning, device ? LARGEST_BATCH : LARGEST_CPU_BATCH, &batch, err));
+        *t = svr_temporal_plan_make(batch, t->overlap, t->prepend);
+    }
+    return svr_plan_make(&planning, &s->plan, err);
 }
 
 static svr_status set_up(svr_stream *s, svr_error *err)
 {
-    const svr_temporal_plan *t = &s->options.temporal;
     svr_status status;
 
     SVR_TRY(svr_phases_create(s->backend, s->networks, &s->options.phases, &s->phases, err));
-    SVR_TRY(svr_phases_plan(s->phases, t, s->options.uniform, s->exec.cancel, &s->planned, err));
+    SVR_TRY(plan(s, err));
+    if (s->networks->load)
+        SVR_TRY(s->networks->load(s->networks->user, s->exec.cancel, err));
     status = alloc_all(s, err);
     if (status == SVR_ERR_NO_VRAM || status == SVR_ERR_NO_MEM)
         svr_error_prefix(err,
                          "batch-size %d needs %llu MiB of working memory; use a smaller batch-size "
                          "or picture: ",
-                         t->batch, (unsigned long long) (s->planned >> 20));
+                         s->options.temporal.batch,
+                         (unsigned long long) (s->plan.scratch >> 20));
     return status;
 }
 
@@ -144,15 +186,19 @@ void svr_stream_destroy(svr_stream *s)
 
 svr_status svr_stream_replan(svr_stream *s, svr_error *err)
 {
-    uint64_t planned;
+    svr_phases_need need;
 
-    SVR_TRY(svr_phases_plan(s->phases, &s->options.temporal, s->options.uniform, s->exec.cancel,
-                            &planned, err));
-    if (planned <= s->planned)
+    SVR_TRY(svr_phases_plan(s->phases, &s->options.temporal, s->options.uniform,
+                            SVR_PLAN_EVERY_BATCH, s->exec.cancel, &need, err));
+    if (need.scratch <= s->plan.scratch && need.host <= s->plan.host_parked)
         return SVR_OK;
     free_scratch(s);
-    s->planned = planned;
-    return alloc_scratch(s, err);
+    s->plan.peak += need.scratch - s->plan.scratch;
+    s->plan.scratch = need.scratch;
+    s->plan.host += need.host - s->plan.host_parked;
+    s->plan.host_parked = need.host;
+    SVR_TRY(alloc_scratch(s, err));
+    return alloc_host(s, err);
 }
 
 void svr_stream_set_tap(svr_stream *s,
@@ -207,6 +253,20 @@ static svr_status drop_front(svr_stream *s, int count, svr_error *err)
     return SVR_OK;
 }
 
+/* Behind a batch all scratch memory is free.  After a failure copies may still be under way to it.
+ */
+static void settle(svr_stream *s, svr_status status)
+{
+    svr_error ignored = {SVR_OK, NULL, 0, ""};
+
+    /* what fails here fails again in the next call, which says so */
+    if (status != SVR_OK && svr_backend_synchronize(s->backend, &ignored) != SVR_OK)
+        svr_error_clear(&ignored);
+    svr_scratch_reset(s->exec.scratch);
+    if (s->exec.host)
+        svr_scratch_reset(s->exec.host);
+}
+
 static svr_status finish_front(svr_stream *s, const svr_stream_io *io, svr_phase_times *times,
                                svr_error *err)
 {
@@ -218,7 +278,7 @@ static svr_status finish_front(svr_stream *s, const svr_stream_io *io, svr_phase
     assert(front.start == s->base && front.count <= s->length);
     look_up_sources(s, io, front.start, front.count);
     SVR_TRY(svr_phases_finish(s->phases, &s->exec, &out, times, err));
-    svr_scratch_reset(s->exec.scratch);
+    settle(s, SVR_OK);
     SVR_TRY(drop_front(s, front.count, err));
     s->slice_count--;
     memmove(s->slices, s->slices + 1, (size_t) s->slice_count * sizeof *s->slices);
@@ -240,7 +300,7 @@ static svr_status compute_batch(svr_stream *s, const svr_phases_batch *batch, in
         SVR_TRY(copy_frames(s, &head, &s->shared, err));
     }
     status = svr_phases_compute(s->phases, &s->exec, batch, &y, times, err);
-    svr_scratch_reset(s->exec.scratch);
+    settle(s, status);
     if (status == SVR_ERR_OVERFLOW && overlap > 0)
         SVR_TRY(copy_frames(s, &s->shared, &head, err));
     SVR_TRY(status);
@@ -263,7 +323,7 @@ svr_status svr_stream_batch(svr_stream *s, const svr_batch_span *span, int64_t f
 
     assert(span->start == s->next_start && span->count > overlap);
     assert(s->base + s->length == span->start + overlap && s->slice_count < s->depth);
-    svr_scratch_reset(s->exec.scratch);
+    settle(s, SVR_OK);
     look_up_sources(s, io, span->start, span->count);
     SVR_TRY(compute_batch(s, &batch, span->start - s->base, times, err));
     s->length = span->start - s->base + span->count;
@@ -287,7 +347,7 @@ void svr_stream_restart(svr_stream *s)
 {
     s->base = s->length = s->next_start = 0;
     s->slice_count = 0;
-    svr_scratch_reset(s->exec.scratch);
+    settle(s, SVR_OK);
 }
 
 int64_t svr_stream_needed_from(const svr_stream *s)
@@ -295,9 +355,14 @@ int64_t svr_stream_needed_from(const svr_stream *s)
     return svr_min_i64(s->base, s->next_start);
 }
 
-uint64_t svr_stream_planned_scratch(const svr_stream *s)
+const svr_stream_options *svr_stream_get_options(const svr_stream *s)
 {
-    return s->planned;
+    return &s->options;
+}
+
+const svr_memory_plan *svr_stream_plan(const svr_stream *s)
+{
+    return &s->plan;
 }
 
 uint64_t svr_stream_scratch_peak(const svr_stream *s)

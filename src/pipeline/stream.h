@@ -11,6 +11,7 @@
 
 #include "pipeline/batcher.h"
 #include "pipeline/phases.h"
+#include "pipeline/planner.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,11 +21,13 @@ typedef struct svr_stream svr_stream;
 
 typedef struct svr_stream_options {
     svr_phases_config phases;
-    svr_temporal_plan temporal;
+    svr_temporal_plan temporal; /* batch 0: the largest that fits */
     bool uniform; /* mirror a short batch up to a whole one */
+    svr_memory_request memory;
 } svr_stream_options;
 
-/* Plans the stream and takes all its memory; no backend memory is taken afterwards.
+/* Plans the stream, loads what the networks have not loaded for that, and takes all its memory; no
+ * backend memory is taken afterwards.
  * `backend` and `networks` are borrowed; `cancel` may be NULL and is polled, here and later.
  * Errors: NO_MEM and NO_VRAM with the bytes needed, CANCELLED, those of the networks. */
 SVR_CHECKED svr_status svr_stream_create(svr_backend *backend, const svr_networks *networks,
@@ -71,8 +74,11 @@ void svr_stream_restart(svr_stream *stream);
 /* First virtual frame that waiting slices or the next batch need. */
 int64_t svr_stream_needed_from(const svr_stream *stream);
 
-/* Bytes of scratch as planned, and the highest use so far. */
-uint64_t svr_stream_planned_scratch(const svr_stream *stream);
+/* The options with the batch that was chosen, and the plan. */
+const svr_stream_options *svr_stream_get_options(const svr_stream *stream);
+const svr_memory_plan *svr_stream_plan(const svr_stream *stream);
+
+/* Highest use of the scratch so far, in bytes. */
 uint64_t svr_stream_scratch_peak(const svr_stream *stream);
 
 /* Frames that a batch of `count` frames costs, mirrored ones included. */

@@ -55,7 +55,8 @@ static svr_status check_guidance(const svr_stream_config *config, const svr_netw
 
 static svr_status check_options(const svr_stream_config *config, svr_error *err)
 {
-    SVR_TRY(check_range("batch-size", config->batch_size, 1, MAX_FRAMES, err));
+    SVR_TRY(check_range("batch-size", config->batch_size, 0, MAX_FRAMES, err));
+    SVR_TRY(check_range("vram-mode", (int) config->memory.mode, 0, SVR_VRAM_EXTREME_ECONOMY, err));
     SVR_TRY(check_range("temporal-overlap", config->temporal_overlap, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("prepend-frames", config->prepend_frames, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("steps", config->steps, 1, SVR_MAX_STEPS, err));
@@ -107,8 +108,13 @@ svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_
         .truncate = reference && config->reference.truncate,
     };
     SVR_TRY(resolve_sizes(config, networks->grid_multiple, &o.phases.sizes, err));
-    o.temporal = svr_temporal_plan_make(config->batch_size, config->temporal_overlap,
-                                        config->prepend_frames);
+    o.memory = config->memory;
+    /* an open batch is chosen when the memory is planned */
+    o.temporal = config->batch_size > 0
+                     ? svr_temporal_plan_make(config->batch_size, config->temporal_overlap,
+                                              config->prepend_frames)
+                     : (svr_temporal_plan){.overlap = config->temporal_overlap,
+                                           .prepend = config->prepend_frames};
     *out = o;
     return SVR_OK;
 }

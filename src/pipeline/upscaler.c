@@ -30,7 +30,6 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
                                .text_path = options->text_path,
                                .storage = storage_of(options->precision, u->backend),
                                .fp8 = options->quantization == SVR_QUANTIZATION_FP8,
-                               .cut = svr_model_default_cut(),
                                .steps = 1,
                                .log = &u->log};
 
@@ -42,6 +41,7 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "no model files: set model and vae-model to safetensors files");
     SVR_TRY(svr_model_open(u->backend, &model, &u->model, err));
+    svr_model_watch(u->model, svr_upscaler_report_progress, u);
     u->networks = svr_model_networks(u->model);
     return SVR_OK;
 }

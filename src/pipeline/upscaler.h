@@ -18,6 +18,7 @@
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "pipeline/memory_plan.h"
 #include "pipeline/stats.h"
 #include "video/colour.h"
 
@@ -49,7 +50,7 @@ typedef enum svr_quantization {
 } svr_quantization;
 
 typedef enum svr_event_kind {
-    SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are on the device */
+    SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are where the plan wants them */
     SVR_EVENT_LOADED,      /* weights and constants are ready */
     SVR_EVENT_PLANNED,     /* a new stream is configured: stats hold the plan */
     SVR_EVENT_FRAME,       /* a frame can be pulled */
@@ -97,7 +98,9 @@ typedef struct svr_upscaler_options {
 /* Defaults of both structs: zeroed, then what the comments say. */
 typedef struct svr_stream_config {
     svr_video_info in, out;
-    int batch_size;       /* >= 1; frames per batch, any number; 4n+1 wastes nothing.  default 5 */
+    /* frames per batch, any number; 4n+1 wastes nothing; 0: the largest 4n+1 that fits, of at most
+     * 81 frames on a GPU.  default 5 */
+    int batch_size;
     int temporal_overlap; /* frames shared by neighbouring batches and cross-faded; default 0 */
     int prepend_frames;   /* mirrored frames computed in front of the first one and dropped; 0 */
     bool uniform_batch;   /* mirror a short last batch up to batch_size */
@@ -110,6 +113,7 @@ typedef struct svr_stream_config {
     double cfg_scale;                   /* default 1: no negative pass */
     double cfg_rescale;                 /* default 0 */
     svr_colour_method color_correction; /* default lab */
+    svr_memory_request memory;          /* default: automatic, of what the device has free */
     /* The reference's habits, for verification; leave zeroed. */
     struct {
         bool active;
@@ -122,7 +126,8 @@ typedef struct svr_stream_config {
 void svr_upscaler_options_init(svr_upscaler_options *options);
 void svr_stream_config_init(svr_stream_config *config);
 
-/* Opens backend and model files and starts the worker, which loads the weights meanwhile.
+/* Opens backend and model files and starts the worker.  Weights are loaded when the first stream is
+ * configured, since their place is part of its plan.
  * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM, NO_VRAM, DEVICE
  * (a CUDA context that failed earlier), UNSUPPORTED (quantization that this device lacks). */
 SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
@@ -131,11 +136,11 @@ SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, 
 /* Cancels, waits for the worker, frees everything.  Accepts NULL. */
 void svr_upscaler_destroy(svr_upscaler *upscaler);
 
-/* Sets the stream, plans its memory and takes it, before any frame flows.  Only while nothing is
- * held (at first, after everything was pulled behind a drain, or after a reset).  Waits for the
- * weights.
+/* Sets the stream, plans its memory, loads weights to where the plan wants them and takes all memory,
+ * before any frame flows.  Only while nothing is held (at first, after everything was pulled behind a
+ * drain, or after a reset).
  * Errors: INVALID (names the option; guidance without a negative text), SHAPE (sizes below 16),
- * NO_MEM / NO_VRAM (with the bytes needed), CANCELLED, and what loading brought up. */
+ * NO_VRAM (with the smallest budget that works), NO_MEM, CANCELLED, and what loading brought up. */
 SVR_CHECKED svr_status svr_upscaler_configure(svr_upscaler *upscaler,
                                               const svr_stream_config *config, svr_error *err);
 

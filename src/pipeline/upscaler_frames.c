@@ -148,11 +148,9 @@ void svr_upscaler_cancel(svr_upscaler *u)
     pthread_mutex_unlock(u->mutex);
 }
 
-/* Lock held.  Loading goes on unless it was cancelled: nothing of the stream hangs on it. */
+/* Lock held. */
 static void stop_worker(svr_upscaler *u)
 {
-    if (u->busy && u->loading && !svr_cancel_raised(u->cancel))
-        return;
     svr_cancel_set(u->cancel, true);
     while (u->busy)
         pthread_cond_wait(&u->changed, u->mutex);

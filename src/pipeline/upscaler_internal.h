@@ -42,9 +42,10 @@ struct svr_upscaler {
     pthread_mutex_t mutex_storage;
     pthread_mutex_t *mutex; /* = &mutex_storage: queries take const upscalers */
     pthread_cond_t changed;
+    bool loaded; /* the worker's: weights were there once */
 
     /* guarded by mutex */
-    bool quit, busy, loading, loaded;
+    bool quit, busy;
     svr_error failure; /* of the worker; code OK: none */
     svr_request request;
     svr_stream *stream;         /* NULL: not configured */
@@ -62,6 +63,9 @@ struct svr_upscaler {
 SVR_CHECKED svr_status svr_upscaler_create_on(svr_backend *backend,
                                               const svr_upscaler_options *options,
                                               svr_upscaler **out, svr_error *err);
+
+/* Tells of bytes that are loaded (svr_store_progress); `user` is the upscaler. */
+void svr_upscaler_report_progress(void *user, uint64_t done, uint64_t total);
 
 /* Main function of the worker thread; `user` is the upscaler. */
 void *svr_upscaler_worker(void *user);

@@ -7,7 +7,6 @@
 typedef enum task_kind {
     TASK_NONE = 0,
     TASK_QUIT,
-    TASK_LOAD,
     TASK_CONFIGURE,
     TASK_BATCH,
     TASK_END /* of a sequence: what waits becomes final */
@@ -52,30 +51,21 @@ static void refresh_memory(svr_upscaler *u)
     m->peak = use.peak_total;
     m->device_total = use.device_total;
     m->device_free = use.device_free;
-    m->planned_scratch = u->stream ? svr_stream_planned_scratch(u->stream) : 0;
+    m->host_pinned = use.host_live;
+    m->host_pinned_peak = use.host_peak;
+    m->copied_in = use.copied_in;
+    m->copied_out = use.copied_out;
     m->scratch_peak = u->stream ? svr_stream_scratch_peak(u->stream) : 0;
     pthread_mutex_unlock(u->mutex);
 }
 
 /* ------------------------------------------------------------------ load and configure */
 
-static void report_progress(void *user, uint64_t done, uint64_t total)
+void svr_upscaler_report_progress(void *user, uint64_t done, uint64_t total)
 {
     svr_event event = {.kind = SVR_EVENT_LOADING, .bytes_done = done, .bytes_total = total};
 
     emit(user, &event);
-}
-
-static svr_status load(svr_upscaler *u, svr_error *err)
-{
-    if (u->model)
-        SVR_TRY(svr_model_load(u->model, u->cancel, report_progress, u, err));
-    pthread_mutex_lock(u->mutex);
-    u->loaded = true;
-    pthread_mutex_unlock(u->mutex);
-    refresh_memory(u);
-    emit_kind(u, SVR_EVENT_LOADED);
-    return SVR_OK;
 }
 
 /* Takes the old stream away before the new one is made: both may not fit. */
@@ -99,10 +89,34 @@ static void adopt_stream(svr_upscaler *u, svr_stream *stream, svr_batcher *batch
     pthread_mutex_lock(u->mutex);
     u->stream = stream;
     u->batcher = batcher;
-    u->options = u->request.options;
+    u->options = *svr_stream_get_options(stream);
     u->first_frame = u->sequence_first = u->request.first_frame;
-    u->stats = (svr_upscaler_stats){.storage = u->networks->storage};
+    u->stats =
+        (svr_upscaler_stats){.storage = u->networks->storage, .plan = *svr_stream_plan(stream)};
     pthread_mutex_unlock(u->mutex);
+}
+
+static double gib(uint64_t bytes)
+{
+    return (double) bytes / (double) ((uint64_t) 1 << 30);
+}
+
+/* What was chosen, in one line of the log. */
+static void log_plan(const svr_upscaler *u)
+{
+    const svr_phases_config *c = &u->options.phases;
+    const svr_memory_plan *p = &u->stats.plan;
+
+    svr_log_write(&u->log, SVR_LOG_INFO, "plan",
+                  "%dx%d to %dx%d, batches of %d, overlap %d: peak %.2f GiB (weights %.2f, state "
+                  "%.2f, scratch %.2f), %d of %d blocks streamed, VAE weights %s, host %.2f GiB, "
+                  "%.0f MiB in and %.0f MiB out a batch%s",
+                  c->in.width, c->in.height, c->out.width, c->out.height,
+                  u->options.temporal.batch, u->options.temporal.overlap, gib(p->peak),
+                  gib(p->weights), gib(p->state), gib(p->scratch), p->streamed_blocks, p->blocks,
+                  p->vae_streamed ? "fetched for their phase" : "resident", gib(p->host),
+                  1024.0 * gib(p->copied_in), 1024.0 * gib(p->copied_out),
+                  p->hidden ? "" : ", which the computation does not hide");
 }
 
 static svr_status configure(svr_upscaler *u, svr_error *err)
@@ -112,22 +126,18 @@ static svr_status configure(svr_upscaler *u, svr_error *err)
     svr_batcher *batcher;
 
     drop_stream(u);
-    batcher = svr_batcher_create(&options->temporal);
-    if (!batcher)
+    SVR_TRY(svr_stream_create(u->backend, u->networks, options, u->cancel, &stream, err));
+    batcher = svr_batcher_create(&svr_stream_get_options(stream)->temporal);
+    if (!batcher) {
+        svr_stream_destroy(stream);
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
-    svr_status status =
-        svr_stream_create(u->backend, u->networks, options, u->cancel, &stream, err);
-    if (status != SVR_OK) {
-        svr_batcher_destroy(batcher);
-        return status;
     }
     adopt_stream(u, stream, batcher);
     refresh_memory(u);
-    svr_log_write(&u->log, SVR_LOG_INFO, "pipeline",
-                  "stream %dx%d to %dx%d, batches of %d, overlap %d: %llu MiB of scratch planned",
-                  options->phases.in.width, options->phases.in.height, options->phases.out.width,
-                  options->phases.out.height, options->temporal.batch, options->temporal.overlap,
-                  (unsigned long long) (svr_stream_planned_scratch(stream) >> 20));
+    log_plan(u);
+    if (!u->loaded)
+        emit_kind(u, SVR_EVENT_LOADED);
+    u->loaded = true;
     emit_kind(u, SVR_EVENT_PLANNED);
     return SVR_OK;
 }
@@ -201,10 +211,11 @@ static svr_status widen_range(svr_upscaler *u, const task *t, svr_error *err)
                   "fp16 overflowed in the batch of frame %llu: computing in bf16 from here on",
                   (unsigned long long) event.first_frame);
     svr_model_set_storage(u->model, SVR_BF16);
-    SVR_TRY(svr_model_load(u->model, u->cancel, NULL, NULL, err));
+    SVR_TRY(svr_model_load(u->model, u->cancel, err));
     SVR_TRY(svr_stream_replan(u->stream, err));
     pthread_mutex_lock(u->mutex);
     u->stats.storage = SVR_BF16;
+    u->stats.plan = *svr_stream_plan(u->stream);
     pthread_mutex_unlock(u->mutex);
     emit(u, &event);
     return SVR_OK;
@@ -254,8 +265,6 @@ static task next_task(const svr_upscaler *u)
         t.kind = TASK_QUIT;
     else if (svr_cancel_raised(u->cancel) || u->failure.code != SVR_OK)
         t.kind = TASK_NONE;
-    else if (!u->loaded)
-        t.kind = TASK_LOAD;
     else if (u->request.state == SVR_REQUEST_PENDING)
         t.kind = TASK_CONFIGURE;
     else if (u->batcher && svr_batcher_next(u->batcher, &t.span))
@@ -274,7 +283,6 @@ bool svr_upscaler_work_ahead(const svr_upscaler *u)
 static void begin_task(svr_upscaler *u, const task *t)
 {
     u->busy = true;
-    u->loading = t->kind == TASK_LOAD;
     if (t->kind == TASK_CONFIGURE)
         u->request.state = SVR_REQUEST_RUNNING;
     if (t->kind == TASK_BATCH)
@@ -286,8 +294,6 @@ static void begin_task(svr_upscaler *u, const task *t)
 static svr_status run_task(svr_upscaler *u, const task *t, svr_error *err)
 {
     switch (t->kind) {
-    case TASK_LOAD:
-        return load(u, err);
     case TASK_CONFIGURE:
         return configure(u, err);
     case TASK_BATCH:
@@ -302,7 +308,7 @@ static svr_status run_task(svr_upscaler *u, const task *t, svr_error *err)
 /* Lock held.  True when this was a new failure of the worker. */
 static bool enter_result(svr_upscaler *u, const task *t, svr_status status, const svr_error *err)
 {
-    u->busy = u->loading = false;
+    u->busy = false;
     pthread_cond_broadcast(&u->changed);
     if (t->kind == TASK_CONFIGURE) {
         u->request.state = SVR_REQUEST_DONE;

@@ -26,8 +26,6 @@ static const struct {
   gint code;
   const gchar *part;
 } starts[] = {
-  { "batch-size=0", gst_library_error_quark, GST_LIBRARY_ERROR_SETTINGS,
-    "batch-size" },
   { "model=/nowhere/m.safetensors", gst_resource_error_quark,
     GST_RESOURCE_ERROR_NOT_FOUND,
     "/nowhere/m.safetensors: set the property "

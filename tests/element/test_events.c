@@ -251,6 +251,21 @@ GST_START_TEST (test_latency)
 }
 GST_END_TEST;
 
+/* An open batch size is known with the plan. */
+GST_START_TEST (test_latency_of_an_open_batch)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=0", "", SMALL);
+
+  fail_unless_equals_uint64 (gst_harness_query_latency (h), 0);
+  push_frames (h, 0, 1);
+  gst_message_unref (wait_message (bus, GST_MESSAGE_LATENCY));
+  fail_unless_equals_uint64 (gst_harness_query_latency (h),
+                             2 * 21 * FRAME_DURATION);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_live_latency)
 {
   GstHarness *h = harness_new ("batch-size=3", "", SMALL);
@@ -287,6 +302,7 @@ seedvr2_events_suite (void)
   tcase_add_test (tcase, test_downstream_error);
   tcase_add_test (tcase, test_qos_stays_here);
   tcase_add_test (tcase, test_latency);
+  tcase_add_test (tcase, test_latency_of_an_open_batch);
   tcase_add_test (tcase, test_live_latency);
   return suite;
 }

@@ -27,11 +27,14 @@ GST_START_TEST (test_model_and_plan)
 {
   GstBus *bus = gst_bus_new ();
   GstHarness *h = harness_new_on_bus (bus, "batch-size=5", "", SMALL);
-  GstMessage *message = next_message (bus, "seedvr2-model");
-  const GstStructure *s = gst_message_get_structure (message);
+  GstMessage *message;
+  const GstStructure *s;
   gint width, height, batch;
   guint64 weights;
 
+  push_frames (h, 0, 1);
+  message = next_message (bus, "seedvr2-model");
+  s = gst_message_get_structure (message);
   fail_unless (g_str_has_suffix (gst_structure_get_string (s, "model"),
                                  "nano_dit.safetensors"));
   fail_unless (g_str_has_suffix (gst_structure_get_string (s, "vae-model"),
@@ -46,14 +49,15 @@ GST_START_TEST (test_model_and_plan)
   fail_unless_equals_uint64 (number (s, "vram-weights"), weights);
   gst_message_unref (message);
 
-  push_frames (h, 0, 1);
   message = next_message (bus, "seedvr2-plan");
   s = gst_message_get_structure (message);
   fail_unless (gst_structure_get (s, "width", G_TYPE_INT, &width, "height",
                                   G_TYPE_INT, &height, "batch-size", G_TYPE_INT,
                                   &batch, NULL));
   fail_unless (width == 64 && height == 64 && batch == 5);
-  fail_unless (number (s, "predicted-peak") >= weights);
+  fail_unless (number (s, "planned-weights") == weights);
+  fail_unless_equals_uint64 (number (s, "predicted-peak"),
+                             number (s, "vram-used"));
   gst_message_unref (message);
   harness_end (h, bus);
 }
@@ -176,24 +180,27 @@ GST_START_TEST (test_progress)
 }
 GST_END_TEST;
 
-GST_START_TEST (test_progress_of_a_failure)
+/* A budget that cannot work is refused with the one that can, and nothing is
+ * loaded. */
+GST_START_TEST (test_progress_of_a_refusal)
 {
-  gchar *line = g_strdup_printf (
-      "seedvr2upscale backend=cpu model=%s/text_emb.safetensors",
-      g_getenv ("SEEDVR2_MODEL_PATH"));
-  GstElement *element = gst_parse_launch (line, NULL);
   GstBus *bus = gst_bus_new ();
+  GstHarness *h
+      = harness_new_on_bus (bus, "vram-budget=1000000", "", SMALL);
+  GstMessage *message;
+  GError *error;
 
-  gst_object_ref_sink (element);
-  gst_element_set_bus (element, bus);
-  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED),
-                          GST_STATE_CHANGE_FAILURE);
-  fail_unless_equals_int (last_progress (bus), GST_PROGRESS_TYPE_ERROR);
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_element_set_bus (element, NULL);
-  gst_object_unref (element);
-  gst_object_unref (bus);
-  g_free (line);
+  fail_unless_equals_int (gst_harness_push (h, frame_new (h, 0)),
+                          GST_FLOW_ERROR);
+  message = wait_message (bus, GST_MESSAGE_ERROR);
+  gst_message_parse_error (message, &error, NULL);
+  fail_unless (g_error_matches (error, GST_RESOURCE_ERROR,
+                                GST_RESOURCE_ERROR_NO_SPACE_LEFT));
+  fail_unless (strstr (error->message, "smallest vram-budget that works"));
+  g_error_free (error);
+  gst_message_unref (message);
+  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_PROGRESS));
+  harness_end (h, bus);
 }
 GST_END_TEST;
 
@@ -204,6 +211,10 @@ GST_START_TEST (test_progress_of_a_stop)
   GstHarness *h = harness_new_on_bus (bus, "", "", SMALL);
   GstProgressType type;
 
+  gst_element_set_state (h->element, GST_STATE_READY);
+  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_PROGRESS));
+  gst_element_set_state (h->element, GST_STATE_PAUSED);
+  push_frames (h, 0, 1);
   gst_element_set_state (h->element, GST_STATE_READY);
   type = last_progress (bus);
   fail_unless (type == GST_PROGRESS_TYPE_COMPLETE
@@ -290,7 +301,7 @@ seedvr2_messages_suite (void)
   tcase_add_test (tcase, test_batch_without_times);
   tcase_add_test (tcase, test_no_messages);
   tcase_add_test (tcase, test_progress);
-  tcase_add_test (tcase, test_progress_of_a_failure);
+  tcase_add_test (tcase, test_progress_of_a_refusal);
   tcase_add_test (tcase, test_progress_of_a_stop);
   tcase_add_test (tcase, test_stats);
   tcase_add_test (tcase, test_synchronous_handler);

@@ -211,7 +211,6 @@ static svr_status load_and_run(verify_run *run, const golden *g, const nano_para
                                  .vae_path = vae,
                                  .storage = run->dtype,
                                  .fp8 = run->fp8,
-                                 .cut = svr_model_default_cut(),
                                  .steps = params->steps,
                                  .negative = params->cfg_scale != 1.0};
     svr_model *model;
@@ -220,7 +219,7 @@ static svr_status load_and_run(verify_run *run, const golden *g, const nano_para
 
     SVR_TRY(svr_model_open(run->backend, &options, &model, err));
     pipeline_run_init(&p);
-    status = svr_model_load(model, NULL, NULL, NULL, err);
+    status = svr_model_load(model, NULL, err);
     p.networks = svr_model_networks(model);
     if (status == SVR_OK)
         status = run_clip(run, g, params, &p, err);

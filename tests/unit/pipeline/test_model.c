@@ -32,7 +32,6 @@ static svr_model_options nano_options(svr_dtype storage)
     return (svr_model_options){.dit_path = join(model_dir, "nano_dit.safetensors"),
                                .vae_path = join(model_dir, "nano_vae.safetensors"),
                                .storage = storage,
-                               .cut = svr_model_default_cut(),
                                .steps = 1};
 }
 
@@ -156,7 +155,7 @@ static void run_nano(svr_backend *backend, const svr_networks *networks,
         check_part(file, b, "v", s.v[b], 1e-4); /* |v| goes to 16 */
     }
     check_out(file, networks->storage, &s);
-    CHECK(svr_stream_scratch_peak(stream) <= svr_stream_planned_scratch(stream));
+    CHECK(svr_stream_scratch_peak(stream) <= svr_stream_plan(stream)->scratch);
     for (int b = 1; b < s.batches; b++)
         CHECK(s.allocations[b] == s.allocations[0]);
     svr_stream_destroy(stream);
@@ -174,7 +173,7 @@ static void check_nano(svr_dtype storage)
 
     CHECK_OK(svr_model_open(backend, &options, &model, &err), err);
     uint64_t bytes = svr_model_weight_bytes(model);
-    CHECK_OK(svr_model_load(model, NULL, NULL, NULL, &err), err);
+    CHECK_OK(svr_model_load(model, NULL, &err), err);
     CHECK(bytes > 0 && svr_backend_memory(backend).live[SVR_MEM_WEIGHTS] == bytes);
     for (int i = 0; i < 2; i++) {
         svr_safetensors *file = golden_open(data_dir, names[i]);
@@ -222,12 +221,12 @@ static void test_plan_is_exact(void)
         frames[i] = (uint8_t) (i * 2654435761u >> 11);
     o.temporal = svr_temporal_plan_make(9, 0, 0);
     CHECK_OK(svr_model_open(backend, &options, &model, &err), err);
-    CHECK_OK(svr_model_load(model, NULL, NULL, NULL, &err), err);
+    CHECK_OK(svr_model_load(model, NULL, &err), err);
     CHECK_OK(svr_stream_create(backend, svr_model_networks(model), &o, NULL, &stream, &err), err);
     uint64_t ready = svr_backend_memory(backend).allocations;
     CHECK_OK(rig_run(stream, backend, &o.temporal, 0, &s, &err), err);
     CHECK(s.batches == 2 && s.allocations[1] == ready);
-    CHECK(svr_stream_scratch_peak(stream) == svr_stream_planned_scratch(stream));
+    CHECK(svr_stream_scratch_peak(stream) == svr_stream_plan(stream)->scratch);
     svr_stream_destroy(stream);
     svr_model_close(model);
     svr_backend_destroy(backend);
@@ -253,7 +252,7 @@ static void test_long_batches(void)
     CHECK(frames != NULL);
     o.temporal = svr_temporal_plan_make(BATCH, 0, 0);
     CHECK_OK(svr_model_open(backend, &options, &model, &err), err);
-    CHECK_OK(svr_model_load(model, NULL, NULL, NULL, &err), err);
+    CHECK_OK(svr_model_load(model, NULL, &err), err);
     CHECK_OK(svr_stream_create(backend, svr_model_networks(model), &o, NULL, &stream, &err), err);
     svr_memory_use ready = svr_backend_memory(backend);
     CHECK_OK(rig_run(stream, backend, &o.temporal, 0, &s, &err), err);
@@ -343,11 +342,12 @@ static void test_load_can_be_cancelled_and_repeated(void)
 
     CHECK(cancel != NULL);
     CHECK_OK(svr_model_open(backend, &options, &model, &err), err);
-    CHECK_FAILS(svr_model_load(model, cancel, cancel_at_once, cancel, &err), SVR_ERR_CANCELLED,
-                err);
+    svr_model_watch(model, cancel_at_once, cancel);
+    CHECK_FAILS(svr_model_load(model, cancel, &err), SVR_ERR_CANCELLED, err);
     CHECK(svr_backend_memory(backend).live_total == 0);
     svr_cancel_set(cancel, false);
-    CHECK_OK(svr_model_load(model, cancel, watch_progress, &seen, &err), err);
+    svr_model_watch(model, watch_progress, &seen);
+    CHECK_OK(svr_model_load(model, cancel, &err), err);
     CHECK(seen.total == svr_model_weight_bytes(model) && seen.done == seen.total);
     svr_model_close(model);
     svr_cancel_destroy(cancel);
@@ -370,7 +370,7 @@ static void test_every_failing_allocation_is_clean(void)
         svr_error err = {0};
 
         CHECK_OK(svr_model_open(backend, &options, &model, &err), err);
-        status = svr_model_load(model, NULL, NULL, NULL, &err);
+        status = svr_model_load(model, NULL, &err);
         if (status == SVR_OK)
             status = svr_stream_create(backend, svr_model_networks(model), &o, NULL, &stream, &err);
         if (status != SVR_OK)
@@ -419,7 +419,7 @@ static void test_public_api(void)
     for (size_t i = 0; i < sizeof out; i++)
         CHECK(abs(out[i] - 128) <= 12); /* grey stays grey */
     svr_upscaler_get_stats(u, &stats);
-    CHECK(stats.memory.weights > 0 && stats.memory.scratch_peak <= stats.memory.planned_scratch);
+    CHECK(stats.memory.weights > 0 && stats.memory.scratch_peak <= stats.plan.scratch);
     svr_upscaler_destroy(u);
     options.vae_path = options.model_path;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_FORMAT, err);

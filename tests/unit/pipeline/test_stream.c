@@ -158,7 +158,7 @@ static void check_memory(const svr_stream_options *options, int count)
     CHECK(s.batches >= 3);
     for (int i = 0; i < s.batches; i++)
         CHECK(s.allocations[i] == ready);
-    CHECK(svr_stream_scratch_peak(stream) == svr_stream_planned_scratch(stream));
+    CHECK(svr_stream_scratch_peak(stream) == svr_stream_plan(stream)->scratch);
     svr_stream_destroy(stream);
     CHECK(svr_backend_memory(backend).live_total == 0);
     svr_backend_destroy(backend);
@@ -209,7 +209,7 @@ static void test_every_length_fits(void)
             rig_sequence_finish(&s);
             free(frames);
         }
-        CHECK(svr_stream_scratch_peak(stream) <= svr_stream_planned_scratch(stream));
+        CHECK(svr_stream_scratch_peak(stream) <= svr_stream_plan(stream)->scratch);
         svr_stream_destroy(stream);
         svr_backend_destroy(backend);
     }

@@ -441,7 +441,9 @@ static void test_configuration_is_checked(void)
         CHECK_TEXT(err.text, word);                                                                \
         svr_error_clear(&err);                                                                     \
     } while (0)
-    REFUSES(batch_size, 0, SVR_ERR_INVALID, "batch-size");
+    REFUSES(batch_size, -1, SVR_ERR_INVALID, "batch-size");
+    REFUSES(memory.mode, (svr_vram_mode) 3, SVR_ERR_INVALID, "vram-mode");
+    REFUSES(memory.budget, 1000, SVR_ERR_NO_VRAM, "smallest vram-budget");
     REFUSES(temporal_overlap, -1, SVR_ERR_INVALID, "temporal-overlap");
     REFUSES(prepend_frames, -1, SVR_ERR_INVALID, "prepend-frames");
     REFUSES(steps, 0, SVR_ERR_INVALID, "steps");
@@ -509,9 +511,9 @@ static void test_events_and_stats(void)
     CHECK(atomic_load(&events.kinds[SVR_EVENT_BATCH]) == 3);
     CHECK(atomic_load(&events.kinds[SVR_EVENT_FAILED]) == 0);
     CHECK(stats.batches == 3 && stats.frames_computed == 11);
-    CHECK(stats.memory.planned_scratch > 0 &&
-          stats.memory.scratch_peak == stats.memory.planned_scratch);
-    CHECK(stats.memory.scratch >= stats.memory.planned_scratch && stats.memory.state > 0);
+    CHECK(stats.plan.scratch > 0 &&
+          stats.memory.scratch_peak == stats.plan.scratch);
+    CHECK(stats.memory.scratch >= stats.plan.scratch && stats.memory.state > 0);
     CHECK(stats.memory.used == stats.memory.scratch + stats.memory.state);
     CHECK(stats.total.encode_ns > 0 && stats.total.decode_ns > 0 && stats.total.finish_ns > 0);
     CHECK(stats.total.input_ns > 0 && stats.total.input_ns < stats.total.encode_ns);

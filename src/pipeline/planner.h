@@ -1,0 +1,49 @@
+/* Chooses how a stream's memory is arranged: the first of an ordered list of placements whose peak,
+ * counted by running the phases on the counting backend, fits.  docs/memory.md tells the order.
+ * Level 5.  Thread: the one that computes. */
+#ifndef SVR_PIPELINE_PLANNER_H
+#define SVR_PIPELINE_PLANNER_H
+
+#include "pipeline/memory_plan.h"
+#include "pipeline/phases.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A stream to be planned; all borrowed. */
+typedef struct svr_planning {
+    svr_backend *backend;
+    const svr_networks *networks;
+    svr_phases *phases;
+    const svr_temporal_plan *temporal;
+    bool uniform;
+    const svr_memory_request *request;
+    const svr_cancel *cancel; /* may be NULL */
+} svr_planning;
+
+/* Bytes of the decoded frames that wait between batches, device memory of the tag STATE. */
+typedef struct svr_waiting_frames {
+    int64_t pending, shared; /* frames */
+} svr_waiting_frames;
+
+svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *temporal);
+
+/* The plan; the networks have its placement then and are to be loaded.
+ * Errors: NO_VRAM (with the smallest budget that works), NO_MEM, CANCELLED, those of the networks.
+ */
+SVR_CHECKED svr_status svr_plan_make(const svr_planning *planning, svr_memory_plan *out,
+                                     svr_error *err);
+
+/* The plan of the most frugal placement, whatever it needs. */
+SVR_CHECKED svr_status svr_plan_smallest(const svr_planning *planning, svr_memory_plan *out,
+                                         svr_error *err);
+
+/* The largest batch 4n+1 of at most `most` frames that fits the request. */
+SVR_CHECKED svr_status svr_plan_batch(const svr_planning *planning, int most, int *out,
+                                      svr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
