@@ -233,7 +233,7 @@ static void device_memory(svr_backend *backend, uint64_t *total, uint64_t *free_
     *free_bytes = f;
 }
 
-static svr_dtype weight_dtype(const svr_backend *backend, svr_dtype storage)
+svr_dtype svr_cuda_weight_dtype(const svr_backend *backend, svr_dtype storage)
 {
     (void) backend;
     return storage;
@@ -247,7 +247,7 @@ svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err)
                     b->capability / 10, b->capability % 10);
 }
 
-static svr_status check_quantization(const svr_backend *backend, svr_dtype dtype, svr_error *err)
+svr_status svr_cuda_check_quantization(const svr_backend *backend, svr_dtype dtype, svr_error *err)
 {
     const svr_cuda_backend *b = (const svr_cuda_backend *) backend;
 
@@ -269,8 +269,8 @@ static const svr_backend_vtable vtable = {
     .follow = svr_cuda_follow,
     .await = svr_cuda_await,
     .device_memory = device_memory,
-    .weight_dtype = weight_dtype,
-    .check_quantization = check_quantization,
+    .weight_dtype = svr_cuda_weight_dtype,
+    .check_quantization = svr_cuda_check_quantization,
 };
 
 /* Ops run in the backend's context; workspace functions only count, except where
@@ -295,6 +295,11 @@ static const svr_ops ops = {
     SVR_OP_LIST(OP)
 #undef OP
 };
+
+const svr_ops *svr_cuda_ops(void)
+{
+    return &ops;
+}
 
 static svr_status read_device(svr_cuda_backend *b, int highest_capability, svr_error *err)
 {

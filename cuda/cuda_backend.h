@@ -25,6 +25,12 @@ extern "C" {
  */
 SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_create_fn svr_cuda_backend_create;
 
+/* A backend of a GPU that need not be there: it tells workspaces and types, which is what the
+ * counting backend asks, and has no memory.  Own kernels do all convolutions.  capability: 10 *
+ * major + minor; sm_count: multiprocessors.  The caller owns *out.  Errors: NO_MEM, NO_DEVICE
+ * (capability below 8.0). */
+SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_sketch_fn svr_cuda_sketch_create;
+
 /* The device that a backend would take: `device`, or for -1 that of the calling thread's current
  * context, else the first usable one.  Makes no context.  Errors: NO_DEVICE, DEVICE. */
 SVR_CUDA_EXPORT SVR_CHECKED svr_cuda_find_device_fn svr_cuda_find_device;

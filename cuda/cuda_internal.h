@@ -71,6 +71,13 @@ SVR_CHECKED svr_status svr_cuda_pace(svr_exec *exec, double flops, svr_error *er
 /* UNSUPPORTED, for a device without e4m3 products (compute capability below 8.9). */
 SVR_CHECKED svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err);
 
+/* Of svr_backend_vtable. */
+svr_dtype svr_cuda_weight_dtype(const svr_backend *backend, svr_dtype storage);
+svr_status svr_cuda_check_quantization(const svr_backend *backend, svr_dtype dtype, svr_error *err);
+
+/* The table of ops. */
+const svr_ops *svr_cuda_ops(void);
+
 /* svr_cuda_conv3d(), svr_cuda_conv3d_workspace(), …; the latter only where ops use workspace */
 #define SVR_CUDA_OP(name)                                                                          \
     svr_status svr_cuda_##name(svr_exec *exec, const svr_##name##_args *args, void *workspace,     \

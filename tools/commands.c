@@ -40,6 +40,40 @@ bool command_backend(const char *name, svr_backend_kind *out)
     return true;
 }
 
+bool command_vram_mode(const char *name, svr_vram_mode *out)
+{
+    static const char *const names[] = {"auto", "economy", "extreme-economy"};
+    int i = choose("vram-mode", name, names, 3);
+
+    if (i < 0)
+        return false;
+    *out = (svr_vram_mode) i;
+    return true;
+}
+
+bool command_bytes(const char *option, const char *text, uint64_t *out)
+{
+    static const struct {
+        const char *name;
+        double bytes;
+    } units[] = {{"", 1},           {"B", 1},           {"KB", 1e3},        {"MB", 1e6},
+                 {"GB", 1e9},       {"KiB", 1 << 10},   {"MiB", 1 << 20},   {"GiB", 1 << 30}};
+    char *end = NULL;
+    double value = text ? g_ascii_strtod(text, &end) : 0.0;
+
+    *out = 0;
+    if (!text)
+        return true;
+    for (size_t i = 0; end != text && i < G_N_ELEMENTS(units); i++)
+        if (strcmp(end, units[i].name) == 0 && value >= 0.0 && value * units[i].bytes < 1e18) {
+            *out = (uint64_t) (value * units[i].bytes);
+            return true;
+        }
+    fprintf(stderr, "%s: --%s is \"%s\"; give bytes, or a number with KB, MB, GB, KiB, MiB or GiB\n",
+            g_get_prgname(), option, text);
+    return false;
+}
+
 bool command_dtype(const char *name, svr_dtype *out)
 {
     static const char *const names[] = {"f32", "f16", "bf16"};

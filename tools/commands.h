@@ -19,6 +19,7 @@ int cmd_verify(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_upscale(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
 
 /* Parses options of a command; `arguments` are shown behind its name in --help.  What is left in
  * argv are the arguments.  On wrong usage it says so on stderr and returns false. */
@@ -42,6 +43,13 @@ bool command_device(int device);
 
 /* "auto-fp16" (NULL too) and "fp8", likewise. */
 bool command_quantization(const char *name, svr_quantization *out);
+
+/* "auto" (NULL too), "economy" and "extreme-economy", likewise. */
+bool command_vram_mode(const char *name, svr_vram_mode *out);
+
+/* A number of bytes with B, KB, MB, GB, KiB, MiB or GiB behind it (none: bytes); NULL is 0.
+ * Likewise; `option` names it. */
+bool command_bytes(const char *option, const char *text, uint64_t *out);
 
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
  * else the installed folder. */

@@ -13,6 +13,7 @@ static const struct {
     {"upscale", cmd_upscale, "restore and upscale a video or picture file"},
     {"info", cmd_info, "say what a model file holds"},
     {"verify", cmd_verify, "compare this build with golden files"},
+    {"plan", cmd_plan, "say what memory a stream would take on a GPU"},
     {"bench", cmd_bench, "measure speed and memory of the phases"},
 };
 

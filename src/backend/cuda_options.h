@@ -40,6 +40,8 @@ typedef struct svr_cuda_options {
 /* The functions that the module exports, see cuda/cuda_backend.h. */
 typedef svr_status svr_cuda_create_fn(const svr_cuda_options *options, const svr_log *log,
                                       svr_backend **out, svr_error *err);
+typedef svr_status svr_cuda_sketch_fn(int capability, int sm_count, svr_backend **out,
+                                      svr_error *err);
 typedef svr_status svr_cuda_find_device_fn(int device, int *found, svr_error *err);
 typedef svr_status svr_cuda_retain_primary_fn(int device, void **context, svr_error *err);
 typedef void svr_cuda_release_primary_fn(int device);

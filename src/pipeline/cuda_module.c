@@ -40,6 +40,14 @@ svr_status svr_cuda_module_open(const svr_cuda_options *options, const svr_log *
     return create(options, log, out, err);
 }
 
+svr_status svr_cuda_module_sketch(int capability, int sm_count, svr_backend **out, svr_error *err)
+{
+    svr_cuda_sketch_fn *sketch = NULL;
+
+    SVR_TRY(find("svr_cuda_sketch_create", &sketch, err));
+    return sketch(capability, sm_count, out, err);
+}
+
 svr_status svr_cuda_module_find_device(int device, int *found, svr_error *err)
 {
     svr_cuda_find_device_fn *find_device = NULL;

@@ -17,6 +17,10 @@ extern "C" {
 SVR_CHECKED svr_status svr_cuda_module_open(const svr_cuda_options *options, const svr_log *log,
                                             svr_backend **out, svr_error *err);
 
+/* A backend to count on for a GPU that need not be there.  Errors: also NO_MEM. */
+SVR_CHECKED svr_status svr_cuda_module_sketch(int capability, int sm_count, svr_backend **out,
+                                              svr_error *err);
+
 /* The device that a backend without a context would take for this index or -1.  Makes no context.
  * Errors: also NO_DEVICE (no driver, one that is too old, no such device, one that is too old),
  * DEVICE. */

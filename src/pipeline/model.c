@@ -145,6 +145,11 @@ static svr_networks make_networks(svr_model *m)
     };
 }
 
+static const char *name_of(const svr_safetensors *file)
+{
+    return file ? svr_safetensors_path(file) : "the published network";
+}
+
 static svr_status check_fit(const svr_model *m, svr_error *err)
 {
     int channels = m->vae_config.latent_channels;
@@ -154,21 +159,50 @@ static svr_status check_fit(const svr_model *m, svr_error *err)
     return SVR_FAIL(err, SVR_ERR_INVALID,
                     "%s makes latents of %d channels, but %s takes %d and gives %d: set model and "
                     "vae-model to files that belong together",
-                    svr_safetensors_path(m->vae_file), channels, svr_safetensors_path(m->dit_file),
+                    name_of(m->vae_file), channels, name_of(m->dit_file),
                     m->dit_config.in_channels, m->dit_config.out_channels);
+}
+
+/* Not 0, which would mean that a layer adds nothing. */
+static svr_status stand_in(void *user, const svr_weight_spec *spec, size_t first, size_t count,
+                           float *dst, svr_error *err)
+{
+    (void) user, (void) spec, (void) first, (void) err;
+    for (size_t i = 0; i < count; i++)
+        dst[i] = 1.0f;
+    return SVR_OK;
+}
+
+static svr_status open_vae(svr_model *m, const char *path, svr_error *err)
+{
+    if (!path) {
+        m->vae_config = svr_vae_config_published();
+        return svr_weights_generate_vae(&m->vae_config, stand_in, NULL, &m->vae_weights, err);
+    }
+    SVR_TRY(svr_safetensors_open(path, &m->vae_file, err));
+    SVR_TRY(svr_vae_config_read(m->vae_file, &m->vae_config, err));
+    return svr_weights_bind_vae(m->vae_file, &m->vae_config, &m->vae_weights, err);
+}
+
+static svr_status open_dit(svr_model *m, const svr_model_options *o, svr_error *err)
+{
+    if (!o->dit_path) {
+        m->dit_config = svr_dit_config_published(o->published);
+        SVR_TRY(svr_weights_generate_dit(&m->dit_config, stand_in, NULL, &m->dit_weights, err));
+        return svr_prompts_published(m->dit_config.txt_in, &m->prompts, err);
+    }
+    SVR_TRY(svr_safetensors_open(o->dit_path, &m->dit_file, err));
+    SVR_TRY(svr_dit_config_read(m->dit_file, &m->dit_config, err));
+    SVR_TRY(svr_weights_bind_dit(m->dit_file, &m->dit_config, &m->dit_weights, err));
+    return svr_prompts_init(o->text_path, m->dit_file, &m->dit_config, o->negative, &m->prompts,
+                            err);
 }
 
 static svr_status open_files(svr_model *m, const svr_model_options *o, svr_error *err)
 {
-    SVR_TRY(svr_safetensors_open(o->vae_path, &m->vae_file, err));
-    SVR_TRY(svr_vae_config_read(m->vae_file, &m->vae_config, err));
-    SVR_TRY(svr_weights_bind_vae(m->vae_file, &m->vae_config, &m->vae_weights, err));
-    SVR_TRY(svr_safetensors_open(o->dit_path, &m->dit_file, err));
-    SVR_TRY(svr_dit_config_read(m->dit_file, &m->dit_config, err));
-    SVR_TRY(svr_weights_bind_dit(m->dit_file, &m->dit_config, &m->dit_weights, err));
-    SVR_TRY(check_fit(m, err));
-    return svr_prompts_init(o->text_path, m->dit_file, &m->dit_config, o->negative, &m->prompts,
-                            err);
+    SVR_TRY(open_vae(m, o->vae_path, err));
+    SVR_TRY(open_dit(m, o, err));
+    return check_fit(m, err);
 }
 
 svr_status svr_model_declare(svr_model *m, svr_error *err)
@@ -221,7 +255,8 @@ svr_status svr_model_open(svr_backend *backend, const svr_model_options *options
     }
     m->networks = make_networks(m);
     svr_log_write(options->log, SVR_LOG_INFO, "model", "%s: %s; %s: VAE; %llu MiB of weights",
-                  options->dit_path, svr_model_kind_name(m->dit_config.kind), options->vae_path,
+                  name_of(m->dit_file), svr_model_kind_name(m->dit_config.kind),
+                  name_of(m->vae_file),
                   (unsigned long long) (svr_model_weight_bytes(m) >> 20));
     *out = m;
     return SVR_OK;

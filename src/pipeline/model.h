@@ -15,7 +15,10 @@ extern "C" {
 typedef struct svr_model svr_model;
 
 typedef struct svr_model_options {
-    const char *dit_path, *vae_path; /* safetensors */
+    /* safetensors; NULL: the published networks with weights that stand for the real ones, which is
+     * enough to plan */
+    const char *dit_path, *vae_path;
+    svr_model_kind published; /* without dit_path: DIT_3B or DIT_7B */
     /* prompt embeddings `pos` and optionally `neg`; NULL: what the transformer's file carries
      * (positive_conditioning, negative_conditioning) */
     const char *text_path;

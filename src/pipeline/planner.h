@@ -11,6 +11,10 @@
 extern "C" {
 #endif
 
+/* The largest batch that is chosen where the caller leaves it open: three seconds of film on a GPU;
+ * on a CPU what takes it some seconds. */
+enum { SVR_LARGEST_BATCH = 81, SVR_LARGEST_CPU_BATCH = 21 };
+
 /* A stream to be planned; all borrowed. */
 typedef struct svr_planning {
     svr_backend *backend;

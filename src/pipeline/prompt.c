@@ -120,6 +120,18 @@ svr_status svr_prompts_init(const char *text_path, const svr_safetensors *dit_fi
     return status;
 }
 
+svr_status svr_prompts_published(int width, svr_prompts *out, svr_error *err)
+{
+    enum { POSITIVE = 58, NEGATIVE = 64 };
+
+    *out = (svr_prompts){{calloc((size_t) width * POSITIVE, sizeof(float)), POSITIVE},
+                         {calloc((size_t) width * NEGATIVE, sizeof(float)), NEGATIVE}};
+    if (out->positive.values && out->negative.values)
+        return SVR_OK;
+    svr_prompts_finish(out);
+    return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for the prompt embeddings");
+}
+
 void svr_prompts_finish(svr_prompts *prompts)
 {
     free(prompts->positive.values);

@@ -27,6 +27,9 @@ typedef struct svr_prompts {
 SVR_CHECKED svr_status svr_prompts_init(const char *text_path, const svr_safetensors *dit_file,
                                         const svr_dit_config *config, bool need_negative,
                                         svr_prompts *out, svr_error *err);
+
+/* Embeddings of the published lengths, 58 and 64 tokens, without content.  Errors: NO_MEM. */
+SVR_CHECKED svr_status svr_prompts_published(int width, svr_prompts *out, svr_error *err);
 void svr_prompts_finish(svr_prompts *prompts);
 
 #ifdef __cplusplus

@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The largest batch that is chosen where the caller leaves it open: three seconds of film on a GPU;
- * on a CPU what it takes some seconds for. */
-enum { LARGEST_BATCH = 81, LARGEST_CPU_BATCH = 21 };
-
 /* Frames of the sequence that become final together. */
 typedef struct slice {
     int64_t start;
@@ -124,7 +120,7 @@ static svr_status plan(svr_stream *s, svr_error *err)
     int batch;
 
     if (t->batch == 0) {
-        SVR_TRY(svr_plan_batch(&planning, device ? LARGEST_BATCH : LARGEST_CPU_BATCH, &batch, err));
+        SVR_TRY(svr_plan_batch(&planning, device ? SVR_LARGEST_BATCH : SVR_LARGEST_CPU_BATCH, &batch, err));
         *t = svr_temporal_plan_make(batch, t->overlap, t->prepend);
     }
     return svr_plan_make(&planning, &s->plan, err);

@@ -81,3 +81,18 @@ svr_dit_config svr_dit_config_published(svr_model_kind kind)
         .last_layer_video_only = small,
     };
 }
+
+svr_vae_config svr_vae_config_published(void)
+{
+    return (svr_vae_config){
+        .stages = 4,
+        .channels = {128, 256, 512, 512},
+        .layers_per_block = 2,
+        .latent_channels = 16,
+        .norm_groups = 32,
+        .temporal_stages = 2,
+        .eps = 1e-6f,
+        .scaling_factor = 0.9152f,
+        .shifting_factor = 0.0f,
+    };
+}

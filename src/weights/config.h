@@ -69,8 +69,9 @@ SVR_CHECKED svr_status svr_vae_config_read(const svr_safetensors *file, svr_vae_
 SVR_CHECKED svr_status svr_dit_config_read(const svr_safetensors *file, svr_dit_config *out,
                                            svr_error *err);
 
-/* The published 3B or 7B transformer. */
+/* The published 3B or 7B transformer, and the VAE of both. */
 svr_dit_config svr_dit_config_published(svr_model_kind kind);
+svr_vae_config svr_vae_config_published(void);
 
 /* 2^(stages-1) and 2^temporal_stages. */
 int svr_vae_spatial_factor(const svr_vae_config *config);

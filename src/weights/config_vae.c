@@ -4,8 +4,15 @@
 #include <stdio.h>
 
 /* What shapes cannot say has the values of the published VAE until the config says otherwise. */
-static const svr_vae_config defaults = {
-    .norm_groups = 32, .eps = 1e-6f, .scaling_factor = 0.9152f, .shifting_factor = 0.0f};
+static svr_vae_config defaults(void)
+{
+    svr_vae_config c = svr_vae_config_published();
+
+    return (svr_vae_config){.norm_groups = c.norm_groups,
+                            .eps = c.eps,
+                            .scaling_factor = c.scaling_factor,
+                            .shifting_factor = c.shifting_factor};
+}
 
 static svr_status count_stages(const svr_safetensors *file, svr_vae_config *c, svr_error *err)
 {
@@ -90,7 +97,7 @@ svr_status svr_vae_config_read(const svr_safetensors *file, svr_vae_config *out,
     if (kind != SVR_MODEL_VAE)
         return SVR_FAIL(err, SVR_ERR_FORMAT, "%s is a %s, not a VAE; give the VAE's file here",
                         svr_safetensors_path(file), svr_model_kind_name(kind));
-    *out = defaults;
+    *out = defaults();
     SVR_TRY(read_shapes(file, out, err));
     status = svr_config_text_open(file, &text, err);
     if (status == SVR_OK)
