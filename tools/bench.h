@@ -16,6 +16,7 @@ typedef struct bench_setup {
     int width, height, frames; /* of the output */
     int runs;                  /* counted ones */
     svr_cuda_options cuda;     /* strings borrowed */
+    svr_memory_request memory; /* of streams */
     svr_log log;
     const char *model_path, *vae_path, *text_path;
 } bench_setup;
@@ -46,6 +47,11 @@ typedef struct bench_stream_result {
     double phase[BENCH_PHASES]; /* ms of a batch, mean */
     double total;               /* their sum */
     uint64_t peak_bytes;
+    svr_memory_plan plan;
+    svr_memory_stats memory;               /* at the end */
+    uint64_t device_free[2];               /* least and most behind a batch; 0: unknown */
+    uint64_t copied_in, copied_out;        /* a batch, mean */
+    uint64_t checksum;                     /* of all frames that came out */
 } bench_stream_result;
 
 /* svr_upscaler with frames of half the size in and the frames of the setup out, colours by Lab. */

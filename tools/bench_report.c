@@ -165,8 +165,42 @@ static void stream_json(const bench_stream_result *r)
     printf("\"frames_per_second\": %.4f, \"phases\": {", r->frames_per_second);
     for (int i = 0; i < BENCH_PHASES; i++)
         printf("\"%s\": {\"ms\": %.4f}, ", bench_phase_name((bench_phase_id) i), r->phase[i]);
-    printf("\"total\": {\"ms\": %.4f}}, \"peak_bytes\": %llu}\n", r->total,
-           (unsigned long long) r->peak_bytes);
+    printf("\"total\": {\"ms\": %.4f}}, \"peak_bytes\": %llu, \"predicted_peak_bytes\": %llu, "
+           "\"budget_bytes\": %llu, \"streamed_blocks\": %d, \"state_on_host\": %s, "
+           "\"copied_in_bytes\": %llu, \"copied_out_bytes\": %llu, \"host_pinned_bytes\": %llu, "
+           "\"device_free_drift_bytes\": %llu, \"checksum\": \"%016llx\"}\n",
+           r->total, (unsigned long long) r->peak_bytes, (unsigned long long) r->plan.peak,
+           (unsigned long long) r->plan.budget, r->plan.streamed_blocks,
+           r->plan.state_on_host ? "true" : "false", (unsigned long long) r->copied_in,
+           (unsigned long long) r->copied_out, (unsigned long long) r->memory.host_pinned,
+           (unsigned long long) (r->device_free[1] - r->device_free[0]),
+           (unsigned long long) r->checksum);
+}
+
+static double gib(uint64_t bytes)
+{
+    return (double) bytes / (double) (1u << 30);
+}
+
+static void stream_memory(const bench_stream_result *r)
+{
+    const svr_memory_plan *p = &r->plan;
+
+    printf("memory: peak %.3f GiB, planned %.3f (weights %.3f, state %.3f, scratch %.3f)",
+           gib(r->peak_bytes), gib(p->peak), gib(p->weights), gib(p->state), gib(p->scratch));
+    if (p->budget > 0)
+        printf(", budget %.3f", gib(p->budget));
+    printf("; page-locked %.3f GiB\n", gib(r->memory.host_pinned));
+    printf("placement: %d of %d blocks streamed, VAE weights %s, %s tokens at a time, activations "
+           "parked on the %s%s\n",
+           p->streamed_blocks, p->blocks, p->vae_streamed ? "streamed" : "resident",
+           p->token_chunk > 0 ? "some" : "all", p->state_on_host ? "host" : "device",
+           p->tiled ? ", tiled" : "");
+    printf("copies: %.3f GiB in and %.3f out a batch; device free moved by %.1f MiB after the first "
+           "batch\n",
+           gib(r->copied_in), gib(r->copied_out),
+           1024.0 * gib(r->device_free[1] - r->device_free[0]));
+    printf("checksum of the frames: %016llx\n", (unsigned long long) r->checksum);
 }
 
 static void stream_table(const bench_stream_result *r)
@@ -181,6 +215,7 @@ static void stream_table(const bench_stream_result *r)
     printf("%-9s %10.2f %10.2f\n", "total", r->total, r->total / r->setup.frames);
     printf("%.3f frames/s (%.3f by the phases alone), peak %.1f MB\n", r->frames_per_second,
            1e3 * r->setup.frames / r->total, (double) r->peak_bytes / 1e6);
+    stream_memory(r);
 }
 
 void bench_stream_print(const bench_stream_result *r, bool json)

@@ -2,6 +2,8 @@
 #include "bench.h"
 #include "commands.h"
 
+#include <string.h>
+
 /* A stream at work; zero or owned. */
 typedef struct stream {
     const bench_setup *setup;
@@ -11,7 +13,11 @@ typedef struct stream {
     uint8_t *target; /* one frame */
     int pulled;
     uint64_t begin, end;   /* when the first and the last batch were out */
-    svr_phase_times first; /* of the first batch */
+    /* behind the first batch, and over all that follow */
+    svr_phase_times first;
+    svr_memory_stats first_memory;
+    uint64_t device_free[2];
+    uint64_t checksum;
 } stream;
 
 static svr_precision precision_of(svr_dtype storage)
@@ -26,8 +32,27 @@ static void on_event(void *user, const svr_event *event)
 {
     stream *s = user;
 
-    if (event->kind == SVR_EVENT_BATCH && event->batch == 0)
+    if (event->kind != SVR_EVENT_BATCH)
+        return;
+    if (event->batch == 0) {
         s->first = event->stats.total;
+        s->first_memory = event->stats.memory;
+        s->device_free[0] = s->device_free[1] = event->stats.memory.device_free;
+    }
+    s->device_free[0] = MIN(s->device_free[0], event->stats.memory.device_free);
+    s->device_free[1] = MAX(s->device_free[1], event->stats.memory.device_free);
+}
+
+/* FNV-1a over 64-bit words: tells whether two runs made the same picture. */
+static void add_to_checksum(stream *s)
+{
+    size_t bytes = svr_frame_bytes(&s->out);
+    uint64_t word;
+
+    for (size_t i = 0; i + sizeof(word) <= bytes; i += sizeof(word)) {
+        memcpy(&word, s->target + i, sizeof(word));
+        s->checksum = (s->checksum ^ word) * 0x100000001b3u;
+    }
 }
 
 static svr_status open_stream(stream *s, svr_error *err)
@@ -52,6 +77,7 @@ static svr_status open_stream(stream *s, svr_error *err)
     config.in = s->in;
     config.out = s->out;
     config.batch_size = s->setup->frames;
+    config.memory = s->setup->memory;
     s->source = bench_paint(&s->in, s->setup->frames);
     s->target = g_new(uint8_t, svr_frame_bytes(&s->out));
     SVR_TRY(svr_upscaler_create(&options, &s->upscaler, err));
@@ -66,6 +92,7 @@ static svr_status pull(stream *s, bool wait, bool *got, svr_error *err)
     if (!*got)
         return SVR_OK;
     s->pulled++;
+    add_to_checksum(s);
     s->end = bench_now_ns();
     if (s->pulled == s->setup->frames)
         s->begin = s->end;
@@ -109,6 +136,12 @@ static void report(const stream *s, bench_stream_result *out)
     g_strlcpy(out->backend, svr_upscaler_backend_name(s->upscaler), sizeof(out->backend));
     out->frames_per_second = 1e9 * batches * s->setup->frames / (double) (s->end - s->begin);
     out->peak_bytes = stats.memory.peak;
+    out->plan = stats.plan;
+    out->memory = stats.memory;
+    memcpy(out->device_free, s->device_free, sizeof(out->device_free));
+    out->copied_in = (stats.memory.copied_in - s->first_memory.copied_in) / (uint64_t) batches;
+    out->copied_out = (stats.memory.copied_out - s->first_memory.copied_out) / (uint64_t) batches;
+    out->checksum = s->checksum;
     for (int i = 0; i < BENCH_PHASES; i++) {
         bench_phase_id id = (bench_phase_id) i;
         uint64_t ns = bench_phase_ns(&stats.total, id) - bench_phase_ns(&s->first, id);

@@ -86,9 +86,20 @@ static bool fits_stream(const bench_setup *setup, bool choices)
     return false;
 }
 
+/* A single batch is measured with everything resident. */
+static bool fits_batch(bool memory)
+{
+    if (!memory)
+        return true;
+    fprintf(stderr, "%s: --vram-budget, --vram-mode and --offload-threshold go with --end-to-end\n",
+            g_get_prgname());
+    return false;
+}
+
 int cmd_bench(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model = NULL, *vae = NULL, *text = NULL;
+    g_autofree char *budget = NULL, *mode = NULL, *threshold = NULL;
     g_autofree char *quantization = NULL, *cache = command_cache_folder();
     gboolean json = FALSE, end_to_end = FALSE, choices = FALSE;
     bench_setup setup = {.width = 640,
@@ -118,6 +129,12 @@ int cmd_bench(int argc, char **argv)
          "CUDA: measure every convolution by the own kernels and by cuDNN, and print both", NULL},
         {"end-to-end", 0, 0, G_OPTION_ARG_NONE, &end_to_end,
          "a stream of runs + 1 batches through the public API", NULL},
+        {"vram-budget", 0, 0, G_OPTION_ARG_STRING, &budget,
+         "of a stream, e.g. 4GiB; what is free", "BYTES"},
+        {"vram-mode", 0, 0, G_OPTION_ARG_STRING, &mode,
+         "of a stream: auto (default), economy or extreme-economy", "NAME"},
+        {"offload-threshold", 0, 0, G_OPTION_ARG_STRING, &threshold,
+         "of a stream: peak that auto does not pass if it can; none", "BYTES"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
@@ -126,7 +143,10 @@ int cmd_bench(int argc, char **argv)
         !command_backend(backend, &setup.backend) || !command_device(setup.cuda.device) ||
         !command_dtype(dtype, &setup.storage) ||
         !command_quantization(quantization, &setup.quantization) || !in_range(&setup) ||
-        (end_to_end && !fits_stream(&setup, choices)))
+        !command_bytes("vram-budget", budget, &setup.memory.budget) ||
+        !command_bytes("offload-threshold", threshold, &setup.memory.threshold) ||
+        !command_vram_mode(mode, &setup.memory.mode) ||
+        (end_to_end ? !fits_stream(&setup, choices) : !fits_batch(budget || mode || threshold)))
         return EXIT_UNUSABLE;
     if (choices)
         show_choices(&setup);

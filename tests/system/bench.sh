@@ -52,4 +52,26 @@ assert list(p) == sys.argv[2:] + ["total"] and all(v["ms"] > 0 for v in p.values
 assert abs(sum(v["ms"] for k, v in p.items() if k != "total") - p["total"]["ms"]) < 0.01, p
 assert r["frames_per_second"] > 0 and r["peak_bytes"] > 1e6, r
 PY
+
+# the picture does not depend on the memory, and a plan is kept to the byte
+for options in "" "--vram-mode economy" "--vram-mode extreme-economy" "--vram-budget 14MB"; do
+    # shellcheck disable=SC2086 # several words
+    run 0 bench --backend cpu --width 64 --height 48 --frames 5 --runs 2 --end-to-end --json $options
+    python3 - "$work/out" "$work/checksum" "$options" <<'PY'
+import json, os, sys
+r = json.load(open(sys.argv[1]))
+assert r["peak_bytes"] == r["predicted_peak_bytes"] > 0, r
+assert r["budget_bytes"] == 0 or r["peak_bytes"] <= r["budget_bytes"], r
+assert (r["streamed_blocks"] > 0) == ("extreme" in sys.argv[3] or "budget" in sys.argv[3]), r
+if os.path.exists(sys.argv[2]):
+    assert open(sys.argv[2]).read() == r["checksum"], r
+open(sys.argv[2], "w").write(r["checksum"])
+PY
+done
+run 1 bench --backend cpu --width 64 --height 48 --end-to-end --vram-budget 1MB
+complains "smallest vram-budget that works is [0-9]+ MiB"
+run 2 bench --backend cpu --width 64 --height 48 --end-to-end --vram-budget lots
+complains "vram-budget"
+run 2 bench --backend cpu --width 64 --height 48 --vram-mode economy
+complains "end-to-end"
 echo "$checks checks"
