@@ -16,8 +16,8 @@ typedef struct svr_condition_entry {
     svr_dit_condition *condition;
 } svr_condition_entry;
 
-/* Grids whose tables are kept: all that batches of up to 61 frames can have. */
-enum { SVR_KEPT_GRIDS = 16 };
+/* Grids whose tables are kept: all that batches of up to 93 frames can have. */
+enum { SVR_KEPT_GRIDS = 24 };
 
 typedef struct svr_geometry_entry {
     int latent[3];

@@ -20,6 +20,7 @@ static pending_copy list[MOST];
 static int count;
 static svr_mark last;
 static uint64_t limit;
+static int fail_at;
 static svr_queue queue_of[1 << 16]; /* by mark */
 
 static svr_status host_alloc(svr_backend *backend, size_t bytes, void **out, svr_error *err)
@@ -61,7 +62,8 @@ static svr_status copy(svr_backend *backend, svr_queue queue, void *dst, const v
                        size_t bytes, svr_error *err)
 {
     (void) backend;
-    (void) err;
+    if (fail_at > 0 && --fail_at == 0)
+        return SVR_FAIL(err, SVR_ERR_IO, "a copy fails as a test wants it");
     CHECK(count < MOST);
     list[count++] = (pending_copy){queue, dst, src, bytes, last + 1};
     return SVR_OK;
@@ -113,6 +115,12 @@ void lazy_queues_install(svr_backend *backend)
     backend->vtable = &vtable;
     count = 0;
     limit = 0;
+    fail_at = 0;
+}
+
+void lazy_queues_fail(int n)
+{
+    fail_at = n;
 }
 
 void lazy_queues_limit(uint64_t bytes)

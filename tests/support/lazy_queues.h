@@ -11,6 +11,9 @@ void lazy_queues_install(svr_backend *backend);
 /* Host memory for copies is refused beyond so many bytes; 0 (at first): never. */
 void lazy_queues_limit(uint64_t bytes);
 
+/* The n-th copy from now (from 1) fails; 0 (at first): none. */
+void lazy_queues_fail(int n);
+
 /* Copies that were put in and have not happened. */
 int lazy_queues_pending(void);
 

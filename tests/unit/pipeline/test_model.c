@@ -237,7 +237,7 @@ static void test_plan_is_exact(void)
  */
 static void test_long_batches(void)
 {
-    enum { BATCH = 69, COUNT = BATCH + 5 };
+    enum { BATCH = 101, COUNT = BATCH + 5 };
     svr_model_options options = nano_options(SVR_F32);
     svr_size_plan sizes = svr_size_plan_exact((svr_size){16, 16}, 16);
     svr_stream_options o = rig_options((svr_size){16, 16}, &sizes);
