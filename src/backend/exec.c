@@ -58,6 +58,12 @@ svr_status svr_exec_poll(svr_exec *exec, svr_error *err)
     return SVR_OK;
 }
 
+void svr_exec_note(const svr_exec *exec, svr_exec_point point)
+{
+    if (exec->note)
+        exec->note(exec->note_user, point);
+}
+
 svr_status svr_exec_tap(svr_exec *exec, const char *name, const svr_tensor *value, svr_error *err)
 {
     return exec->tap ? exec->tap(exec->tap_user, name, value, err) : SVR_OK;

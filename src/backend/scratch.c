@@ -17,6 +17,7 @@ typedef struct range {
 struct svr_scratch {
     unsigned char *base;
     size_t capacity, peak, live;
+    size_t recent; /* peak since svr_scratch_take_peak() */
     range *first;
 };
 
@@ -103,6 +104,8 @@ svr_status svr_scratch_alloc(svr_scratch *scratch, size_t bytes, void **out, svr
     scratch->live += need;
     if (r->start + need > scratch->peak)
         scratch->peak = r->start + need;
+    if (r->start + need > scratch->recent)
+        scratch->recent = r->start + need;
     *out = scratch->base + r->start;
     return SVR_OK;
 }
@@ -151,6 +154,25 @@ void svr_scratch_reset(svr_scratch *scratch)
 size_t svr_scratch_peak(const svr_scratch *scratch)
 {
     return scratch->peak;
+}
+
+/* Highest end of a range that is in use. */
+static size_t highest_end(const svr_scratch *scratch)
+{
+    size_t end = 0;
+
+    for (const range *r = scratch->first; r; r = r->next)
+        if (r->used)
+            end = r->start + r->bytes;
+    return end;
+}
+
+size_t svr_scratch_take_peak(svr_scratch *scratch)
+{
+    size_t peak = scratch->recent;
+
+    scratch->recent = highest_end(scratch);
+    return peak;
 }
 
 size_t svr_scratch_live(const svr_scratch *scratch)

@@ -43,6 +43,9 @@ void svr_scratch_reset(svr_scratch *scratch);
 /* Highest end of any range since creation, in bytes from base. */
 size_t svr_scratch_peak(const svr_scratch *scratch);
 
+/* The same since the last call. */
+size_t svr_scratch_take_peak(svr_scratch *scratch);
+
 /* Bytes handed out now. */
 size_t svr_scratch_live(const svr_scratch *scratch);
 

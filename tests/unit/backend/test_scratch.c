@@ -159,6 +159,24 @@ static void test_random_run(void)
     svr_scratch_destroy(r.scratch);
 }
 
+/* Peaks of a part of the work: what is in use when it begins counts. */
+static void test_peaks_of_parts(void)
+{
+    svr_scratch *s = make(16);
+    size_t a = take(s, 2 * UNIT), b = take(s, 3 * UNIT), c;
+
+    CHECK(svr_scratch_take_peak(s) == 5 * UNIT);
+    give(s, b);
+    CHECK(svr_scratch_take_peak(s) == 5 * UNIT); /* b was there at the start of this part */
+    CHECK(svr_scratch_take_peak(s) == 2 * UNIT);
+    c = take(s, UNIT);
+    give(s, c);
+    CHECK(svr_scratch_take_peak(s) == 3 * UNIT);
+    give(s, a);
+    CHECK(svr_scratch_peak(s) == 5 * UNIT);
+    svr_scratch_destroy(s);
+}
+
 /* The planner's promise: the peak of an unbounded run is the block that the same calls need. */
 static void test_same_calls_same_peak(void)
 {
@@ -185,6 +203,7 @@ int main(void)
     RUN(test_exhaustion);
     RUN(test_peak_and_reset);
     RUN(test_random_run);
+    RUN(test_peaks_of_parts);
     RUN(test_same_calls_same_peak);
     return check_done();
 }
