@@ -20,6 +20,7 @@ typedef struct {
   gboolean uniform_batch_size;
   guint64 seed, frame_offset;
   gdouble cfg_scale;
+  gint cfg_offload;      /* svr_cfg_offload */
   gint color_correction; /* svr_colour_method */
   GstSeedVR2Size size;
   gboolean post_messages;

@@ -110,12 +110,13 @@ static svr_status prepare(bench *b, svr_error *err)
     svr_phases_config config = phases_config(b->setup);
     svr_temporal_plan plan = svr_temporal_plan_make(b->setup->frames, 0, 0);
     svr_tensor y = {.dtype = SVR_F32, .rank = 4};
+    uint64_t host_bytes; /* none: nothing is parked */
 
     config.sizes =
         svr_size_plan_exact((svr_size){b->setup->width, b->setup->height}, networks->grid_multiple);
     paint(b, &config.in);
     SVR_TRY(svr_phases_create(b->backend, networks, &config, &b->phases, err));
-    SVR_TRY(svr_phases_plan(b->phases, &plan, false, NULL, &b->block_bytes, err));
+    SVR_TRY(svr_phases_plan(b->phases, &plan, false, NULL, &b->block_bytes, &host_bytes, err));
     SVR_TRY(svr_backend_alloc(b->backend, SVR_MEM_SCRATCH, b->block_bytes, &b->block, err));
     b->exec.backend = b->backend;
     b->exec.scratch = svr_scratch_create(b->block, b->block_bytes);

@@ -94,7 +94,7 @@ MOVES(qk_norm_rope, 2.0 / 3.0 * BYTES(a->qkv, a->qkv) +
                         BYTES(a->norm_q, a->norm_k, a->rows, a->cosines, a->sines))
 COST(window_attention, window_products(a),
      BYTES(a->vid, a->txt, a->order, a->out_vid, a->out_txt, a->text_sum))
-MOVES(guidance, BYTES(a->pos, a->neg, a->pos))
+MOVES(guidance, BYTES(a->pos, a->neg, a->pos, a->x, a->x))
 MOVES(noise, BYTES(a->y))
 MOVES(unpack, (double) svr_frame_bytes(&a->info) + BYTES(a->rgb, a->alpha))
 MOVES(pack, (double) svr_frame_bytes(&a->info) + BYTES(a->rgb, a->alpha))

@@ -214,11 +214,12 @@ typedef struct svr_window_attention_args {
 } svr_window_attention_args;
 
 /* Guidance in place: pos = neg + scale * (pos - neg), then, with rescale r != 0, each row times
- * r * std(pos_before)/std(pos) + (1-r), unbiased std over the row's C channels.
- *   pos, neg [N,C] storage.   Source: spec pipeline §7.1. */
+ * r * std(pos_before)/std(pos) + (1-r), unbiased std over the row's C channels; then the Euler step
+ * x = x + step * pos, with pos before it is rounded to its type.
+ *   pos, neg [N,C] storage   x [N,C] storage, optional.   Source: spec pipeline §6, §7.1. */
 typedef struct svr_guidance_args {
-    svr_tensor pos, neg;
-    float scale, rescale;
+    svr_tensor pos, neg, x;
+    float scale, rescale, step;
 } svr_guidance_args;
 
 /* Position-keyed N(0,1): y[f,yy,xx,c] of base/rng.h at (x0+xx, y0+yy, frame0+f).

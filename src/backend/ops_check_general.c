@@ -165,6 +165,7 @@ svr_status svr_check_guidance(const svr_guidance_args *args, svr_error *err)
     static const svr_operand operands[] = {
         SVR_OPERAND(guidance, pos, "NC", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(guidance, neg, "NC", STORAGE, 0),
+        SVR_OPERAND(guidance, x, "NC", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
     };
 
     SVR_TRY(SVR_CHECK_OPERANDS("guidance", args, operands, err));

@@ -81,13 +81,15 @@ SVR_CHECKED svr_status svr_phases_finish(svr_phases *phases, svr_exec *exec,
                                          const svr_phases_slice *slice, svr_phase_times *times,
                                          svr_error *err);
 
-/* Peak scratch bytes of batches of 1 to plan->batch frames with plan->overlap, found by running the
- * code above on a counting backend; `uniform`: short batches are mirrored up to full ones.  Calls
- * the networks' `prepare` for every latent grid that can occur, so their tables are made too. Polls
- * `cancel` (may be NULL).  Errors: NO_MEM, CANCELLED, those of the networks. */
+/* Peak bytes of scratch and of page-locked host memory of batches of 1 to plan->batch frames with
+ * plan->overlap, found by running the code above on a counting backend; `uniform`: short batches
+ * are mirrored up to full ones.  Calls the networks' `prepare` for every latent grid that can
+ * occur, so their tables are made too. Polls `cancel` (may be NULL).  Errors: NO_MEM, CANCELLED,
+ * those of the networks. */
 SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, const svr_temporal_plan *plan,
                                        bool uniform, const svr_cancel *cancel,
-                                       uint64_t *scratch_bytes, svr_error *err);
+                                       uint64_t *scratch_bytes, uint64_t *host_bytes,
+                                       svr_error *err);
 
 #ifdef __cplusplus
 }

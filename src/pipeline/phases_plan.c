@@ -27,6 +27,7 @@ static void dry_run_finish(dry_run *run)
     if (svr_tensor_present(&run->slice))
         svr_backend_free(backend, SVR_MEM_STATE, svr_tensor_bytes(&run->slice), run->slice.data);
     svr_scratch_destroy(run->exec.scratch);
+    svr_scratch_destroy(run->exec.host);
     svr_backend_destroy(backend);
     free(run->frames);
     free(run->frame);
@@ -43,7 +44,8 @@ static svr_status dry_run_init(dry_run *run, svr_phases *p, int batch, const svr
     run->exec.cancel = cancel;
     run->exec.backend = svr_counting_backend_create(p->backend);
     run->exec.scratch = svr_scratch_create_counting();
-    if (!run->frame || !run->frames || !run->exec.backend || !run->exec.scratch)
+    run->exec.host = svr_scratch_create_counting();
+    if (!run->frame || !run->frames || !run->exec.backend || !run->exec.scratch || !run->exec.host)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to plan a stream");
     for (int i = 0; i < batch; i++)
         run->frames[i] = run->frame;
@@ -92,7 +94,8 @@ static svr_status count_blend(dry_run *run, int overlap, svr_error *err)
 }
 
 svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool uniform,
-                           const svr_cancel *cancel, uint64_t *scratch_bytes, svr_error *err)
+                           const svr_cancel *cancel, uint64_t *scratch_bytes, uint64_t *host_bytes,
+                           svr_error *err)
 {
     dry_run run;
     svr_status status = dry_run_init(&run, p, plan->batch, cancel, err);
@@ -103,8 +106,10 @@ svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool un
         status = count_finish(&run, plan->batch, err);
     if (status == SVR_OK)
         status = count_blend(&run, plan->overlap, err);
-    if (status == SVR_OK)
+    if (status == SVR_OK) {
         *scratch_bytes = svr_scratch_peak(run.exec.scratch);
+        *host_bytes = svr_scratch_peak(run.exec.host);
+    }
     dry_run_finish(&run);
     return status;
 }

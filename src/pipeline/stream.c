@@ -20,8 +20,9 @@ struct svr_stream {
     svr_stream_options options;
     svr_phases *phases;
     svr_exec exec;
-    void *scratch_block;
+    void *scratch_block, *host_block;
     uint64_t planned, scratch_block_bytes;
+    uint64_t planned_host;  /* page-locked memory of the host; 0: none */
     svr_tensor pending;     /* [capacity,oh,ow,3], frames [base, base + length) of the sequence */
     svr_tensor shared;      /* [overlap,oh,ow,3], what a batch is cross-faded with */
     int64_t base, length;   /* length frames are there */
@@ -65,12 +66,32 @@ static svr_status alloc_scratch(svr_stream *s, svr_error *err)
     return s->exec.scratch ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
 }
 
+static svr_status alloc_host(svr_stream *s, svr_error *err)
+{
+    if (s->planned_host == 0)
+        return SVR_OK;
+    SVR_TRY(svr_backend_host_alloc(s->backend, s->planned_host, &s->host_block, err));
+    s->exec.host = svr_scratch_create(s->host_block, s->planned_host);
+    return s->exec.host ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+}
+
 static void free_scratch(svr_stream *s)
 {
+    svr_scratch_destroy(s->exec.host);
+    svr_backend_host_free(s->backend, s->planned_host, s->host_block);
+    s->exec.host = NULL;
+    s->host_block = NULL;
     svr_scratch_destroy(s->exec.scratch);
     svr_backend_free(s->backend, SVR_MEM_SCRATCH, s->scratch_block_bytes, s->scratch_block);
     s->exec.scratch = NULL;
     s->scratch_block = NULL;
+}
+
+static void reset_scratch(svr_stream *s)
+{
+    svr_scratch_reset(s->exec.scratch);
+    if (s->exec.host)
+        svr_scratch_reset(s->exec.host);
 }
 
 /* A slice waits for the `depth` - 1 batches behind its own that begin before its end. */
@@ -86,6 +107,7 @@ static svr_status alloc_all(svr_stream *s, svr_error *err)
     if (!s->slices || !s->frames)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
     SVR_TRY(alloc_scratch(s, err));
+    SVR_TRY(alloc_host(s, err));
     SVR_TRY(alloc_frames(s, capacity, &s->pending, err));
     return t->overlap > 0 ? alloc_frames(s, t->overlap, &s->shared, err) : SVR_OK;
 }
@@ -96,7 +118,8 @@ static svr_status set_up(svr_stream *s, svr_error *err)
     svr_status status;
 
     SVR_TRY(svr_phases_create(s->backend, s->networks, &s->options.phases, &s->phases, err));
-    SVR_TRY(svr_phases_plan(s->phases, t, s->options.uniform, s->exec.cancel, &s->planned, err));
+    SVR_TRY(svr_phases_plan(s->phases, t, s->options.uniform, s->exec.cancel, &s->planned,
+                            &s->planned_host, err));
     status = alloc_all(s, err);
     if (status == SVR_ERR_NO_VRAM || status == SVR_ERR_NO_MEM)
         svr_error_prefix(err,
@@ -144,15 +167,17 @@ void svr_stream_destroy(svr_stream *s)
 
 svr_status svr_stream_replan(svr_stream *s, svr_error *err)
 {
-    uint64_t planned;
+    uint64_t planned, host;
 
     SVR_TRY(svr_phases_plan(s->phases, &s->options.temporal, s->options.uniform, s->exec.cancel,
-                            &planned, err));
-    if (planned <= s->planned)
+                            &planned, &host, err));
+    if (planned <= s->planned && host <= s->planned_host)
         return SVR_OK;
     free_scratch(s);
     s->planned = planned;
-    return alloc_scratch(s, err);
+    s->planned_host = host;
+    SVR_TRY(alloc_scratch(s, err));
+    return alloc_host(s, err);
 }
 
 void svr_stream_set_tap(svr_stream *s,
@@ -218,7 +243,7 @@ static svr_status finish_front(svr_stream *s, const svr_stream_io *io, svr_phase
     assert(front.start == s->base && front.count <= s->length);
     look_up_sources(s, io, front.start, front.count);
     SVR_TRY(svr_phases_finish(s->phases, &s->exec, &out, times, err));
-    svr_scratch_reset(s->exec.scratch);
+    reset_scratch(s);
     SVR_TRY(drop_front(s, front.count, err));
     s->slice_count--;
     memmove(s->slices, s->slices + 1, (size_t) s->slice_count * sizeof *s->slices);
@@ -240,7 +265,7 @@ static svr_status compute_batch(svr_stream *s, const svr_phases_batch *batch, in
         SVR_TRY(copy_frames(s, &head, &s->shared, err));
     }
     status = svr_phases_compute(s->phases, &s->exec, batch, &y, times, err);
-    svr_scratch_reset(s->exec.scratch);
+    reset_scratch(s);
     if (status == SVR_ERR_OVERFLOW && overlap > 0)
         SVR_TRY(copy_frames(s, &s->shared, &head, err));
     SVR_TRY(status);
@@ -263,7 +288,7 @@ svr_status svr_stream_batch(svr_stream *s, const svr_batch_span *span, int64_t f
 
     assert(span->start == s->next_start && span->count > overlap);
     assert(s->base + s->length == span->start + overlap && s->slice_count < s->depth);
-    svr_scratch_reset(s->exec.scratch);
+    reset_scratch(s);
     look_up_sources(s, io, span->start, span->count);
     SVR_TRY(compute_batch(s, &batch, span->start - s->base, times, err));
     s->length = span->start - s->base + span->count;
@@ -287,7 +312,7 @@ void svr_stream_restart(svr_stream *s)
 {
     s->base = s->length = s->next_start = 0;
     s->slice_count = 0;
-    svr_scratch_reset(s->exec.scratch);
+    reset_scratch(s);
 }
 
 int64_t svr_stream_needed_from(const svr_stream *s)

@@ -48,6 +48,14 @@ typedef enum svr_quantization {
     SVR_QUANTIZATION_FP8 /* e4m3: GPUs of compute capability 8.9 and newer, and the CPU */
 } svr_quantization;
 
+/* Where the positive prediction waits while guidance makes the negative one; never changes the
+ * picture. */
+typedef enum svr_cfg_offload {
+    SVR_CFG_OFFLOAD_AUTO = 0, /* on the device */
+    SVR_CFG_OFFLOAD_NEVER,
+    SVR_CFG_OFFLOAD_ALWAYS /* in page-locked host memory: saves a latent of device memory */
+} svr_cfg_offload;
+
 typedef enum svr_event_kind {
     SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are on the device */
     SVR_EVENT_LOADED,      /* weights and constants are ready */
@@ -109,6 +117,7 @@ typedef struct svr_stream_config {
     int steps;                          /* 1..1000; default 1 */
     double cfg_scale;                   /* default 1: no negative pass */
     double cfg_rescale;                 /* default 0 */
+    svr_cfg_offload cfg_offload;        /* default auto */
     svr_colour_method color_correction; /* default lab */
     /* The reference's habits, for verification; leave zeroed. */
     struct {

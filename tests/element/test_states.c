@@ -100,6 +100,7 @@ GST_START_TEST (test_defaults)
     { "seed", "42" },
     { "frame-offset", "0" },
     { "cfg-scale", "1" },
+    { "cfg-offload", "auto" },
     { "color-correction", "lab" },
     { "backend", "auto" },
     { "precision", "auto" },
@@ -143,6 +144,7 @@ GST_START_TEST (test_properties)
   gboolean uniform, post;
   gdouble cfg, scale;
   gint resolution, max_resolution, backend, colour, precision, quantization;
+  gint offload;
 
   g_object_set (element, "model", "m", "vae-model", "v", "text-embedding", "t",
                 "batch-size", 9, "temporal-overlap", 3, "prepend-frames", 4,
@@ -154,6 +156,7 @@ GST_START_TEST (test_properties)
   gst_util_set_object_arg (G_OBJECT (element), "color-correction", "adain");
   gst_util_set_object_arg (G_OBJECT (element), "precision", "bf16");
   gst_util_set_object_arg (G_OBJECT (element), "quantization", "fp8");
+  gst_util_set_object_arg (G_OBJECT (element), "cfg-offload", "always");
   g_object_get (element, "model", &model, "vae-model", &vae, "text-embedding",
                 &text, "batch-size", &batch, "temporal-overlap", &overlap,
                 "prepend-frames", &prepend, "uniform-batch-size", &uniform,
@@ -161,7 +164,7 @@ GST_START_TEST (test_properties)
                 "scale", &scale, "resolution", &resolution, "max-resolution",
                 &max_resolution, "post-messages", &post, "backend", &backend,
                 "color-correction", &colour, "precision", &precision,
-                "quantization", &quantization, NULL);
+                "quantization", &quantization, "cfg-offload", &offload, NULL);
   fail_unless_equals_string (model, "m");
   fail_unless_equals_string (vae, "v");
   fail_unless_equals_string (text, "t");
@@ -179,6 +182,7 @@ GST_START_TEST (test_properties)
   fail_unless_equals_int (colour, 4);
   fail_unless_equals_int (precision, 2);
   fail_unless_equals_int (quantization, 1);
+  fail_unless_equals_int (offload, 2);
   g_free (model);
   g_free (vae);
   g_free (text);

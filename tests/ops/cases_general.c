@@ -307,21 +307,27 @@ void ops_cases_noise(ops_bench *bench)
         }
 }
 
+/* dtypes of pos and neg, and of x where there is one */
 static void guidance_case(ops_bench *bench, int n, int channels, float rescale,
-                          const svr_dtype dtypes[2])
+                          const svr_dtype dtypes[2], const svr_dtype *x_dtype)
 {
     ops_array *pos = ops_in_place(bench, dtypes[0], SVR_DIMS(n, channels));
     ops_array *neg = ops_input(bench, dtypes[1], SVR_DIMS(n, channels));
+    ops_array *x = x_dtype ? ops_in_place(bench, *x_dtype, SVR_DIMS(n, channels)) : NULL;
     svr_guidance_args args[OPS_SIDES];
 
     for (int side = 0; side < OPS_SIDES; side++)
         args[side] = (svr_guidance_args){.pos = ops_view(pos, side),
                                          .neg = ops_view(neg, side),
+                                         .x = ops_view(x, side),
+                                         .step = -0.35f,
                                          .scale = 6.5f,
                                          .rescale = rescale};
     OPS_RUN(bench, guidance, &args[OPS_DEVICE]);
     reference_guidance(&args[OPS_REFERENCE]);
     ops_compare(bench, pos, NULL, 8 * OPS_F32_EPS);
+    if (x)
+        ops_compare(bench, x, NULL, 8 * OPS_F32_EPS);
 }
 
 void ops_cases_guidance(ops_bench *bench)
@@ -335,6 +341,9 @@ void ops_cases_guidance(ops_bench *bench)
                           kind == 0   ? 0.0f
                           : kind == 3 ? 1.0f
                                       : 0.7f,
-                          dtypes);
+                          dtypes, NULL);
+            ops_case(bench, "guidance and step %s kind %d", svr_dtype_name(ops_storage[d]), kind);
+            guidance_case(bench, kind == 2 ? 1 : 300, kind == 2 ? 3 : 16, kind == 0 ? 0.0f : 0.7f,
+                          dtypes, &ops_storage[kind % 3]);
         }
 }

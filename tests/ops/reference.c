@@ -600,6 +600,8 @@ void reference_guidance(const svr_guidance_args *a)
             factor = (double) a->rescale * before / deviation(pos, C) + 1 - (double) a->rescale;
         for (int64_t i = 0; i < C; i++)
             pos[i] *= factor;
+        for (int64_t i = 0; svr_tensor_present(&a->x) && i < C; i++)
+            f64(&a->x)[row * C + i] += (double) a->step * pos[i];
     }
 }
 

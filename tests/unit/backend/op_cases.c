@@ -146,7 +146,7 @@ svr_window_attention_args good_window_attention(void)
 
 svr_guidance_args good_guidance(void)
 {
-    return (svr_guidance_args){F16(9, 16), F16(9, 16), 6.5f, 0.5f};
+    return (svr_guidance_args){F16(9, 16), F16(9, 16), F32(9, 16), 6.5f, 0.5f, -1.0f};
 }
 
 svr_noise_args good_noise(void)

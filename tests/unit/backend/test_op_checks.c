@@ -260,8 +260,11 @@ static void test_general_ops(void)
     REFUSED(rms_norm, a.shift = absent, INVALID, "scale and shift");
     REFUSED(rms_norm, a.weight.dims[0] = 9, SHAPE, "weight is f32 [9]");
     REFUSED(rms_norm, a.eps = -1, INVALID, "eps");
-    ACCEPTED(guidance, (a.rescale = 0, a.pos.dims[1] = a.neg.dims[1] = 1));
-    REFUSED(guidance, a.pos.dims[1] = a.neg.dims[1] = 1, INVALID, "rescale");
+    ACCEPTED(guidance, a.x = absent);
+    ACCEPTED(guidance, (a.rescale = 0, a.pos.dims[1] = a.neg.dims[1] = a.x.dims[1] = 1));
+    REFUSED(guidance, a.pos.dims[1] = a.neg.dims[1] = a.x.dims[1] = 1, INVALID, "rescale");
+    REFUSED(guidance, a.x.dims[0] = 8, SHAPE, "x is f32 [8, 16]");
+    REFUSED(guidance, (a.x = a.neg), SHAPE, "overlaps");
     REFUSED(guidance, a.neg.dims[0] = 8, SHAPE, "neg is f16 [8, 16]");
     REFUSED(noise, a.y.dims[3] = 14, INVALID, "multiple of 4");
     REFUSED(noise, a.y.dims[3] = 1028, INVALID, "multiple of 4");

@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "check.h"
 #include "cpu/cpu_backend.h"
+#include "dit/sampler.h"
 #include "random.h"
 
 #include <stdio.h>
@@ -302,6 +303,70 @@ static void test_only_the_stream_grows(void)
     CHECK(whole > 4 * tokens * token);
 }
 
+/* The model as a velocity for the sampler; both texts are the same here. */
+typedef struct velocity {
+    model *model;
+    svr_dit_io io;
+    int positive, negative; /* calls */
+} velocity;
+
+static svr_status predict(void *user, svr_exec *exec, const svr_prediction *p, svr_error *err)
+{
+    velocity *v = user;
+
+    v->io.x_t = *p->x_t;
+    v->io.v = *p->v;
+    v->positive += !p->negative;
+    v->negative += p->negative;
+    return svr_dit_forward(exec, v->model->network.dit, &v->io, err);
+}
+
+/* Scratch memory on the device for two steps with this config, by counting. */
+static size_t peak_of_steps(model *m, const svr_sampler_config *config)
+{
+    svr_error err = {0};
+    velocity v = {.model = m, .io = m->io};
+    svr_predictor predictor = {&v, predict};
+    svr_backend *counting = svr_counting_backend_create(m->device.backend);
+    svr_exec exec = {.backend = counting,
+                     .scratch = svr_scratch_create_counting(),
+                     .host = svr_scratch_create_counting()};
+    svr_tensor x;
+
+    CHECK(counting && exec.scratch && exec.host);
+    CHECK_OK(svr_exec_alloc(&exec, SVR_F16, 4, m->io.x_t.dims, &x, &err), err);
+    CHECK_OK(svr_sampler_run(&exec, config, &predictor, &x, &err), err);
+    size_t peak = svr_scratch_peak(exec.scratch);
+    CHECK(v.positive == 2 && v.negative == (config->cfg_scale == 1.0 ? 0 : 2));
+    svr_scratch_destroy(exec.scratch);
+    svr_scratch_destroy(exec.host);
+    svr_backend_destroy(counting);
+    return peak;
+}
+
+/* Guidance costs one velocity on the device, or nothing. */
+static void test_memory_of_guidance(void)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_3B, 1);
+    svr_sampler_config sampler = {.steps = 2, .cfg_scale = 1.0, .cfg_partial = 1.0};
+    model m;
+
+    model_open(&m, &config, SVR_F16);
+    for (int64_t chunk = 0; chunk <= 60; chunk += 60) {
+        svr_dit_set_token_chunk(m.network.dit, chunk);
+        sampler.cfg_scale = 1.0;
+        sampler.park_on_host = false;
+        size_t plain = peak_of_steps(&m, &sampler);
+        sampler.cfg_scale = 6.5;
+        size_t guided = peak_of_steps(&m, &sampler);
+        sampler.park_on_host = true;
+        size_t parked = peak_of_steps(&m, &sampler);
+        CHECK(guided - plain == PIXELS * 16 * sizeof(float));
+        CHECK(parked == plain);
+    }
+    model_close(&m);
+}
+
 /* A 3B whose blocks all have text weights: the last one has keys and values of the text only. */
 static void test_split_tail(void)
 {
@@ -406,6 +471,7 @@ int main(int argc, char **argv)
     RUN(test_chunks_change_nothing);
     RUN(test_chunks_save_memory);
     RUN(test_only_the_stream_grows);
+    RUN(test_memory_of_guidance);
     RUN(test_split_tail);
     RUN(test_wrong_shapes);
     RUN(test_cancel);

@@ -14,7 +14,7 @@ svr_stream_options rig_options(svr_size in, const svr_size_plan *sizes)
                            .height = sizes->output.height},
                    .sizes = *sizes,
                    .seed = 42,
-                   .sampler = {1, 1.0, 0.0, 1.0}},
+                   .sampler = {.steps = 1, .cfg_scale = 1.0, .cfg_partial = 1.0}},
         .temporal = svr_temporal_plan_make(5, 0, 0)};
 
     return o;
