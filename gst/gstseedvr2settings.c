@@ -17,6 +17,7 @@ enum {
   PROP_PREPEND_FRAMES,
   PROP_UNIFORM_BATCH_SIZE,
   PROP_SEED,
+  PROP_NOISE_TIME_INVARIANT,
   PROP_FRAME_OFFSET,
   PROP_CFG_SCALE,
   PROP_CFG_OFFLOAD,
@@ -287,6 +288,16 @@ install_picture (GObjectClass *klass)
                            "picture",
                            0, G_MAXUINT64, 42, AT_START));
   g_object_class_install_property (
+      klass, PROP_NOISE_TIME_INVARIANT,
+      g_param_spec_boolean (
+          "noise-time-invariant", "Time-invariant noise",
+          "Give every batch the noise of the first one, so that a still gives "
+          "the same picture in every batch; a batch that repeats the one "
+          "before (stills, frozen video) is then not computed again, unless "
+          "temporal-overlap is set. Overlapping batches have different noise "
+          "for a shared frame, and frame-offset changes nothing",
+          FALSE, AT_START));
+  g_object_class_install_property (
       klass, PROP_CFG_SCALE,
       g_param_spec_double (
           "cfg-scale", "Guidance scale",
@@ -367,6 +378,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),
     [PROP_UNIFORM_BATCH_SIZE] = AT (uniform_batch_size),
     [PROP_SEED] = AT (seed),
+    [PROP_NOISE_TIME_INVARIANT] = AT (noise_time_invariant),
     [PROP_FRAME_OFFSET] = AT (frame_offset),
     [PROP_CFG_SCALE] = AT (cfg_scale),
     [PROP_CFG_OFFLOAD] = AT (cfg_offload),
@@ -522,6 +534,7 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
   config->prepend_frames = (int)settings->prepend_frames;
   config->uniform_batch = settings->uniform_batch_size;
   config->seed = settings->seed;
+  config->noise_time_invariant = settings->noise_time_invariant;
   config->cfg_scale = settings->cfg_scale;
   config->cfg_offload = (svr_cfg_offload)settings->cfg_offload;
   config->color_correction = (svr_colour_method)settings->color_correction;

@@ -18,6 +18,7 @@ typedef struct {
   gint quantization;                         /* svr_quantization */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
+  gboolean noise_time_invariant;
   guint64 seed, frame_offset;
   gdouble cfg_scale;
   gint cfg_offload;      /* svr_cfg_offload */

@@ -89,7 +89,8 @@ static svr_status resolve_sizes(const svr_stream_config *config, int multiple, s
 svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_networks *networks,
                                      svr_stream_options *out, svr_error *err)
 {
-    svr_stream_options o = {.uniform = config->uniform_batch};
+    svr_stream_options o = {.uniform = config->uniform_batch,
+                            .noise_time_invariant = config->noise_time_invariant};
     bool reference = config->reference.active;
 
     SVR_TRY(check_info("input", &config->in, err));

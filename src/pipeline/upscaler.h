@@ -73,7 +73,7 @@ typedef struct svr_event {
     uint64_t batch;                   /* BATCH: its number since configure */
     uint64_t first_frame;     /* BATCH, WIDENED: absolute number of the batch's first frame */
     uint64_t frames;          /* BATCH: true frames */
-    uint64_t computed_frames; /* BATCH: with padding */
+    uint64_t computed_frames; /* BATCH: with padding; 0 where the frames of the last were reused */
     svr_upscaler_stats stats; /* as of now */
 } svr_event;
 
@@ -114,6 +114,11 @@ typedef struct svr_stream_config {
      * whole would get the noise of the whole.  A batch has the noise of latent frame
      * (first_frame + its start) / 4 and following; the start counts the lead-in */
     uint64_t first_frame;
+    /* every batch has the noise of the film's first one, wherever it lies; first_frame then changes
+     * nothing.  A still gives the same picture batch after batch, and a batch that repeats the one
+     * before is not computed again unless batches overlap.  In an overlap the two batches have
+     * different noise for the same frame.  default: off */
+    bool noise_time_invariant;
     int steps;                          /* 1..1000; default 1 */
     double cfg_scale;                   /* default 1: no negative pass */
     double cfg_rescale;                 /* default 0 */

@@ -98,6 +98,7 @@ GST_START_TEST (test_defaults)
     { "prepend-frames", "0" },
     { "uniform-batch-size", "false" },
     { "seed", "42" },
+    { "noise-time-invariant", "false" },
     { "frame-offset", "0" },
     { "cfg-scale", "1" },
     { "cfg-offload", "auto" },
@@ -141,7 +142,7 @@ GST_START_TEST (test_properties)
   gchar *model, *vae, *text;
   guint batch, overlap, prepend;
   guint64 seed, offset;
-  gboolean uniform, post;
+  gboolean uniform, invariant, post;
   gdouble cfg, scale;
   gint resolution, max_resolution, backend, colour, precision, quantization;
   gint offload;
@@ -151,7 +152,7 @@ GST_START_TEST (test_properties)
                 "uniform-batch-size", TRUE, "seed", (guint64)1 << 40,
                 "frame-offset", (guint64)1 << 41, "cfg-scale", 1.5, "scale",
                 3.0, "resolution", 1080, "max-resolution", 3840,
-                "post-messages", FALSE, NULL);
+                "post-messages", FALSE, "noise-time-invariant", TRUE, NULL);
   gst_util_set_object_arg (G_OBJECT (element), "backend", "cuda");
   gst_util_set_object_arg (G_OBJECT (element), "color-correction", "adain");
   gst_util_set_object_arg (G_OBJECT (element), "precision", "bf16");
@@ -164,14 +165,15 @@ GST_START_TEST (test_properties)
                 "scale", &scale, "resolution", &resolution, "max-resolution",
                 &max_resolution, "post-messages", &post, "backend", &backend,
                 "color-correction", &colour, "precision", &precision,
-                "quantization", &quantization, "cfg-offload", &offload, NULL);
+                "quantization", &quantization, "cfg-offload", &offload,
+                "noise-time-invariant", &invariant, NULL);
   fail_unless_equals_string (model, "m");
   fail_unless_equals_string (vae, "v");
   fail_unless_equals_string (text, "t");
   fail_unless_equals_int (batch, 9);
   fail_unless_equals_int (overlap, 3);
   fail_unless_equals_int (prepend, 4);
-  fail_unless (uniform && !post);
+  fail_unless (uniform && invariant && !post);
   fail_unless_equals_uint64 (seed, (guint64)1 << 40);
   fail_unless_equals_uint64 (offset, (guint64)1 << 41);
   fail_unless_equals_float (cfg, 1.5);
