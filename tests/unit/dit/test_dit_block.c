@@ -226,6 +226,10 @@ static void test_chunks_change_nothing(void)
     small.windows[1] = small.windows[2] = big.windows[1] = big.windows[2] = 20;
     check_chunks(&small, SVR_BF16);
     check_chunks(&big, SVR_F16);
+    /* wide enough for a library that multiplies in its own ways */
+    small.dim = 1024;
+    small.layers = 2;
+    check_chunks(&small, SVR_F32);
 }
 
 /* Scratch memory of a run in `chunk` on the device, less what the input takes. */
