@@ -229,7 +229,9 @@ gst_seedvr2_report_stats (const svr_upscaler_stats *stats, const gchar *backend)
       G_TYPE_UINT64, stats->frames_in, "frames-out", G_TYPE_UINT64,
       stats->frames_out, "frames-computed", G_TYPE_UINT64,
       stats->frames_computed, "batches", G_TYPE_UINT64, stats->batches,
-      "last-batch-time", G_TYPE_UINT64, phase_sum (&stats->last), NULL);
+      "batches-computed", G_TYPE_UINT64, stats->batches_computed, "cache-hits",
+      G_TYPE_UINT64, stats->batches_reused, "last-batch-time", G_TYPE_UINT64,
+      phase_sum (&stats->last), NULL);
 
   add_times (s, &stats->total);
   add_memory (s, &stats->memory);

@@ -20,8 +20,10 @@ enum {
   PROP_PREPEND_FRAMES,
   PROP_UNIFORM_BATCH_SIZE,
   PROP_SEED,
+  PROP_NOISE_TIME_INVARIANT,
   PROP_FRAME_OFFSET,
   PROP_CFG_SCALE,
+  PROP_CFG_OFFLOAD,
   PROP_COLOR_CORRECTION,
   PROP_SCALE,
   PROP_RESOLUTION,
@@ -133,6 +135,28 @@ vram_mode_get_type (void)
   return type;
 }
 
+#define TYPE_CFG_OFFLOAD (cfg_offload_get_type ())
+static GType
+cfg_offload_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_CFG_OFFLOAD_AUTO, "On the device", "auto" },
+    { SVR_CFG_OFFLOAD_NEVER, "On the device", "never" },
+    { SVR_CFG_OFFLOAD_ALWAYS,
+      "In page-locked host memory: saves a latent of device memory", "always" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2CfgOffload", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
 #define TYPE_COLOR_CORRECTION (color_correction_get_type ())
 static GType
 color_correction_get_type (void)
@@ -169,6 +193,7 @@ gst_seedvr2_settings_init (GstSeedVR2Settings *settings)
     .batch_size = 5,
     .seed = 42,
     .cfg_scale = 1.0,
+    .cfg_offload = SVR_CFG_OFFLOAD_AUTO,
     .color_correction = SVR_COLOUR_LAB,
     .size = { .scale = 2.0 },
     .post_messages = TRUE,
@@ -321,12 +346,29 @@ install_picture (GObjectClass *klass)
                            "picture",
                            0, G_MAXUINT64, 42, AT_START));
   g_object_class_install_property (
+      klass, PROP_NOISE_TIME_INVARIANT,
+      g_param_spec_boolean (
+          "noise-time-invariant", "Time-invariant noise",
+          "Give every batch the noise of the first one, so that a still gives "
+          "the same picture in every batch; a batch that repeats the one "
+          "before (stills, frozen video) is then not computed again, unless "
+          "temporal-overlap is set. Overlapping batches have different noise "
+          "for a shared frame, and frame-offset changes nothing",
+          FALSE, AT_START));
+  g_object_class_install_property (
       klass, PROP_CFG_SCALE,
       g_param_spec_double (
           "cfg-scale", "Guidance scale",
           "Strength of classifier-free guidance; 1 is off, more takes twice "
           "the time and needs a negative embedding",
           0.0, 100.0, 1.0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_CFG_OFFLOAD,
+      g_param_spec_enum (
+          "cfg-offload", "Guidance offload",
+          "Where the positive prediction waits while the negative one is made, "
+          "with cfg-scale other than 1; the picture is the same",
+          TYPE_CFG_OFFLOAD, SVR_CFG_OFFLOAD_AUTO, AT_START));
   g_object_class_install_property (
       klass, PROP_COLOR_CORRECTION,
       g_param_spec_enum ("color-correction", "Colour correction",
@@ -398,8 +440,10 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),
     [PROP_UNIFORM_BATCH_SIZE] = AT (uniform_batch_size),
     [PROP_SEED] = AT (seed),
+    [PROP_NOISE_TIME_INVARIANT] = AT (noise_time_invariant),
     [PROP_FRAME_OFFSET] = AT (frame_offset),
     [PROP_CFG_SCALE] = AT (cfg_scale),
+    [PROP_CFG_OFFLOAD] = AT (cfg_offload),
     [PROP_COLOR_CORRECTION] = AT (color_correction),
     [PROP_SCALE] = AT (size.scale),
     [PROP_RESOLUTION] = AT (size.resolution),
@@ -555,6 +599,8 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
   config->prepend_frames = (int)settings->prepend_frames;
   config->uniform_batch = settings->uniform_batch_size;
   config->seed = settings->seed;
+  config->noise_time_invariant = settings->noise_time_invariant;
   config->cfg_scale = settings->cfg_scale;
+  config->cfg_offload = (svr_cfg_offload)settings->cfg_offload;
   config->color_correction = (svr_colour_method)settings->color_correction;
 }

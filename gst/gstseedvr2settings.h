@@ -21,8 +21,10 @@ typedef struct {
   gdouble offload_threshold;                 /* GB; 0: never */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
+  gboolean noise_time_invariant;
   guint64 seed, frame_offset;
   gdouble cfg_scale;
+  gint cfg_offload;      /* svr_cfg_offload */
   gint color_correction; /* svr_colour_method */
   GstSeedVR2Size size;
   gboolean post_messages;

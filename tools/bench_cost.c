@@ -25,7 +25,8 @@ static double window_products(const svr_window_attention_args *a)
 {
     double width = (double) (a->vid.dims[2] * a->vid.dims[3]);
     double text = (double) a->txt.dims[0];
-    double text_queries = svr_tensor_present(&a->out_txt) ? text : 0.0, sum = 0.0;
+    bool wanted = svr_tensor_present(&a->out_txt) || svr_tensor_present(&a->text_sum);
+    double text_queries = wanted ? text : 0.0, sum = 0.0;
 
     for (int i = 0; i < a->window_count; i++) {
         double tokens = a->host_offsets[i + 1] - a->host_offsets[i];
@@ -58,6 +59,14 @@ static double bytes_of(const svr_tensor *tensors, size_t count)
         return (bench_cost){.flop = 2.0 * (multiply_adds), .bytes = (moved)};                      \
     }
 
+/* Rows that are read, and written. */
+static double copied_rows(const svr_copy_rows_args *a)
+{
+    const svr_tensor *numbers = svr_tensor_present(&a->from) ? &a->from : &a->to;
+
+    return 2.0 * elems(numbers) * (double) a->x.dims[1] * (double) svr_dtype_size(a->x.dtype);
+}
+
 #define MOVES(name, moved) COST(name, 0.0, moved)
 
 COST(conv3d, filtered(elems(&a->y), &a->w),
@@ -68,20 +77,24 @@ MOVES(group_norm, BYTES(a->x, a->gamma, a->beta, a->y))
 MOVES(depth_to_space, BYTES(a->x, a->y))
 COST(frame_attention, 2.0 * elems(&a->q) * (double) a->q.dims[1], BYTES(a->q, a->k, a->v, a->y))
 MOVES(copy, BYTES(a->src, a->dst))
+MOVES(copy_rows, copied_rows(a) + BYTES(a->from, a->to))
 MOVES(lincomb, BYTES(a->a, a->b, a->y))
 MOVES(find_overflow, BYTES(a->x))
 MOVES(quantize, BYTES(a->x, a->y, a->scale))
 COST(linear, elems(&a->y) * (double) a->x.dims[1],
      BYTES(a->x, a->w, a->b, a->gate, a->residual, a->y))
 COST(swiglu, 2.0 * elems(&a->y) * (double) a->x.dims[1], BYTES(a->x, a->w_gate, a->w_up, a->y))
-MOVES(rms_norm, BYTES(a->x, a->weight, a->scale, a->shift, a->y))
+/* of x, as many rows as y has */
+MOVES(rms_norm, elems(&a->y) * (double) svr_dtype_size(a->x.dtype) +
+                    BYTES(a->weight, a->scale, a->shift, a->rows, a->y))
 MOVES(patchify, BYTES(a->a, a->b, a->y))
 MOVES(unpatchify, BYTES(a->x, a->y))
 /* v, a third of qkv, is neither read nor written */
 MOVES(qk_norm_rope, 2.0 / 3.0 * BYTES(a->qkv, a->qkv) +
                         BYTES(a->norm_q, a->norm_k, a->rows, a->cosines, a->sines))
-COST(window_attention, window_products(a), BYTES(a->vid, a->txt, a->order, a->out_vid, a->out_txt))
-MOVES(guidance, BYTES(a->pos, a->neg, a->pos))
+COST(window_attention, window_products(a),
+     BYTES(a->vid, a->txt, a->order, a->out_vid, a->out_txt, a->text_sum))
+MOVES(guidance, BYTES(a->pos, a->neg, a->pos, a->x, a->x))
 MOVES(noise, BYTES(a->y))
 MOVES(unpack, (double) svr_frame_bytes(&a->info) + BYTES(a->rgb, a->alpha))
 MOVES(pack, (double) svr_frame_bytes(&a->info) + BYTES(a->rgb, a->alpha))

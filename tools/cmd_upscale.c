@@ -31,6 +31,8 @@ static const struct {
     {"prepend-frames", "prepend-frames", "mirrored frames computed before the first; 0", "N"},
     {"seed", "seed", "of the noise; 42", "N"},
     {"cfg-scale", "cfg-scale", "guidance; 1: none", "F"},
+    {"cfg-offload", "cfg-offload", "auto, never or always: one prediction waits on the host",
+     "NAME"},
     {"color-correction", "color-correction", "lab, wavelet, wavelet-adaptive, hsv, adain or none",
      "NAME"},
     {"backend", "backend", "auto, cpu or cuda", "NAME"},

@@ -64,10 +64,11 @@ __device__ float row_std(const float *v, int c)
 
 enum { MAX_GUIDED_CHANNELS = 64 };
 
-/* One thread a row: pos = neg + scale (pos - neg), rescaled to the spread of pos. */
-template <typename T, typename N>
-__global__ void guidance_kernel(T *pos, const N *neg, int64_t rows, int c, float scale,
-                                float rescale)
+/* One thread a row: pos = neg + scale (pos - neg), rescaled to the spread of pos; x += step pos
+ * unless x is NULL. */
+template <typename T, typename N, typename X>
+__global__ void guidance_kernel(T *pos, const N *neg, X *x, int64_t rows, int c, float scale,
+                                float rescale, float step)
 {
     int64_t row = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
     float p[MAX_GUIDED_CHANNELS], factor = 1.0f, before;
@@ -84,8 +85,12 @@ __global__ void guidance_kernel(T *pos, const N *neg, int64_t rows, int c, float
     }
     if (rescale != 0.0f)
         factor = rescale * before / row_std(p, c) + (1.0f - rescale);
-    for (int i = 0; i < c; i++)
-        pos[row * c + i] = from_float<T>(p[i] * factor);
+    for (int i = 0; i < c; i++) {
+        p[i] *= factor;
+        pos[row * c + i] = from_float<T>(p[i]);
+    }
+    for (int i = 0; x && i < c; i++)
+        x[row * c + i] = from_float<X>(to_float(x[row * c + i]) + step * p[i]);
 }
 
 __device__ void philox(uint32_t c[4], uint32_t k0, uint32_t k1)
@@ -197,6 +202,15 @@ svr_status svr_cuda_find_overflow(svr_exec *exec, const svr_find_overflow_args *
     return svr_cuda_launched("find_overflow", err);
 }
 
+template <typename T, typename N>
+static void launch_guidance(const svr_guidance_args *args, int64_t rows, int c, cudaStream_t stream)
+{
+    SVR_STORAGE_SWITCH(svr_tensor_present(&args->x) ? args->x.dtype : SVR_F32, X,
+                       guidance_kernel<T, N, X><<<grid_for(rows, THREADS), THREADS, 0, stream>>>(
+                           (T *) args->pos.data, (const N *) args->neg.data, (X *) args->x.data,
+                           rows, c, args->scale, args->rescale, args->step));
+}
+
 svr_status svr_cuda_guidance(svr_exec *exec, const svr_guidance_args *args, void *workspace,
                              svr_error *err)
 {
@@ -208,12 +222,9 @@ svr_status svr_cuda_guidance(svr_exec *exec, const svr_guidance_args *args, void
     if (c > MAX_GUIDED_CHANNELS)
         return SVR_FAIL(err, SVR_ERR_UNSUPPORTED, "guidance: %d channels, at most %d", c,
                         (int) MAX_GUIDED_CHANNELS);
-    SVR_STORAGE_SWITCH(args->pos.dtype, T,
-                       SVR_STORAGE_SWITCH(args->neg.dtype, N,
-                                          guidance_kernel<T, N>
-                                          <<<grid_for(rows, THREADS), THREADS, 0, stream>>>(
-                                              (T *) args->pos.data, (const N *) args->neg.data,
-                                              rows, c, args->scale, args->rescale)));
+    SVR_STORAGE_SWITCH(
+        args->pos.dtype, T,
+        SVR_STORAGE_SWITCH(args->neg.dtype, N, (launch_guidance<T, N>(args, rows, c, stream))));
     return svr_cuda_launched("guidance", err);
 }
 

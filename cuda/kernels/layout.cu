@@ -18,6 +18,20 @@ template <int V, typename S, typename D> __device__ __forceinline__ void move(co
     }
 }
 
+/* One thread a unit: row to[m] of y = row from[m] of x, rows of `units` units. */
+template <typename U>
+__global__ void copy_rows_kernel(const U *x, U *y, const int *from, const int *to, int64_t n,
+                                 int64_t units)
+{
+    int64_t step = (int64_t) gridDim.x * blockDim.x;
+
+    for (int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
+        int64_t m = i / units, column = i % units;
+
+        y[(to ? to[m] : m) * units + column] = x[(from ? from[m] : m) * units + column];
+    }
+}
+
 struct shuffle_shape {
     int64_t t, h, w, c; /* of the output, c in units of V */
     int tz;
@@ -150,6 +164,34 @@ enum { THREADS = 256 };
 static unsigned blocks_of(int64_t n)
 {
     return (unsigned) ((n + THREADS - 1) / THREADS);
+}
+
+template <typename U>
+static void launch_copy_rows(const svr_copy_rows_args *args, cudaStream_t stream)
+{
+    const int *from = (const int *) args->from.data, *to = (const int *) args->to.data;
+    int64_t rows = from ? args->from.dims[0] : args->to.dims[0];
+    int64_t units = args->x.dims[1] * (int64_t) svr_dtype_size(args->x.dtype) / (int64_t) sizeof(U);
+
+    copy_rows_kernel<U><<<grid_for(rows * units, THREADS), THREADS, 0, stream>>>(
+        (const U *) args->x.data, (U *) args->y.data, from, to, rows * units, units);
+}
+
+svr_status svr_cuda_copy_rows(svr_exec *exec, const svr_copy_rows_args *args, void *workspace,
+                              svr_error *err)
+{
+    cudaStream_t stream = svr_cuda_of(exec)->stream;
+    size_t bits = (size_t) args->x.dims[1] * svr_dtype_size(args->x.dtype) | (size_t) args->x.data |
+                  (size_t) args->y.data;
+
+    (void) workspace;
+    if (bits % sizeof(uint4) == 0)
+        launch_copy_rows<uint4>(args, stream);
+    else if (bits % sizeof(uint32_t) == 0)
+        launch_copy_rows<uint32_t>(args, stream);
+    else
+        launch_copy_rows<uint8_t>(args, stream);
+    return svr_cuda_launched("copy_rows", err);
 }
 
 svr_status svr_cuda_depth_to_space(svr_exec *exec, const svr_depth_to_space_args *args,

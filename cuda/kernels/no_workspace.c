@@ -13,6 +13,7 @@
 NO_WORKSPACE(depth_to_space)
 NO_WORKSPACE(tap_sum)
 NO_WORKSPACE(copy)
+NO_WORKSPACE(copy_rows)
 NO_WORKSPACE(lincomb)
 NO_WORKSPACE(find_overflow)
 NO_WORKSPACE(quantize)

@@ -10,10 +10,17 @@ namespace svr
 
 enum { RMS_THREADS = 128, RMS_VECTORS = 4 };
 
-/* The optional vectors [D]. */
+/* The optional vectors [D], and the rows of x where they are not those of y. */
 struct rms_vectors {
     const float *weight, *scale, *shift;
+    const int *rows;
 };
+
+/* Row of x of this block. */
+__device__ __forceinline__ int64_t rms_source(const rms_vectors &p)
+{
+    return p.rows ? p.rows[blockIdx.x] : blockIdx.x;
+}
 
 /* `count` elements from channel c on. */
 template <int V>
@@ -79,7 +86,7 @@ __global__ void __launch_bounds__(RMS_THREADS)
     rms_norm_kernel(const X *x, Y *y, float *y_scale, rms_vectors p, int d, float eps)
 {
     __shared__ float shared[32];
-    int64_t row = (int64_t) blockIdx.x * d;
+    int64_t row = (int64_t) blockIdx.x * d, from = rms_source(p) * d;
     float v[RMS_VECTORS][8] = {}, square = 0.0f, factor;
 
 #pragma unroll
@@ -87,7 +94,7 @@ __global__ void __launch_bounds__(RMS_THREADS)
         int c = (i * RMS_THREADS + threadIdx.x) * 8;
 
         if (c < d)
-            load8(x + row + c, v[i]);
+            load8(x + from + c, v[i]);
     }
 #pragma unroll
     for (int i = 0; i < RMS_VECTORS; i++)
@@ -117,8 +124,10 @@ __global__ void __launch_bounds__(RMS_THREADS)
     int64_t row = (int64_t) blockIdx.x * d;
     float square = 0.0f, factor;
 
+    x += rms_source(p) * d;
+
     for (int c = threadIdx.x; c < d; c += RMS_THREADS) {
-        float v = to_float(x[row + c]);
+        float v = to_float(x[c]);
 
         square += v * v;
     }
@@ -127,13 +136,13 @@ __global__ void __launch_bounds__(RMS_THREADS)
         float most = 0.0f;
 
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
-            most = fmaxf(most, fabsf(rms_element(p, x[row + c], c, factor)));
+            most = fmaxf(most, fabsf(rms_element(p, x[c], c, factor)));
         float scaling = row_factor(most, y_scale + blockIdx.x, shared);
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
-            store1_e4m3(y + row + c, rms_element(p, x[row + c], c, factor) * scaling);
+            store1_e4m3(y + row + c, rms_element(p, x[c], c, factor) * scaling);
     } else {
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
-            y[row + c] = from_float<Y>(rms_element(p, x[row + c], c, factor));
+            y[row + c] = from_float<Y>(rms_element(p, x[c], c, factor));
     }
 }
 
@@ -145,12 +154,12 @@ template <typename X, typename Y>
 static void launch_rms_norm(const svr_rms_norm_args *args, cudaStream_t stream)
 {
     int d = (int) args->x.dims[1];
-    unsigned rows = (unsigned) args->x.dims[0];
+    unsigned rows = (unsigned) args->y.dims[0];
     const X *x = (const X *) args->x.data;
     Y *y = (Y *) args->y.data;
     float *y_scale = (float *) args->y_scale.data;
     rms_vectors p = {(const float *) args->weight.data, (const float *) args->scale.data,
-                     (const float *) args->shift.data};
+                     (const float *) args->shift.data, (const int *) args->rows.data};
 
     if (d % 8 == 0 && d <= RMS_THREADS * RMS_VECTORS * 8 &&
         aligned16(x, y, p.weight, p.scale, p.shift))

@@ -67,8 +67,9 @@ template <int HD> __device__ __forceinline__ int tile_offset(int row, int block)
 /* Rows [first, first + ROWS) of the sequence, part `which` of q,k,v, into a shared tile; rows past
  * `len` are zero. */
 template <int HD, int ROWS, typename T>
-__device__ __forceinline__ void load_tile(T *tile, const T *vid, const T *txt, const int *tokens,
-                                          int n, int len, int first, int64_t row_elems, int column)
+__device__ __forceinline__ void load_tile(T *tile, const T *vid, const T *txt,
+                                          const window_tokens &tokens, int n, int len, int first,
+                                          int64_t row_elems, int column)
 {
     constexpr int blocks = HD / 8;
 
@@ -91,7 +92,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     T *q_tile = reinterpret_cast<T *>(raw);
     T *k_tile = q_tile + QUERIES * HD, *v_tile = k_tile + 2 * KEYS * HD;
     int window = blockIdx.y, head = blockIdx.z, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const int *tokens = s.order + s.offsets[window];
+    window_tokens tokens = tokens_of(s, window);
     int n = s.offsets[window + 1] - s.offsets[window], len = n + s.text;
     int first = blockIdx.x * QUERIES, queries = s.text_out ? len : n;
     int width = s.heads * HD, tiles = (len + KEYS - 1) / KEYS;
@@ -212,7 +213,7 @@ __global__ void window_attention_plain_kernel(const T *vid, const T *txt, T *out
                                               float *text_partial, window_shape s, int hd)
 {
     int window = blockIdx.y, head = blockIdx.z, lane = threadIdx.x % 32;
-    const int *tokens = s.order + s.offsets[window];
+    window_tokens tokens = tokens_of(s, window);
     int n = s.offsets[window + 1] - s.offsets[window], len = n + s.text;
     int row = blockIdx.x * 4 + threadIdx.x / 32, width = s.heads * hd;
     int64_t row_elems = 3 * (int64_t) width;
@@ -249,32 +250,50 @@ __global__ void window_attention_plain_kernel(const T *vid, const T *txt, T *out
     }
 }
 
-/* One thread an element: mean over windows, in their order. */
+/* One thread an element: sum over windows, in their order, behind those of the `before` windows
+ * that are in `sums`; the mean where `out` is wanted. */
 template <typename T>
-__global__ void text_mean_kernel(const float *partial, T *out, int64_t n, int windows)
+__global__ void text_mean_kernel(const float *partial, float *sums, T *out, int64_t n, int windows,
+                                 int before)
 {
     int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
     float sum = 0.0f;
 
     if (i >= n)
         return;
+    if (before > 0)
+        sum = sums[i];
     for (int w = 0; w < windows; w++)
         sum += partial[w * n + i];
-    out[i] = from_float<T>(sum / (float) windows);
+    if (sums)
+        sums[i] = sum;
+    if (out)
+        out[i] = from_float<T>(sum / (float) (before + windows));
 }
 
 } // namespace svr
 
 using namespace svr;
 
+static bool text_wanted(const svr_window_attention_args *args)
+{
+    return svr_tensor_present(&args->out_txt) || svr_tensor_present(&args->text_sum);
+}
+
+/* Elements of the text's results. */
+static int64_t text_elems(const svr_window_attention_args *args)
+{
+    return args->txt.dims[0] * args->txt.dims[2] * args->txt.dims[3];
+}
+
 size_t svr_cuda_window_attention_workspace(svr_backend *backend,
                                            const svr_window_attention_args *args)
 {
     (void) backend;
-    if (!svr_tensor_present(&args->out_txt))
+    if (!text_wanted(args))
         return WINDOW_COUNTER_BYTES;
     return WINDOW_COUNTER_BYTES +
-           (size_t) args->window_count * (size_t) svr_tensor_elems(&args->out_txt) * sizeof(float);
+           (size_t) args->window_count * (size_t) text_elems(args) * sizeof(float);
 }
 
 /* Longest window in tokens. */
@@ -295,10 +314,11 @@ static window_shape shape_of(const svr_window_attention_args *args)
     const double log2e = 1.4426950408889634;
     window_shape s = {(const int *) args->order.data,
                       (const int *) args->offsets.data,
+                      args->host_offsets[0],
                       (int) args->txt.dims[0],
                       args->window_count,
                       (int) args->vid.dims[2],
-                      svr_tensor_present(&args->out_txt),
+                      text_wanted(args),
                       (float) (log2e / sqrt((double) args->vid.dims[3]))};
 
     return s;
@@ -365,7 +385,7 @@ svr_status svr_cuda_window_attention(svr_exec *exec, const svr_window_attention_
                                      void *workspace, svr_error *err)
 {
     cudaStream_t stream = svr_cuda_of(exec)->stream;
-    int64_t n = svr_tensor_elems(&args->out_txt);
+    int64_t n = text_elems(args);
     float *partial = (float *) ((char *) workspace + WINDOW_COUNTER_BYTES);
     svr_status status = SVR_OK;
 
@@ -378,10 +398,11 @@ svr_status svr_cuda_window_attention(svr_exec *exec, const svr_window_attention_
     else
         SVR_STORAGE_SWITCH(args->vid.dtype, T, status = attend<T>(args, partial, stream, err));
     SVR_TRY(status);
-    if (!svr_tensor_present(&args->out_txt))
+    if (!text_wanted(args))
         return SVR_OK;
-    SVR_STORAGE_SWITCH(args->out_txt.dtype, T,
+    SVR_STORAGE_SWITCH(svr_tensor_present(&args->out_txt) ? args->out_txt.dtype : SVR_F32, T,
                        text_mean_kernel<T><<<(unsigned) ((n + 255) / 256), 256, 0, stream>>>(
-                           partial, (T *) args->out_txt.data, n, args->window_count));
+                           partial, (float *) args->text_sum.data, (T *) args->out_txt.data, n,
+                           args->window_count, args->windows_before));
     return svr_cuda_launched("text mean", err);
 }

@@ -8,16 +8,34 @@ namespace svr
 {
 
 struct window_shape {
-    const int *order, *offsets;
+    const int *order, *offsets; /* order NULL: tokens lie in the order of windows */
+    int first;                  /* the first offset */
     int text, windows, heads;
     bool text_out;
     float scale; /* 1/sqrt(hd) * log2(e) */
 };
 
+/* Rows of a window's video tokens. */
+struct window_tokens {
+    const int *order;
+    int start;
+
+    __device__ __forceinline__ int operator[](int s) const
+    {
+        return order ? order[start + s] : start + s;
+    }
+};
+
+__device__ __forceinline__ window_tokens tokens_of(const window_shape &s, int window)
+{
+    return {s.order, s.offsets[window] - s.first};
+}
+
 /* Position `s` of a window's sequence to its row of q, k, v. */
 template <typename T>
-__device__ __forceinline__ const T *sequence_row(const T *vid, const T *txt, const int *tokens,
-                                                 int n, int s, int64_t row_elems)
+__device__ __forceinline__ const T *sequence_row(const T *vid, const T *txt,
+                                                 const window_tokens &tokens, int n, int s,
+                                                 int64_t row_elems)
 {
     return s < n ? vid + tokens[s] * row_elems : txt + (s - n) * row_elems;
 }

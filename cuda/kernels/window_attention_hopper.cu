@@ -49,14 +49,13 @@ template <typename T> struct wa_tensors {
 
 /* A window's place in the tensors. */
 struct wa_window {
-    const int *tokens;
+    window_tokens tokens;
     int n, len;
 };
 
 __device__ __forceinline__ wa_window wa_open(const window_shape &s, int window)
 {
-    int start = s.offsets[window];
-    wa_window w = {s.order + start, s.offsets[window + 1] - start, 0};
+    wa_window w = {tokens_of(s, window), s.offsets[window + 1] - s.offsets[window], 0};
 
     w.len = w.n + s.text;
     return w;

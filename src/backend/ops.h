@@ -107,6 +107,14 @@ typedef struct svr_copy_args {
     svr_tensor src, dst;
 } svr_copy_args;
 
+/* Rows of D elements by number: row to[m] of y = row from[m] of x, m = 0 .. M-1.  Without `from` or
+ * `to` that is row m; rows of y that are not named stay.
+ *   x, y [.,D] of any equal type   from, to [M] I32, at least one of them; `to` names a row once.
+ */
+typedef struct svr_copy_rows_args {
+    svr_tensor x, y, from, to;
+} svr_copy_rows_args;
+
 /* y = alpha * a (+ beta * b), optionally clamped to [lo, hi].
  *   a, b, y same number of elements, storage types; b optional; y may be a or b. */
 typedef struct svr_lincomb_args {
@@ -153,10 +161,11 @@ typedef struct svr_swiglu_args {
 
 /* y = x / sqrt(mean(x^2) + eps) [* weight] [* scale + shift], rows of D.
  *   x [M,D] storage   weight, scale, shift [D] F32 optional (scale and shift together)
+ *   rows [M] I32 optional: row m of y is made from row rows[m] of x, which may have any number
  *   y [M,D] storage; or F8_E4M3 with y_scale [M] F32: the rows quantised as by svr_quantize_args.
  * Source: spec dit §1, §5. */
 typedef struct svr_rms_norm_args {
-    svr_tensor x, weight, scale, shift, y, y_scale;
+    svr_tensor x, weight, scale, shift, rows, y, y_scale;
     float eps;
 } svr_rms_norm_args;
 
@@ -189,22 +198,28 @@ typedef struct svr_qk_norm_rope_args {
  * order[offsets[i] .. offsets[i+1]); its sequence is those, then all text tokens; queries are all
  * of it; full softmax, scale 1/sqrt(hd).  Video results go to their token's row, text results are
  * the plain mean over windows, summed in window order.
+ * Windows may come in groups, one call each: offsets count from offsets[0], and the text results
+ * of the `windows_before` in the calls before are in text_sum, to which those of this call are
+ * added.  The mean is over all of them, so the last call gives what one call would.
  *   vid [Nv,3,heads,hd], txt [L,3,heads,hd] storage
- *   order [Nv] I32   offsets [nW+1] I32 on the device, host_offsets the same on the host
- *   out_vid [Nv,heads*hd] storage   out_txt [L,heads*hd] storage, optional (not needed: skipped).
- * Source: spec dit §6. */
+ *   order [Nv] I32, optional: without it rows of vid lie in the order of windows
+ *   offsets [nW+1] I32 on the device, host_offsets the same on the host
+ *   out_vid [Nv,heads*hd] storage   out_txt [L,heads*hd] storage, optional
+ *   text_sum [L,heads*hd] F32, optional, in place; read where windows_before > 0.
+ * Text results are made where there is out_txt or text_sum.   Source: spec dit §6. */
 typedef struct svr_window_attention_args {
-    svr_tensor vid, txt, order, offsets, out_vid, out_txt;
+    svr_tensor vid, txt, order, offsets, out_vid, out_txt, text_sum;
     const int32_t *host_offsets;
-    int window_count;
+    int window_count, windows_before;
 } svr_window_attention_args;
 
 /* Guidance in place: pos = neg + scale * (pos - neg), then, with rescale r != 0, each row times
- * r * std(pos_before)/std(pos) + (1-r), unbiased std over the row's C channels.
- *   pos, neg [N,C] storage.   Source: spec pipeline §7.1. */
+ * r * std(pos_before)/std(pos) + (1-r), unbiased std over the row's C channels; then the Euler step
+ * x = x + step * pos, with pos before it is rounded to its type.
+ *   pos, neg [N,C] storage   x [N,C] storage, optional.   Source: spec pipeline §6, §7.1. */
 typedef struct svr_guidance_args {
-    svr_tensor pos, neg;
-    float scale, rescale;
+    svr_tensor pos, neg, x;
+    float scale, rescale, step;
 } svr_guidance_args;
 
 /* Position-keyed N(0,1): y[f,yy,xx,c] of base/rng.h at (x0+xx, y0+yy, frame0+f).
@@ -343,6 +358,7 @@ typedef struct svr_alpha_guide_args {
     X(depth_to_space)                                                                              \
     X(frame_attention)                                                                             \
     X(copy)                                                                                        \
+    X(copy_rows)                                                                                   \
     X(lincomb)                                                                                     \
     X(find_overflow)                                                                               \
     X(quantize)                                                                                    \

@@ -24,6 +24,24 @@ svr_status svr_check_copy(const svr_copy_args *args, svr_error *err)
                             &args->dst, err);
 }
 
+svr_status svr_check_copy_rows(const svr_copy_rows_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(copy_rows, x, ".D", ANY, 0),
+        SVR_OPERAND(copy_rows, y, ".D", FIRST, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(copy_rows, from, "M", I32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(copy_rows, to, "M", I32, SVR_OPERAND_OPTIONAL),
+    };
+    const svr_tensor *from = svr_tensor_present(&args->from) ? &args->from : &args->x;
+    const svr_tensor *to = svr_tensor_present(&args->to) ? &args->to : &args->y;
+
+    SVR_TRY(SVR_CHECK_OPERANDS("copy_rows", args, operands, err));
+    SVR_TRY(svr_check_option("copy_rows", from != &args->x || to != &args->y,
+                             "from or to must be given; use copy for rows in order", err));
+    return svr_check_fit(from->dims[0] == to->dims[0],
+                         "copy_rows: as many rows must be taken as are written", from, to, err);
+}
+
 svr_status svr_check_lincomb(const svr_lincomb_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
@@ -121,10 +139,11 @@ svr_status svr_check_swiglu(const svr_swiglu_args *args, svr_error *err)
 svr_status svr_check_rms_norm(const svr_rms_norm_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
-        SVR_OPERAND(rms_norm, x, "MD", STORAGE, 0),
+        SVR_OPERAND(rms_norm, x, ".D", STORAGE, 0),
         SVR_OPERAND(rms_norm, weight, "D", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(rms_norm, scale, "D", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(rms_norm, shift, "D", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, rows, "M", I32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(rms_norm, y, "MD", FACTOR, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(rms_norm, y_scale, "M", F32, SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
     };
@@ -132,6 +151,9 @@ svr_status svr_check_rms_norm(const svr_rms_norm_args *args, svr_error *err)
 
     SVR_TRY(SVR_CHECK_OPERANDS("rms_norm", args, operands, err));
     SVR_TRY(svr_check_scale("rms_norm", y, &args->y, &args->y_scale, err));
+    SVR_TRY(svr_check_fit(svr_tensor_present(&args->rows) || args->x.dims[0] == args->y.dims[0],
+                          "rms_norm: without rows, x and y must have the same number of them",
+                          &args->x, &args->y, err));
     SVR_TRY(svr_check_option("rms_norm",
                              svr_tensor_present(&args->scale) == svr_tensor_present(&args->shift),
                              "scale and shift go together; give both or none", err));
@@ -143,6 +165,7 @@ svr_status svr_check_guidance(const svr_guidance_args *args, svr_error *err)
     static const svr_operand operands[] = {
         SVR_OPERAND(guidance, pos, "NC", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(guidance, neg, "NC", STORAGE, 0),
+        SVR_OPERAND(guidance, x, "NC", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
     };
 
     SVR_TRY(SVR_CHECK_OPERANDS("guidance", args, operands, err));

@@ -86,9 +86,18 @@ static svr_status check_offsets(const svr_window_attention_args *args, svr_error
     for (int i = 0; i < args->window_count; i++)
         rising = rising && offsets[i] <= offsets[i + 1];
     return svr_check_option("window_attention",
-                            offsets[0] == 0 && rising &&
-                                offsets[args->window_count] == args->vid.dims[0],
-                            "host_offsets must rise from 0 to the number of video tokens", err);
+                            offsets[0] >= 0 && rising &&
+                                offsets[args->window_count] - offsets[0] == args->vid.dims[0],
+                            "host_offsets must rise by the number of video tokens", err);
+}
+
+static svr_status check_text_result(const char *name, const svr_tensor *out, const svr_tensor *txt,
+                                    svr_error *err)
+{
+    if (!svr_tensor_present(out))
+        return SVR_OK;
+    return svr_check_dims("window_attention", name, out,
+                          (int64_t[]){txt->dims[0], txt->dims[2] * txt->dims[3]}, txt, err);
 }
 
 svr_status svr_check_window_attention(const svr_window_attention_args *args, svr_error *err)
@@ -96,10 +105,12 @@ svr_status svr_check_window_attention(const svr_window_attention_args *args, svr
     static const svr_operand operands[] = {
         SVR_OPERAND(window_attention, vid, "N3Hd", STORAGE, 0),
         SVR_OPERAND(window_attention, txt, "L3Hd", FIRST, 0),
-        SVR_OPERAND(window_attention, order, "N", I32, 0),
+        SVR_OPERAND(window_attention, order, "N", I32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(window_attention, offsets, ".", I32, 0),
         SVR_OPERAND(window_attention, out_vid, "N.", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(window_attention, out_txt, "L.", STORAGE,
+                    SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(window_attention, text_sum, "L.", F32,
                     SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
     };
     const int64_t *vid = args->vid.dims;
@@ -110,8 +121,11 @@ svr_status svr_check_window_attention(const svr_window_attention_args *args, svr
     width = vid[2] * vid[3];
     SVR_TRY(svr_check_dims("window_attention", "out_vid", &args->out_vid,
                            (int64_t[]){vid[0], width}, &args->vid, err));
-    if (!svr_tensor_present(&args->out_txt))
-        return SVR_OK;
-    return svr_check_dims("window_attention", "out_txt", &args->out_txt,
-                          (int64_t[]){args->txt.dims[0], width}, &args->txt, err);
+    SVR_TRY(check_text_result("out_txt", &args->out_txt, &args->txt, err));
+    SVR_TRY(check_text_result("text_sum", &args->text_sum, &args->txt, err));
+    return svr_check_option("window_attention",
+                            args->windows_before == 0 ||
+                                (args->windows_before > 0 && (svr_tensor_present(&args->text_sum) ||
+                                                              !svr_tensor_present(&args->out_txt))),
+                            "the sum over the windows before must be in text_sum", err);
 }

@@ -96,6 +96,7 @@ static const svr_ops ops = {
     OP(depth_to_space),
     OP_WITH_WORKSPACE(frame_attention),
     OP(copy),
+    OP(copy_rows),
     OP(lincomb),
     OP(find_overflow),
     OP_WITH_WORKSPACE(quantize),

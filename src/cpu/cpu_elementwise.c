@@ -136,6 +136,19 @@ static double deviation(const float *x, int64_t n)
     return sqrt(sum / (double) (n - 1));
 }
 
+/* x += step * v for one row. */
+static void guidance_step(const guidance *g, int64_t row, const float *v, float *buffer)
+{
+    const svr_guidance_args *a = g->args;
+    int64_t C = a->x.dims[1];
+    const float *x = svr_cpu_load(g->simd, &a->x, row * C, C, buffer);
+    float *out = buffer + svr_cpu_floats(C);
+
+    for (int64_t i = 0; i < C; i++)
+        out[i] = x[i] + a->step * v[i];
+    svr_cpu_store(g->simd, &a->x, row * C, C, out);
+}
+
 static void guidance_row(const guidance *g, int64_t row, float *buffer)
 {
     const svr_guidance_args *a = g->args;
@@ -155,6 +168,8 @@ static void guidance_row(const guidance *g, int64_t row, float *buffer)
             out[i] *= factor;
     }
     svr_cpu_store(g->simd, &a->pos, row * C, C, out);
+    if (svr_tensor_present(&a->x))
+        guidance_step(g, row, out, buffer);
 }
 
 static void guidance_task(void *context, int64_t index, int thread)

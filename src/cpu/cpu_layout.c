@@ -51,6 +51,37 @@ svr_status svr_cpu_copy(svr_exec *exec, const svr_copy_args *args, void *workspa
     return svr_cpu_for(exec, svr_ceil_div(c.n, COPY_PIECE), copy_task, &c, err);
 }
 
+/* ---------------------------------------------------------------------------- copy rows */
+
+enum { ROWS_PER_TASK = 32 };
+
+static int64_t copied_rows(const svr_copy_rows_args *a)
+{
+    return svr_tensor_present(&a->from) ? a->from.dims[0] : a->to.dims[0];
+}
+
+static void copy_rows_task(void *context, int64_t index, int thread)
+{
+    const svr_copy_rows_args *a = context;
+    const int32_t *from = a->from.data, *to = a->to.data;
+    int64_t D = a->x.dims[1], end = svr_min_i64((index + 1) * ROWS_PER_TASK, copied_rows(a));
+
+    (void) thread;
+    for (int64_t m = index * ROWS_PER_TASK; m < end; m++)
+        memcpy(svr_cpu_at(&a->y, (to ? to[m] : m) * D), svr_cpu_at(&a->x, (from ? from[m] : m) * D),
+               (size_t) D * svr_dtype_size(a->x.dtype));
+}
+
+svr_status svr_cpu_copy_rows(svr_exec *exec, const svr_copy_rows_args *args, void *workspace,
+                             svr_error *err)
+{
+    svr_copy_rows_args a = *args;
+
+    (void) workspace;
+    return svr_cpu_for(exec, svr_ceil_div(copied_rows(args), ROWS_PER_TASK), copy_rows_task, &a,
+                       err);
+}
+
 /* ---------------------------------------------------------------------------- sums of taps */
 
 /* Source of tap j of output frame t; NULL-free: before the clip it is frame 0. */

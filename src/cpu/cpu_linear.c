@@ -15,6 +15,9 @@ enum {
     ROWS_PER_TASK = 84,
     LIBRARY_ROWS = 512,
     LIBRARY_OUTPUTS = 384,
+    /* with fewer rows oneDNN sums in another order, and a row's result would depend on how many
+     * there are */
+    LIBRARY_LEAST_ROWS = 16,
     /* oneDNN's products were 1.6 times as fast as the tiles here at 2560, level at 512, and slower
      * below, where what follows a product weighs more */
     LIBRARY_DEPTH = 768
@@ -81,12 +84,14 @@ static const float *load_rows(const product *p, const svr_tensor *t, const svr_t
     return rows;
 }
 
-/* A thread's scratch for the library: two tiles, a row of results, rows of x that are not F32, and
- * from w_rows_start() on rows of a quantised w. */
+/* A thread's scratch for the library: two tiles, a row of results, rows of x that are not F32 or
+ * too few, and from w_rows_start() on rows of a quantised w. */
 static size_t w_rows_start(const product *p)
 {
+    int64_t rows = p->x.dtype == SVR_F32 ? 0 : svr_min_i64(LIBRARY_ROWS, p->M);
+
     return 2 * (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS + LIBRARY_OUTPUTS +
-           svr_cpu_floats(p->x.dtype == SVR_F32 ? 0 : svr_min_i64(LIBRARY_ROWS, p->M) * p->K);
+           svr_cpu_floats(svr_max_i64(rows, LIBRARY_LEAST_ROWS) * p->K);
 }
 
 /* Fills in sizes; returns the bytes of workspace. */
@@ -295,6 +300,19 @@ static void finish_row(const product *p, const int64_t m_n_count[3], float *valu
     svr_cpu_store(p->simd, &p->y, at, count, values);
 }
 
+/* Rows [m0, m0 + rows) of x for the library, with zeros up to its least number of rows. */
+static const float *library_rows(const product *p, int64_t m0, int64_t rows, float *buffer)
+{
+    const float *x = load_rows(p, &p->x, &p->x_scale, (int64_t[]){m0, rows}, buffer);
+
+    if (rows >= LIBRARY_LEAST_ROWS)
+        return x;
+    if (x != buffer)
+        memcpy(buffer, x, (size_t) (rows * p->K) * sizeof(float));
+    memset(buffer + rows * p->K, 0, (size_t) ((LIBRARY_LEAST_ROWS - rows) * p->K) * sizeof(float));
+    return buffer;
+}
+
 static void library_task(void *context, int64_t index, int thread)
 {
     const product *p = context;
@@ -306,8 +324,9 @@ static void library_task(void *context, int64_t index, int thread)
     float *second = tiles + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
     float *buffer = second + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
     float *x_rows = buffer + LIBRARY_OUTPUTS, *w_rows = tiles + w_rows_start(p);
-    const int64_t size[3] = {rows, outputs, p->K}, w_part[2] = {n0, outputs};
-    const float *x = load_rows(p, &p->x, &p->x_scale, (int64_t[]){m0, rows}, x_rows);
+    const int64_t size[3] = {svr_max_i64(rows, LIBRARY_LEAST_ROWS), outputs, p->K};
+    const int64_t w_part[2] = {n0, outputs};
+    const float *x = library_rows(p, m0, rows, x_rows);
 
     svr_cpu_library_product(x, load_rows(p, &p->w[0], &p->w_scale[0], w_part, w_rows), tiles, size);
     if (p->matrices == 2) {

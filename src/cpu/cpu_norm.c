@@ -268,7 +268,8 @@ static void rms_row(const rms *r, int64_t m, float *buffer, float *out)
     const svr_rms_norm_args *a = r->args;
     const float *weight = a->weight.data, *scale = a->scale.data, *shift = a->shift.data;
     int64_t D = a->x.dims[1];
-    const float *x = svr_cpu_load(r->simd, &a->x, m * D, D, buffer);
+    const int32_t *rows = a->rows.data;
+    const float *x = svr_cpu_load(r->simd, &a->x, (rows ? rows[m] : m) * D, D, buffer);
     float mean = r->simd->square_sum(x, (size_t) D) / (float) D;
     float factor = 1.0f / sqrtf(mean + a->eps);
 
@@ -289,7 +290,7 @@ static void rms_task(void *context, int64_t index, int thread)
     const rms *r = context;
     size_t row = svr_cpu_floats(r->args->x.dims[1]);
     float *buffer = r->buffers + (size_t) thread * 2 * row;
-    int64_t end = svr_min_i64((index + 1) * RMS_ROWS, r->args->x.dims[0]);
+    int64_t end = svr_min_i64((index + 1) * RMS_ROWS, r->args->y.dims[0]);
 
     for (int64_t m = index * RMS_ROWS; m < end; m++)
         rms_row(r, m, buffer, buffer + row);
@@ -300,5 +301,5 @@ svr_status svr_cpu_rms_norm(svr_exec *exec, const svr_rms_norm_args *args, void 
 {
     rms r = {.args = args, .simd = svr_cpu_of(exec->backend)->simd, .buffers = workspace};
 
-    return svr_cpu_for(exec, svr_ceil_div(args->x.dims[0], RMS_ROWS), rms_task, &r, err);
+    return svr_cpu_for(exec, svr_ceil_div(args->y.dims[0], RMS_ROWS), rms_task, &r, err);
 }

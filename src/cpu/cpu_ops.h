@@ -30,6 +30,7 @@ SVR_CPU_OP_WORKSPACE(frame_attention);
 
 /* general */
 SVR_CPU_OP(copy);
+SVR_CPU_OP(copy_rows);
 SVR_CPU_OP(lincomb);
 SVR_CPU_OP(find_overflow);
 SVR_CPU_OP(quantize);

@@ -18,6 +18,7 @@ typedef struct windows {
     int64_t heads, hd, L, longest; /* longest: most tokens of a sequence */
     int64_t group;                 /* windows at work at a time */
     int64_t first;                 /* first window of the group */
+    bool wanted;                   /* whether text results are */
     float *text_sum;               /* [L, heads * hd] */
     float *text;                   /* [group, L, heads * hd] */
     float *scratches;
@@ -42,15 +43,14 @@ static size_t v_floats(const windows *w)
 
 static size_t text_floats(const windows *w)
 {
-    bool wanted = svr_tensor_present(&w->args->out_txt);
-
-    return wanted ? svr_cpu_floats(w->L * w->heads * w->hd) : 0;
+    return w->wanted ? svr_cpu_floats(w->L * w->heads * w->hd) : 0;
 }
 
 static windows windows_make(svr_backend *backend, const svr_window_attention_args *args)
 {
     windows w = {.args = args, .simd = svr_cpu_of(backend)->simd};
 
+    w.wanted = svr_tensor_present(&args->out_txt) || svr_tensor_present(&args->text_sum);
     w.heads = args->vid.dims[2], w.hd = args->vid.dims[3], w.L = args->txt.dims[0];
     for (int i = 0; i < args->window_count; i++)
         w.longest = svr_max_i64(w.longest, args->host_offsets[i + 1] - args->host_offsets[i]);
@@ -74,8 +74,16 @@ typedef struct window_head {
     const windows *w;
     int64_t window, head;
     int64_t vid_count, count; /* video tokens; all tokens */
-    const int32_t *tokens;    /* rows of vid */
+    int64_t vid_first;        /* position of the first in the order of windows */
 } window_head;
+
+/* Row of video token `i` of the window. */
+static int64_t video_row(const window_head *h, int64_t i)
+{
+    const int32_t *order = h->w->args->order.data;
+
+    return order ? order[h->vid_first + i] : h->vid_first + i;
+}
 
 /* Row `i` of the sequence for q, k or v (part 0, 1, 2), `width` >= hd floats with zeros behind. */
 static void gather(const window_head *h, int part, float *dst, int64_t width)
@@ -86,7 +94,7 @@ static void gather(const window_head *h, int part, float *dst, int64_t width)
     for (int64_t i = 0; i < h->count; i++, dst += width) {
         bool video = i < h->vid_count;
         const svr_tensor *from = video ? &w->args->vid : &w->args->txt;
-        int64_t row = video ? h->tokens[i] : i - h->vid_count;
+        int64_t row = video ? video_row(h, i) : i - h->vid_count;
 
         w->simd->to_f32(svr_cpu_at(from, ((row * 3 + part) * w->heads + h->head) * w->hd),
                         from->dtype, dst, hd);
@@ -101,8 +109,8 @@ static void scatter(const window_head *h, int64_t i, const float *values)
     int64_t width = w->heads * w->hd, column = h->head * w->hd;
 
     if (i < h->vid_count) {
-        svr_cpu_store(w->simd, &w->args->out_vid, h->tokens[i] * width + column, w->hd, values);
-    } else if (svr_tensor_present(&w->args->out_txt)) {
+        svr_cpu_store(w->simd, &w->args->out_vid, video_row(h, i) * width + column, w->hd, values);
+    } else if (w->wanted) {
         float *text = w->text + (size_t) (h->window - w->first) * text_floats(w);
 
         memcpy(text + (i - h->vid_count) * width + column, values, (size_t) w->hd * sizeof(float));
@@ -120,7 +128,7 @@ static void window_task(void *context, int64_t index, int thread)
     int64_t wanted;
     svr_cpu_keys keys;
 
-    h.tokens = (const int32_t *) w->args->order.data + offset[0];
+    h.vid_first = offset[0] - w->args->host_offsets[0];
     h.vid_count = offset[1] - offset[0];
     h.count = h.vid_count + w->L;
     keys = (svr_cpu_keys){h.count, w->hd, k, v, svr_cpu_padded(w->hd), 1.0f / sqrtf((float) w->hd)};
@@ -131,7 +139,7 @@ static void window_task(void *context, int64_t index, int thread)
         svr_cpu_pack_block(plain_k, w->hd, h.count, block, w->hd,
                            k + svr_cpu_block_start(block, w->hd));
     gather(&h, 2, v, keys.v_step);
-    wanted = svr_tensor_present(&w->args->out_txt) ? h.count : h.vid_count;
+    wanted = w->wanted ? h.count : h.vid_count;
     for (int64_t i = 0; i < wanted; i += SVR_CPU_QUERIES) {
         int64_t queries = svr_min_i64(SVR_CPU_QUERIES, wanted - i);
         const float *out =
@@ -142,16 +150,16 @@ static void window_task(void *context, int64_t index, int thread)
     }
 }
 
-/* One row of text: adds the results of the group. */
+/* One row of text: adds the results of the group; the mean behind the last one. */
 static void text_task(void *context, int64_t row, int thread)
 {
     const windows *w = context;
     int64_t width = w->heads * w->hd;
     int64_t count = svr_min_i64(w->group, w->args->window_count - w->first);
-    float *sum = w->text_sum + row * width;
+    float *sum = w->text_sum + row * width, *mean = w->text + row * width;
 
     (void) thread;
-    if (w->first == 0)
+    if (w->first == 0 && w->args->windows_before == 0)
         memset(sum, 0, (size_t) width * sizeof(float));
     for (int64_t i = 0; i < count; i++) {
         const float *text = w->text + (size_t) i * text_floats(w) + row * width;
@@ -159,11 +167,11 @@ static void text_task(void *context, int64_t row, int thread)
         for (int64_t c = 0; c < width; c++)
             sum[c] += text[c];
     }
-    if (w->first + count < w->args->window_count)
+    if (w->first + count < w->args->window_count || !svr_tensor_present(&w->args->out_txt))
         return;
     for (int64_t c = 0; c < width; c++)
-        sum[c] /= (float) w->args->window_count;
-    svr_cpu_store(w->simd, &w->args->out_txt, row * width, width, sum);
+        mean[c] = sum[c] / (float) (w->args->windows_before + w->args->window_count);
+    svr_cpu_store(w->simd, &w->args->out_txt, row * width, width, mean);
 }
 
 svr_status svr_cpu_window_attention(svr_exec *exec, const svr_window_attention_args *args,
@@ -174,11 +182,13 @@ svr_status svr_cpu_window_attention(svr_exec *exec, const svr_window_attention_a
     w.text_sum = workspace;
     w.text = w.text_sum + text_floats(&w);
     w.scratches = w.text + text_floats(&w) * (size_t) w.group;
+    if (svr_tensor_present(&args->text_sum))
+        w.text_sum = args->text_sum.data;
     for (w.first = 0; w.first < args->window_count; w.first += w.group) {
         int64_t count = svr_min_i64(w.group, args->window_count - w.first);
 
         SVR_TRY(svr_cpu_for(exec, count * w.heads, window_task, &w, err));
-        if (svr_tensor_present(&args->out_txt))
+        if (w.wanted)
             SVR_TRY(svr_cpu_for(exec, w.L, text_task, &w, err));
     }
     return SVR_OK;

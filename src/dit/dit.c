@@ -1,6 +1,7 @@
 #include "dit/dit_internal.h"
 
 #include "backend/ops.h"
+#include "base/checked.h"
 
 #include <assert.h>
 
@@ -153,9 +154,9 @@ static svr_status embed_text(svr_exec *exec, const svr_dit_io *io, const svr_ten
     return svr_exec_tap(exec, "txt_in", txt, err);
 }
 
-/* New tensor with the 3B's normalised and modulated stream. */
+/* out = the 3B's normalised and modulated stream. */
 static svr_status modulate_head(svr_exec *exec, const svr_dit *dit, const svr_dit_io *io,
-                                const svr_tensor *vid, svr_tensor *out, svr_error *err)
+                                const svr_tensor *vid, const svr_tensor *out, svr_error *err)
 {
     const svr_tensor *head = &io->condition->head;
     svr_tensor shift = svr_tensor_slice(head, DIT_SHIFT, 1);
@@ -164,21 +165,47 @@ static svr_status modulate_head(svr_exec *exec, const svr_dit *dit, const svr_di
                               .weight = svr_dit_item(dit, dit->head_norm),
                               .scale = svr_tensor_1d(scale.data, SVR_F32, head->dims[1]),
                               .shift = svr_tensor_1d(shift.data, SVR_F32, head->dims[1]),
+                              .y = *out,
                               .eps = dit->config.eps};
 
-    SVR_TRY(svr_exec_alloc(exec, dit->storage, vid->rank, vid->dims, &args.y, err));
-    SVR_TRY(svr_op_rms_norm(exec, &args, err));
-    *out = args.y;
-    return svr_exec_tap(exec, "out_mod", out, err);
+    return svr_op_rms_norm(exec, &args, err);
 }
 
 /* The 7B's head takes the stream as it is, in the storage type. */
-static svr_status copy_head(svr_exec *exec, const svr_dit *dit, const svr_tensor *vid,
-                            svr_tensor *out, svr_error *err)
+static svr_status copy_head(svr_exec *exec, const svr_tensor *vid, const svr_tensor *out,
+                            svr_error *err)
 {
-    SVR_TRY(svr_exec_alloc(exec, dit->storage, vid->rank, vid->dims, out, err));
     svr_copy_args args = {.src = *vid, .dst = *out};
+
     return svr_op_copy(exec, &args, err);
+}
+
+/* y [n, features] = vid_out(head of all n tokens of vid), in chunks of tokens. */
+static svr_status project_head(svr_exec *exec, const svr_dit *dit, const svr_dit_io *io,
+                               const svr_tensor *vid, const svr_tensor *y, svr_error *err)
+{
+    bool modulated = dit->config.kind == SVR_MODEL_DIT_3B;
+    int64_t tokens = vid->dims[0];
+    int64_t chunk = dit->token_chunk > 0 ? svr_min_i64(dit->token_chunk, tokens) : tokens;
+    svr_tensor head;
+
+    SVR_TRY(svr_exec_alloc(exec, dit->storage, SVR_DIMS(chunk, vid->dims[1]), &head, err));
+    for (int64_t first = 0; first < tokens; first += chunk) {
+        int64_t count = svr_min_i64(chunk, tokens - first);
+        svr_tensor in = svr_tensor_slice(vid, first, count);
+        svr_linear_args linear = {.x = svr_tensor_slice(&head, 0, count),
+                                  .w = svr_dit_item(dit, dit->out_weight),
+                                  .b = svr_dit_item(dit, dit->out_bias),
+                                  .y = svr_tensor_slice(y, first, count)};
+
+        SVR_TRY(modulated ? modulate_head(exec, dit, io, &in, &linear.x, err)
+                          : copy_head(exec, &in, &linear.x, err));
+        if (modulated && count == tokens)
+            SVR_TRY(svr_exec_tap(exec, "out_mod", &linear.x, err));
+        SVR_TRY(svr_op_linear(exec, &linear, err));
+    }
+    svr_exec_free(exec, &head);
+    return SVR_OK;
 }
 
 /* v = patches of vid_out(head) */
@@ -187,19 +214,12 @@ static svr_status project_velocity(svr_exec *exec, const svr_dit *dit, const svr
 {
     const svr_dit_config *config = &dit->config;
     int64_t features = (int64_t) config->patch * config->patch * config->out_channels;
-    svr_linear_args linear = {.w = svr_dit_item(dit, dit->out_weight),
-                              .b = svr_dit_item(dit, dit->out_bias)};
+    svr_unpatchify_args args = {.y = io->v, .patch = config->patch};
 
-    if (config->kind == SVR_MODEL_DIT_3B)
-        SVR_TRY(modulate_head(exec, dit, io, vid, &linear.x, err));
-    else
-        SVR_TRY(copy_head(exec, dit, vid, &linear.x, err));
-    SVR_TRY(svr_exec_alloc(exec, io->v.dtype, SVR_DIMS(vid->dims[0], features), &linear.y, err));
-    SVR_TRY(svr_op_linear(exec, &linear, err));
-    svr_exec_free(exec, &linear.x);
-    svr_unpatchify_args args = {.x = linear.y, .y = io->v, .patch = config->patch};
+    SVR_TRY(svr_exec_alloc(exec, io->v.dtype, SVR_DIMS(vid->dims[0], features), &args.x, err));
+    SVR_TRY(project_head(exec, dit, io, vid, &args.x, err));
     SVR_TRY(svr_op_unpatchify(exec, &args, err));
-    svr_exec_free(exec, &linear.y);
+    svr_exec_free(exec, &args.x);
     return SVR_OK;
 }
 

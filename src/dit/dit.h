@@ -34,8 +34,10 @@ void svr_dit_destroy(svr_dit *dit);
 
 const svr_dit_config *svr_dit_get_config(const svr_dit *dit);
 
-/* Tokens that norms, the qkv projection and the MLP take at a time; 0 (default): all.  Bounds their
- * intermediate tensors; never changes results. */
+/* Tokens that are worked on at a time; 0 (default): all.  Fewer than there are bound everything but
+ * the residual streams: products and MLP take that many, attention as many whole windows as fit,
+ * and at least one.  Never changes results on the CPU; elsewhere a library may choose another way
+ * of summing for another number of rows. */
 void svr_dit_set_token_chunk(svr_dit *dit, int64_t tokens);
 
 /* Time embedding [6D] of spec dit §4, layout emb[c*6 + part*3 + kind], from emb_in's tensors. */
@@ -78,8 +80,9 @@ typedef struct svr_dit_io {
 /* Text behind the last block is read by nobody: it is computed only for a tap.  Scratch memory is
  * given back.  Taps: "patch_in", "txt_in", "block<i>.vid", "block<i>.txt",
  * "block<i>.attn_out.vid/.txt", "block<i>.qkv.vid/.txt" after norm and rotation,
- * "block<i>.attn.vid/.txt" before proj_out, and "out_mod".  Errors: SHAPE, CANCELLED, NO_VRAM,
- * DEVICE. */
+ * "block<i>.attn.vid/.txt" before proj_out, and "out_mod".  Those of the video inside attention,
+ * and out_mod, exist only where tokens are worked on all at a time. Errors: SHAPE, CANCELLED,
+ * NO_VRAM, DEVICE. */
 SVR_CHECKED svr_status svr_dit_forward(svr_exec *exec, svr_dit *dit, const svr_dit_io *io,
                                        svr_error *err);
 

@@ -59,38 +59,103 @@ static svr_tensor as_rows(const svr_tensor *t)
     return svr_tensor_as_2d(t, svr_tensor_elems(t) / channels, channels);
 }
 
-/* Evaluates the negative text and moves v away from it. */
-static svr_status guide(svr_exec *exec, const svr_sampler_config *config,
-                        const svr_predictor *predictor, const svr_prediction *positive,
-                        double scale, svr_error *err)
+/* How far x moves along a velocity; with `next` = 0 the step ends at x_0. */
+static float step_length(float timestep, float next)
 {
-    const svr_tensor *v = positive->v;
-    svr_prediction p = *positive;
+    return (float) (((double) next - timestep) / max_timestep);
+}
+
+/* ---------------------------------------------------------------------------- guidance */
+
+/* A step with guidance at work. */
+typedef struct guided_step {
+    svr_exec *exec;
+    const svr_predictor *predictor;
+    svr_prediction p; /* of the positive text; its v is the caller's */
+    svr_guidance_args combine;
+} guided_step;
+
+static svr_status predict_negative(const guided_step *g, const svr_tensor *v, svr_error *err)
+{
+    svr_prediction p = g->p;
+
+    p.v = v;
+    p.negative = true;
+    return g->predictor->predict(g->predictor->user, g->exec, &p, err);
+}
+
+/* x moves along pos, which becomes pos led away from neg. */
+static svr_status combine(const guided_step *g, const svr_tensor *pos, const svr_tensor *neg,
+                          svr_error *err)
+{
+    svr_guidance_args args = g->combine;
+
+    args.pos = as_rows(pos);
+    args.neg = as_rows(neg);
+    SVR_TRY(svr_op_guidance(g->exec, &args, err));
+    return svr_exec_tap(g->exec, "v_comb", pos, err);
+}
+
+/* The positive velocity stays on the device. */
+static svr_status guide(const guided_step *g, svr_error *err)
+{
+    const svr_tensor *v = g->p.v;
     svr_tensor negative;
 
-    SVR_TRY(svr_exec_alloc(exec, v->dtype, v->rank, v->dims, &negative, err));
-    p.v = &negative;
-    p.negative = true;
-    SVR_TRY(predictor->predict(predictor->user, exec, &p, err));
-    svr_guidance_args args = {.pos = as_rows(v),
-                              .neg = as_rows(&negative),
-                              .scale = (float) scale,
-                              .rescale = (float) config->cfg_rescale};
-    SVR_TRY(svr_op_guidance(exec, &args, err));
-    svr_exec_free(exec, &negative);
+    SVR_TRY(svr_exec_alloc(g->exec, v->dtype, v->rank, v->dims, &negative, err));
+    SVR_TRY(predict_negative(g, &negative, err));
+    SVR_TRY(combine(g, v, &negative, err));
+    svr_exec_free(g->exec, &negative);
     return SVR_OK;
 }
 
-/* x += (next - timestep) / T * v; with next = 0 that is the final x_0. */
-static svr_status euler_step(svr_exec *exec, float timestep, float next, const svr_tensor *v,
-                             const svr_tensor *x, svr_error *err)
+/* v to the host.  The next pass writes to v, so it waits for the copy. */
+static svr_status park(svr_exec *exec, const svr_tensor *v, const svr_tensor *host, svr_error *err)
 {
-    svr_lincomb_args args = {.a = *x,
-                             .b = *v,
-                             .y = *x,
-                             .alpha = 1.0f,
-                             .beta = (float) (((double) next - timestep) / max_timestep)};
+    svr_backend *b = exec->backend;
 
+    SVR_TRY(svr_backend_order(b, SVR_QUEUE_COMPUTE, SVR_QUEUE_OUT, err));
+    SVR_TRY(svr_backend_copy_out(b, host->data, v->data, svr_tensor_bytes(v), err));
+    return svr_backend_order(b, SVR_QUEUE_OUT, SVR_QUEUE_COMPUTE, err);
+}
+
+/* And back.  Ops may have used the memory of v, and have waited for the way out. */
+static svr_status fetch(svr_exec *exec, const svr_tensor *v, const svr_tensor *host, svr_error *err)
+{
+    svr_backend *b = exec->backend;
+
+    SVR_TRY(svr_backend_order(b, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
+    SVR_TRY(svr_backend_copy_in(b, v->data, host->data, svr_tensor_bytes(v), err));
+    return svr_backend_order(b, SVR_QUEUE_IN, SVR_QUEUE_COMPUTE, err);
+}
+
+/* The positive velocity gives its place to the negative one and comes back when the memory of the
+ * pass is free again. */
+static svr_status guide_parked(const guided_step *g, svr_error *err)
+{
+    const svr_tensor *v = g->p.v;
+    svr_tensor host, positive;
+
+    SVR_TRY(svr_exec_host_alloc(g->exec, v->dtype, v->rank, v->dims, &host, err));
+    SVR_TRY(park(g->exec, v, &host, err));
+    SVR_TRY(predict_negative(g, v, err));
+    SVR_TRY(svr_exec_alloc(g->exec, v->dtype, v->rank, v->dims, &positive, err));
+    SVR_TRY(fetch(g->exec, &positive, &host, err));
+    SVR_TRY(combine(g, &positive, v, err));
+    svr_exec_free(g->exec, &positive);
+    svr_exec_host_free(g->exec, &host);
+    return SVR_OK;
+}
+
+/* ---------------------------------------------------------------------------- steps */
+
+/* x += step * v */
+static svr_status euler_step(svr_exec *exec, float step, const svr_tensor *v, const svr_tensor *x,
+                             svr_error *err)
+{
+    svr_lincomb_args args = {.a = *x, .b = *v, .y = *x, .alpha = 1.0f, .beta = step};
+
+    SVR_TRY(svr_exec_tap(exec, "v_comb", v, err));
     return svr_op_lincomb(exec, &args, err);
 }
 
@@ -107,13 +172,21 @@ svr_status svr_sampler_run(svr_exec *exec, const svr_sampler_config *config,
     for (int i = 0; i < config->steps; i++) {
         svr_prediction p = {.x_t = x, .v = &v, .timestep = timesteps[i]};
         double scale = step_scale(config, i);
+        float step = step_length(timesteps[i], timesteps[i + 1]);
+        guided_step guided = {exec,
+                              predictor,
+                              p,
+                              {.x = as_rows(x),
+                               .scale = (float) scale,
+                               .rescale = (float) config->cfg_rescale,
+                               .step = step}};
 
         SVR_TRY(svr_exec_poll(exec, err));
         SVR_TRY(predictor->predict(predictor->user, exec, &p, err));
-        if (scale != 1.0)
-            SVR_TRY(guide(exec, config, predictor, &p, scale, err));
-        SVR_TRY(svr_exec_tap(exec, "v_comb", &v, err));
-        SVR_TRY(euler_step(exec, timesteps[i], timesteps[i + 1], &v, x, err));
+        if (scale == 1.0)
+            SVR_TRY(euler_step(exec, step, &v, x, err));
+        else
+            SVR_TRY(config->park_on_host ? guide_parked(&guided, err) : guide(&guided, err));
     }
     svr_exec_free(exec, &v);
     return SVR_OK;

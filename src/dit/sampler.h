@@ -16,6 +16,9 @@ typedef struct svr_sampler_config {
     double cfg_scale;   /* 1: no negative pass */
     double cfg_rescale; /* 0: off */
     double cfg_partial; /* guidance only while (i+1)/steps <= partial; 1: always */
+    /* the positive velocity waits for the negative one in page-locked host memory, of which the
+     * exec then has that much, instead of in scratch memory: never changes results */
+    bool park_on_host;
 } svr_sampler_config;
 
 /* One evaluation of a velocity: v = predictor(x_t, timestep, text). */
@@ -38,7 +41,9 @@ void svr_sampler_timesteps(int steps, float *out);
 double svr_timestep_transform(double t, const int latent[3]);
 
 /* Runs all steps in place: x [.., 16] storage holds noise, then x_0.  Velocities are F32, so x is
- * rounded once a step.  Tap: "v_comb", the velocity after guidance, once a step.
+ * rounded once a step.  With guidance the passes run one after the other in the same scratch
+ * memory, beside which there is one velocity more unless that is parked on the host.  Tap:
+ * "v_comb", the velocity after guidance, once a step.
  * Errors: INVALID (steps or guidance out of range), the predictor's. */
 SVR_CHECKED svr_status svr_sampler_run(svr_exec *exec, const svr_sampler_config *config,
                                        const svr_predictor *predictor, const svr_tensor *x,

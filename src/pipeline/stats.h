@@ -45,6 +45,9 @@ typedef struct svr_memory_stats {
 
 typedef struct svr_upscaler_stats {
     uint64_t frames_in, frames_out, batches;
+    uint64_t
+        batches_computed; /* of these; the others repeated the one before and took its frames */
+    uint64_t batches_reused;
     uint64_t frames_computed;    /* with padding and overlap */
     svr_dtype storage;           /* of activations and matrices: F16, BF16 or F32 */
     svr_phase_times total, last; /* over all batches; of the last one */

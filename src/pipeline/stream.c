@@ -2,6 +2,7 @@
 
 #include "backend/ops.h"
 #include "base/checked.h"
+#include "pipeline/batch_cache.h"
 #include "video/temporal.h"
 
 #include <assert.h>
@@ -30,6 +31,10 @@ struct svr_stream {
     slice *slices;          /* waiting, oldest first */
     int slice_count, depth; /* at most `depth` */
     const uint8_t **frames; /* [batch] sources of the batch or slice at hand */
+    svr_batch_cache *cache; /* NULL: no batch is like another */
+    const uint8_t **kept;   /* [batch] sources of the batch in the cache */
+    int64_t kept_start;     /* where it began in this sequence; negative: in one before */
+    uint64_t reused;
 };
 
 /* ------------------------------------------------------------------ memory */
@@ -83,6 +88,24 @@ static void free_scratch(svr_stream *s)
     s->scratch_block = s->host_block = NULL;
 }
 
+/* Frames that other batches have a part in are not one batch's. */
+static svr_status make_cache(svr_stream *s, svr_error *err)
+{
+    const svr_stream_options *o = &s->options;
+
+    s->kept_start = -1;
+    if (!o->noise_time_invariant || o->temporal.overlap > 0)
+        return SVR_OK;
+    s->kept = calloc((size_t) o->temporal.batch, sizeof *s->kept);
+    s->cache = svr_batch_cache_create(o->temporal.batch, svr_frame_bytes(&o->phases.in),
+                                      svr_frame_bytes(&o->phases.out));
+    if (!s->kept || !s->cache)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM,
+                        "no host memory to keep the frames of a batch; use a smaller batch-size, "
+                        "or leave noise-time-invariant off");
+    return SVR_OK;
+}
+
 /* A slice waits for the `depth` - 1 batches behind its own that begin before its end. */
 static svr_status alloc_all(svr_stream *s, svr_error *err)
 {
@@ -94,6 +117,7 @@ static svr_status alloc_all(svr_stream *s, svr_error *err)
     s->frames = calloc((size_t) t->batch, sizeof *s->frames);
     if (!s->slices || !s->frames)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
+    SVR_TRY(make_cache(s, err));
     SVR_TRY(alloc_scratch(s, err));
     SVR_TRY(alloc_host(s, err));
     SVR_TRY(alloc_frames(s, waiting.pending, &s->pending, err));
@@ -175,6 +199,8 @@ void svr_stream_destroy(svr_stream *s)
     free_frames(s, &s->pending);
     free_scratch(s);
     svr_phases_destroy(s->phases);
+    svr_batch_cache_destroy(s->cache);
+    free(s->kept);
     free(s->frames);
     free(s->slices);
     free(s);
@@ -184,6 +210,8 @@ svr_status svr_stream_replan(svr_stream *s, svr_error *err)
 {
     svr_phases_need need;
 
+    if (s->cache)
+        svr_batch_cache_forget(s->cache);
     SVR_TRY(svr_phases_plan(s->phases, &s->options.temporal, s->options.uniform,
                             SVR_PLAN_EVERY_BATCH, s->exec.cancel, &need, err));
     if (need.scratch <= s->plan.scratch && need.host <= s->plan.host_parked)
@@ -216,22 +244,25 @@ static svr_status copy_frames(svr_stream *s, const svr_tensor *src, const svr_te
     return svr_op_copy(&s->exec, &copy, err);
 }
 
-static void look_up_sources(svr_stream *s, const svr_stream_io *io, int64_t start, int count)
+static void look_up(const svr_stream_io *io, int64_t start, int count, const uint8_t **frames)
 {
     for (int i = 0; i < count; i++)
-        s->frames[i] = io->source(io->user, start + i);
+        frames[i] = io->source(io->user, start + i);
 }
 
 /* Turns virtual numbers of a slice into those of the sequence. */
 typedef struct slice_sink {
     const svr_stream_io *io;
     int64_t start;
+    svr_batch_cache *cache; /* keeps the frames too; NULL: none does */
 } slice_sink;
 
 static svr_status sink_frame(void *user, int index, const uint8_t *data, svr_error *err)
 {
     const slice_sink *sink = user;
 
+    if (sink->cache)
+        svr_batch_cache_put(sink->cache, index, data);
     return sink->io->sink(sink->io->user, sink->start + index, data, err);
 }
 
@@ -267,12 +298,12 @@ static svr_status finish_front(svr_stream *s, const svr_stream_io *io, svr_phase
                                svr_error *err)
 {
     slice front = s->slices[0];
-    slice_sink sink = {io, front.start};
+    slice_sink sink = {io, front.start, s->cache};
     svr_tensor y = svr_tensor_slice(&s->pending, 0, front.count);
     svr_phases_slice out = {.y = &y, .frames = s->frames, .sink = sink_frame, .sink_user = &sink};
 
     assert(front.start == s->base && front.count <= s->length);
-    look_up_sources(s, io, front.start, front.count);
+    look_up(io, front.start, front.count, s->frames);
     SVR_TRY(svr_phases_finish(s->phases, &s->exec, &out, times, err));
     settle(s, SVR_OK);
     SVR_TRY(drop_front(s, front.count, err));
@@ -307,27 +338,81 @@ static svr_status compute_batch(svr_stream *s, const svr_phases_batch *batch, in
     return SVR_OK;
 }
 
-svr_status svr_stream_batch(svr_stream *s, const svr_batch_span *span, int64_t first_frame,
+/* ------------------------------------------------------------------ repeated batches */
+
+/* Whether the batch in s->frames is the one in the cache.  Its sources stay in the sequence for
+ * this, see svr_stream_needed_from(). */
+static bool is_repeated(svr_stream *s, const svr_cache_key *key, const svr_stream_io *io)
+{
+    if (s->kept_start < 0)
+        return svr_batch_cache_holds(s->cache, key, NULL);
+    look_up(io, s->kept_start, key->count, s->kept);
+    return svr_batch_cache_holds(s->cache, key, s->kept);
+}
+
+/* Gives the frames of the cache in place of those of the batch. */
+static svr_status repeat_batch(svr_stream *s, const svr_batch_span *span, const svr_stream_io *io,
+                               svr_error *err)
+{
+    for (int i = 0; i < span->count; i++)
+        SVR_TRY(io->sink(io->user, span->start + i, svr_batch_cache_frame(s->cache, i), err));
+    s->base += span->count;
+    s->next_start += s->options.temporal.step;
+    s->reused++;
+    return SVR_OK;
+}
+
+/* *repeated says whether the batch is done. */
+static svr_status ask_cache(svr_stream *s, const svr_batch_span *span, const svr_stream_io *io,
+                            bool *repeated, svr_error *err)
+{
+    svr_cache_key key = svr_batch_cache_key(s->cache, s->frames, span->count);
+
+    *repeated = is_repeated(s, &key, io);
+    s->kept_start = span->start;
+    if (*repeated)
+        return repeat_batch(s, span, io, err);
+    svr_batch_cache_begin(s->cache, &key);
+    return SVR_OK;
+}
+
+/* ------------------------------------------------------------------ batches */
+
+static svr_status run_batch(svr_stream *s, const svr_batch_span *span, int64_t first_frame,
                             const svr_stream_io *io, svr_phase_times *times, svr_error *err)
 {
     const svr_temporal_plan *t = &s->options.temporal;
     int overlap = span->start > 0 ? t->overlap : 0;
+    int64_t absolute = first_frame + span->start;
     svr_phases_batch batch = {.frames = s->frames,
                               .count = span->count,
                               .uniform = s->options.uniform ? t->batch : 0,
-                              .first_frame = first_frame + span->start};
+                              .first_frame = s->options.noise_time_invariant ? 0 : absolute};
 
-    assert(span->start == s->next_start && span->count > overlap);
-    assert(s->base + s->length == span->start + overlap && s->slice_count < s->depth);
-    settle(s, SVR_OK);
-    look_up_sources(s, io, span->start, span->count);
     SVR_TRY(compute_batch(s, &batch, span->start - s->base, times, err));
     s->length = span->start - s->base + span->count;
     s->slices[s->slice_count++] = (slice){span->start + overlap, span->count - overlap};
     s->next_start += t->step;
     while (s->slice_count > 0 && s->slices[0].start + s->slices[0].count <= s->next_start)
         SVR_TRY(finish_front(s, io, times, err));
+    if (s->cache)
+        svr_batch_cache_end(s->cache);
     return SVR_OK;
+}
+
+svr_status svr_stream_batch(svr_stream *s, const svr_batch_span *span, int64_t first_frame,
+                            const svr_stream_io *io, svr_phase_times *times, svr_error *err)
+{
+    int overlap = span->start > 0 ? s->options.temporal.overlap : 0;
+    bool repeated = false;
+
+    assert(span->start == s->next_start && span->count > overlap);
+    assert(s->base + s->length == span->start + overlap && s->slice_count < s->depth);
+    settle(s, SVR_OK);
+    look_up(io, span->start, span->count, s->frames);
+    if (s->cache)
+        SVR_TRY(ask_cache(s, span, io, &repeated, err));
+    return repeated ? SVR_OK : run_batch(s, span, first_frame, io, times, err);
 }
 
 svr_status svr_stream_flush(svr_stream *s, const svr_stream_io *io, svr_phase_times *times,
@@ -342,13 +427,28 @@ svr_status svr_stream_flush(svr_stream *s, const svr_stream_io *io, svr_phase_ti
 void svr_stream_restart(svr_stream *s)
 {
     s->base = s->length = s->next_start = 0;
+    s->kept_start = -1;
     s->slice_count = 0;
     settle(s, SVR_OK);
 }
 
 int64_t svr_stream_needed_from(const svr_stream *s)
 {
-    return svr_min_i64(s->base, s->next_start);
+    int64_t needed = svr_min_i64(s->base, s->next_start);
+
+    return s->kept_start < 0 ? needed : svr_min_i64(needed, s->kept_start);
+}
+
+uint64_t svr_stream_reused_batches(const svr_stream *s)
+{
+    return s->reused;
+}
+
+uint64_t svr_stream_cache_bytes(const svr_stream *s)
+{
+    const svr_stream_options *o = &s->options;
+
+    return s->cache ? (uint64_t) o->temporal.batch * svr_frame_bytes(&o->phases.out) : 0;
 }
 
 const svr_stream_options *svr_stream_get_options(const svr_stream *s)

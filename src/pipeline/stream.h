@@ -4,8 +4,11 @@
  * Batch i covers virtual frames [i*step, i*step + count).  Its first `overlap` frames are shared
  * with the batches before it and are cross-faded into what is there; slice i is the rest (of batch
  * 0: everything).  A slice is final, and is finished, when the next batch begins behind its end;
- * until then its decoded frames wait in `pending`.  Source: spec pipeline §2, §9, §10. Level 5.
- * Thread: the one that computes. */
+ * until then its decoded frames wait in `pending`.  Source: spec pipeline §2, §9, §10.
+ *
+ * With time-invariant noise and without overlap the frames that a batch becomes depend on its
+ * source frames only, and a repeated batch is answered from a svr_batch_cache.
+ * Level 5.  Thread: the one that computes. */
 #ifndef SVR_PIPELINE_STREAM_H
 #define SVR_PIPELINE_STREAM_H
 
@@ -24,6 +27,9 @@ typedef struct svr_stream_options {
     svr_temporal_plan temporal; /* batch 0: the largest that fits */
     bool uniform; /* mirror a short batch up to a whole one */
     svr_memory_request memory;
+    /* every batch has the noise of the film's first one; without overlap a batch that repeats the
+     * one before is then not computed again */
+    bool noise_time_invariant;
 } svr_stream_options;
 
 /* Plans the stream, loads what the networks have not loaded for that, and takes all its memory; no
@@ -71,12 +77,18 @@ SVR_CHECKED svr_status svr_stream_flush(svr_stream *stream, const svr_stream_io 
 /* Forgets the sequence; the next batch is the first of a new one. */
 void svr_stream_restart(svr_stream *stream);
 
-/* First virtual frame that waiting slices or the next batch need. */
+/* First virtual frame that waiting slices, the next batch or its comparison with the last need. */
 int64_t svr_stream_needed_from(const svr_stream *stream);
 
 /* The options with the batch that was chosen, and the plan. */
 const svr_stream_options *svr_stream_get_options(const svr_stream *stream);
 const svr_memory_plan *svr_stream_plan(const svr_stream *stream);
+
+/* Batches so far that were like the one before and took its frames. */
+uint64_t svr_stream_reused_batches(const svr_stream *stream);
+
+/* Host memory that the frames of the last batch take; 0 where batches are never reused. */
+uint64_t svr_stream_cache_bytes(const svr_stream *stream);
 
 /* Highest use of the scratch so far, in bytes. */
 uint64_t svr_stream_scratch_peak(const svr_stream *stream);

@@ -90,7 +90,8 @@ static svr_status resolve_sizes(const svr_stream_config *config, int multiple, s
 svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_networks *networks,
                                      svr_stream_options *out, svr_error *err)
 {
-    svr_stream_options o = {.uniform = config->uniform_batch};
+    svr_stream_options o = {.uniform = config->uniform_batch,
+                            .noise_time_invariant = config->noise_time_invariant};
     bool reference = config->reference.active;
 
     SVR_TRY(check_info("input", &config->in, err));
@@ -101,7 +102,11 @@ svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_
         .in = config->in,
         .out = config->out,
         .seed = config->seed,
-        .sampler = {config->steps, config->cfg_scale, config->cfg_rescale, 1.0},
+        .sampler = {.steps = config->steps,
+                    .cfg_scale = config->cfg_scale,
+                    .cfg_rescale = config->cfg_rescale,
+                    .cfg_partial = 1.0,
+                    .park_on_host = config->cfg_offload == SVR_CFG_OFFLOAD_ALWAYS},
         .colour = config->color_correction,
         .exact_colour = reference && config->reference.exact_colour,
         .reference_blend = reference && config->reference.blend_weights,

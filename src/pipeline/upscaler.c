@@ -222,7 +222,8 @@ svr_upscaler_stats svr_upscaler_snapshot(const svr_upscaler *u)
     if (u->batcher)
         stats.memory.host_frames =
             (uint64_t) svr_batcher_held(u->batcher) * svr_frame_bytes(&u->options.phases.in) +
-            (uint64_t) u->finished.count * svr_frame_bytes(&u->options.phases.out);
+            (uint64_t) u->finished.count * svr_frame_bytes(&u->options.phases.out) +
+            svr_stream_cache_bytes(u->stream);
     return stats;
 }
 

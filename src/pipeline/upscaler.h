@@ -49,6 +49,14 @@ typedef enum svr_quantization {
     SVR_QUANTIZATION_FP8 /* e4m3: GPUs of compute capability 8.9 and newer, and the CPU */
 } svr_quantization;
 
+/* Where the positive prediction waits while guidance makes the negative one; never changes the
+ * picture. */
+typedef enum svr_cfg_offload {
+    SVR_CFG_OFFLOAD_AUTO = 0, /* on the device */
+    SVR_CFG_OFFLOAD_NEVER,
+    SVR_CFG_OFFLOAD_ALWAYS /* in page-locked host memory: saves a latent of device memory */
+} svr_cfg_offload;
+
 typedef enum svr_event_kind {
     SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are where the plan wants them */
     SVR_EVENT_LOADED,      /* weights and constants are ready */
@@ -66,7 +74,7 @@ typedef struct svr_event {
     uint64_t batch;                   /* BATCH: its number since configure */
     uint64_t first_frame;     /* BATCH, WIDENED: absolute number of the batch's first frame */
     uint64_t frames;          /* BATCH: true frames */
-    uint64_t computed_frames; /* BATCH: with padding */
+    uint64_t computed_frames; /* BATCH: with padding; 0 where the frames of the last were reused */
     svr_upscaler_stats stats; /* as of now */
 } svr_event;
 
@@ -109,9 +117,15 @@ typedef struct svr_stream_config {
      * whole would get the noise of the whole.  A batch has the noise of latent frame
      * (first_frame + its start) / 4 and following; the start counts the lead-in */
     uint64_t first_frame;
+    /* every batch has the noise of the film's first one, wherever it lies; first_frame then changes
+     * nothing.  A still gives the same picture batch after batch, and a batch that repeats the one
+     * before is not computed again unless batches overlap.  In an overlap the two batches have
+     * different noise for the same frame.  default: off */
+    bool noise_time_invariant;
     int steps;                          /* 1..1000; default 1 */
     double cfg_scale;                   /* default 1: no negative pass */
     double cfg_rescale;                 /* default 0 */
+    svr_cfg_offload cfg_offload;        /* default auto */
     svr_colour_method color_correction; /* default lab */
     svr_memory_request memory;          /* default: automatic, of what the device has free */
     /* The reference's habits, for verification; leave zeroed. */

@@ -179,16 +179,21 @@ static svr_status finished_frame(void *user, int64_t index, const uint8_t *data,
 
 static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *times)
 {
+    uint64_t reused = svr_stream_reused_batches(u->stream);
+    bool computed = reused == u->stats.batches_reused;
     svr_event event = {.kind = SVR_EVENT_BATCH,
                        .first_frame = t->first_frame + (uint64_t) t->span.start,
-                       .frames = (uint64_t) t->span.count,
-                       .computed_frames =
-                           (uint64_t) svr_stream_computed_frames(u->stream, t->span.count)};
+                       .frames = (uint64_t) t->span.count};
+
+    if (computed)
+        event.computed_frames = (uint64_t) svr_stream_computed_frames(u->stream, t->span.count);
 
     refresh_memory(u);
     pthread_mutex_lock(u->mutex);
     svr_batcher_release(u->batcher, svr_stream_needed_from(u->stream));
     event.batch = u->stats.batches++;
+    u->stats.batches_computed += computed;
+    u->stats.batches_reused = reused;
     u->stats.frames_computed += event.computed_frames;
     u->stats.last = *times;
     svr_phase_times_add(&u->stats.total, times);

@@ -254,6 +254,68 @@ GST_START_TEST (test_stats)
 }
 GST_END_TEST;
 
+/* Pushes `count` times the same picture. */
+static void
+push_still (GstHarness *h, guint count)
+{
+  for (guint i = 0; i < count; i++) {
+    GstBuffer *buffer = frame_new (h, 3);
+
+    GST_BUFFER_PTS (buffer) = i * FRAME_DURATION;
+    fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
+  }
+}
+
+/* The sum of all frames that come out, and how many batches were reused. */
+static gchar *
+still_of (const gchar *properties, guint64 *hits)
+{
+  GstHarness *h = harness_new (properties, "", SMALL);
+  GChecksum *sum = g_checksum_new (G_CHECKSUM_SHA256);
+  GstStructure *stats;
+  GstBuffer *buffer;
+  GstMapInfo map;
+  gchar *text;
+  guint frames = 0;
+
+  push_still (h, 15);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  g_object_get (h->element, "stats", &stats, NULL);
+  *hits = number (stats, "cache-hits");
+  fail_unless_equals_uint64 (number (stats, "batches"), 3);
+  fail_unless_equals_uint64 (number (stats, "batches-computed"), 3 - *hits);
+  gst_structure_free (stats);
+  for (; (buffer = gst_harness_try_pull (h)); frames++) {
+    fail_unless_equals_uint64 (GST_BUFFER_PTS (buffer),
+                               frames * FRAME_DURATION);
+    fail_unless (gst_buffer_map (buffer, &map, GST_MAP_READ));
+    g_checksum_update (sum, map.data, (gssize)map.size);
+    gst_buffer_unmap (buffer, &map);
+    gst_buffer_unref (buffer);
+  }
+  fail_unless_equals_int (frames, 15);
+  text = g_strdup (g_checksum_get_string (sum));
+  g_checksum_free (sum);
+  gst_harness_teardown (h);
+  return text;
+}
+
+/* A still is computed once where the noise allows it. */
+GST_START_TEST (test_cache_hits)
+{
+  guint64 hits;
+  gchar *plain = still_of ("batch-size=5", &hits), *invariant;
+
+  fail_unless_equals_uint64 (hits, 0);
+  invariant = still_of ("batch-size=5 noise-time-invariant=true", &hits);
+  fail_unless_equals_uint64 (hits, 2);
+  /* the later batches have other noise */
+  fail_if (g_str_equal (plain, invariant));
+  g_free (plain);
+  g_free (invariant);
+}
+GST_END_TEST;
+
 static GstBusSyncReply
 read_stats (GstBus *bus, GstMessage *message, gpointer data)
 {
@@ -304,6 +366,7 @@ seedvr2_messages_suite (void)
   tcase_add_test (tcase, test_progress_of_a_refusal);
   tcase_add_test (tcase, test_progress_of_a_stop);
   tcase_add_test (tcase, test_stats);
+  tcase_add_test (tcase, test_cache_hits);
   tcase_add_test (tcase, test_synchronous_handler);
   return suite;
 }

@@ -98,8 +98,10 @@ GST_START_TEST (test_defaults)
     { "prepend-frames", "0" },
     { "uniform-batch-size", "false" },
     { "seed", "42" },
+    { "noise-time-invariant", "false" },
     { "frame-offset", "0" },
     { "cfg-scale", "1" },
+    { "cfg-offload", "auto" },
     { "color-correction", "lab" },
     { "backend", "auto" },
     { "precision", "auto" },
@@ -140,20 +142,22 @@ GST_START_TEST (test_properties)
   gchar *model, *vae, *text;
   guint batch, overlap, prepend;
   guint64 seed, offset;
-  gboolean uniform, post;
+  gboolean uniform, invariant, post;
   gdouble cfg, scale;
   gint resolution, max_resolution, backend, colour, precision, quantization;
+  gint offload;
 
   g_object_set (element, "model", "m", "vae-model", "v", "text-embedding", "t",
                 "batch-size", 9, "temporal-overlap", 3, "prepend-frames", 4,
                 "uniform-batch-size", TRUE, "seed", (guint64)1 << 40,
                 "frame-offset", (guint64)1 << 41, "cfg-scale", 1.5, "scale",
                 3.0, "resolution", 1080, "max-resolution", 3840,
-                "post-messages", FALSE, NULL);
+                "post-messages", FALSE, "noise-time-invariant", TRUE, NULL);
   gst_util_set_object_arg (G_OBJECT (element), "backend", "cuda");
   gst_util_set_object_arg (G_OBJECT (element), "color-correction", "adain");
   gst_util_set_object_arg (G_OBJECT (element), "precision", "bf16");
   gst_util_set_object_arg (G_OBJECT (element), "quantization", "fp8");
+  gst_util_set_object_arg (G_OBJECT (element), "cfg-offload", "always");
   g_object_get (element, "model", &model, "vae-model", &vae, "text-embedding",
                 &text, "batch-size", &batch, "temporal-overlap", &overlap,
                 "prepend-frames", &prepend, "uniform-batch-size", &uniform,
@@ -161,14 +165,15 @@ GST_START_TEST (test_properties)
                 "scale", &scale, "resolution", &resolution, "max-resolution",
                 &max_resolution, "post-messages", &post, "backend", &backend,
                 "color-correction", &colour, "precision", &precision,
-                "quantization", &quantization, NULL);
+                "quantization", &quantization, "cfg-offload", &offload,
+                "noise-time-invariant", &invariant, NULL);
   fail_unless_equals_string (model, "m");
   fail_unless_equals_string (vae, "v");
   fail_unless_equals_string (text, "t");
   fail_unless_equals_int (batch, 9);
   fail_unless_equals_int (overlap, 3);
   fail_unless_equals_int (prepend, 4);
-  fail_unless (uniform && !post);
+  fail_unless (uniform && invariant && !post);
   fail_unless_equals_uint64 (seed, (guint64)1 << 40);
   fail_unless_equals_uint64 (offset, (guint64)1 << 41);
   fail_unless_equals_float (cfg, 1.5);
@@ -179,6 +184,7 @@ GST_START_TEST (test_properties)
   fail_unless_equals_int (colour, 4);
   fail_unless_equals_int (precision, 2);
   fail_unless_equals_int (quantization, 1);
+  fail_unless_equals_int (offload, 2);
   g_free (model);
   g_free (vae);
   g_free (text);

@@ -3,6 +3,7 @@
 #include "reference.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { SUM_UNITS = 16 };
 
@@ -58,6 +59,59 @@ void ops_cases_copy(ops_bench *bench)
         ops_case(bench, "copy rounding to %s", svr_dtype_name(ops_storage[to]));
         copy_rounding(bench, ops_storage[to]);
     }
+}
+
+/* kind 0: rows are picked out, 1: put to places among others, 2: both */
+static void copy_rows_case(ops_bench *bench, const int shape[3], int kind, svr_dtype dtype)
+{
+    enum { MOST = 300 };
+    int M = shape[0], D = shape[1], all = shape[2];
+    ops_array *x = ops_input(bench, dtype, SVR_DIMS(kind == 1 ? M : all, D));
+    ops_array *y = ops_in_place(bench, dtype, SVR_DIMS(kind == 0 ? M : all, D));
+    ops_array *from = kind == 1 ? NULL : ops_input(bench, SVR_I32, SVR_DIMS(M));
+    ops_array *to = kind == 0 ? NULL : ops_input(bench, SVR_I32, SVR_DIMS(M));
+    int32_t numbers[MOST], *values;
+    svr_copy_rows_args args[OPS_SIDES];
+
+    for (int m = 0; m < M; m++)
+        numbers[m] = test_random_below(ops_random(bench), all);
+    if (from)
+        ops_set_ints(from, numbers);
+    if (dtype == SVR_I32) {
+        values = (int32_t *) ops_doubles(bench, (int64_t) all * D);
+        for (int i = 0; i < all * D; i++)
+            values[i] = i;
+        ops_set_ints(x, values);
+        ops_set_ints(y, values);
+    }
+    /* M different places: the last first */
+    for (int m = 0; m < M; m++)
+        numbers[m] = all - 1 - m * (all / M);
+    if (to)
+        ops_set_ints(to, numbers);
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_copy_rows_args){ops_view(x, side), ops_view(y, side),
+                                          ops_view(from, side), ops_view(to, side)};
+    OPS_RUN(bench, copy_rows, &args[OPS_DEVICE]);
+    reference_copy_rows(&args[OPS_REFERENCE]);
+    if (dtype != SVR_I32)
+        ops_compare_exact(bench, y);
+    else if (!ops_is_refused(bench) && memcmp(ops_result(y), args[OPS_REFERENCE].y.data,
+                                              svr_tensor_bytes(&args[OPS_REFERENCE].y)) != 0)
+        ops_fail(bench, "integers differ");
+}
+
+void ops_cases_copy_rows(ops_bench *bench)
+{
+    static const int shapes[][3] = {{7, 3, 20}, {1, 1, 1}, {70, 192, 300}, {33, 65, 33}};
+    static const svr_dtype types[] = {SVR_F32, SVR_F16, SVR_BF16, SVR_I32};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int kind = 0; kind < 3 && ops_wants(bench, i != 1); kind++)
+            for (size_t d = 0; d < sizeof types / sizeof types[0]; d++) {
+                ops_case(bench, "copy_rows[%zu] kind %d %s", i, kind, svr_dtype_name(types[d]));
+                copy_rows_case(bench, shapes[i], kind, types[d]);
+            }
 }
 
 static void lincomb_case(ops_bench *bench, int64_t n, int kind, svr_dtype dtype)
@@ -253,21 +307,27 @@ void ops_cases_noise(ops_bench *bench)
         }
 }
 
+/* dtypes of pos and neg, and of x where there is one */
 static void guidance_case(ops_bench *bench, int n, int channels, float rescale,
-                          const svr_dtype dtypes[2])
+                          const svr_dtype dtypes[2], const svr_dtype *x_dtype)
 {
     ops_array *pos = ops_in_place(bench, dtypes[0], SVR_DIMS(n, channels));
     ops_array *neg = ops_input(bench, dtypes[1], SVR_DIMS(n, channels));
+    ops_array *x = x_dtype ? ops_in_place(bench, *x_dtype, SVR_DIMS(n, channels)) : NULL;
     svr_guidance_args args[OPS_SIDES];
 
     for (int side = 0; side < OPS_SIDES; side++)
         args[side] = (svr_guidance_args){.pos = ops_view(pos, side),
                                          .neg = ops_view(neg, side),
+                                         .x = ops_view(x, side),
+                                         .step = -0.35f,
                                          .scale = 6.5f,
                                          .rescale = rescale};
     OPS_RUN(bench, guidance, &args[OPS_DEVICE]);
     reference_guidance(&args[OPS_REFERENCE]);
     ops_compare(bench, pos, NULL, 8 * OPS_F32_EPS);
+    if (x)
+        ops_compare(bench, x, NULL, 8 * OPS_F32_EPS);
 }
 
 void ops_cases_guidance(ops_bench *bench)
@@ -281,6 +341,9 @@ void ops_cases_guidance(ops_bench *bench)
                           kind == 0   ? 0.0f
                           : kind == 3 ? 1.0f
                                       : 0.7f,
-                          dtypes);
+                          dtypes, NULL);
+            ops_case(bench, "guidance and step %s kind %d", svr_dtype_name(ops_storage[d]), kind);
+            guidance_case(bench, kind == 2 ? 1 : 300, kind == 2 ? 3 : 16, kind == 0 ? 0.0f : 0.7f,
+                          dtypes, &ops_storage[kind % 3]);
         }
 }

@@ -44,21 +44,30 @@ void ops_cases_swiglu(ops_bench *bench)
         }
 }
 
+/* kind 4: like 3, of rows by number */
 static void rms_norm_case(ops_bench *bench, int M, int D, int kind, svr_dtype dtype)
 {
-    ops_array *x = ops_input(bench, kind == 3 ? SVR_F32 : dtype, SVR_DIMS(M, D));
-    ops_array *weight = kind == 1 || kind == 3 ? ops_input(bench, SVR_F32, SVR_DIMS(D)) : NULL;
+    enum { MOST = 50, ALL = 60 };
+    ops_array *x = ops_input(bench, kind >= 3 ? SVR_F32 : dtype, SVR_DIMS(kind == 4 ? ALL : M, D));
+    ops_array *rows = kind == 4 ? ops_input(bench, SVR_I32, SVR_DIMS(M)) : NULL;
+    int32_t numbers[MOST];
+    ops_array *weight = kind == 1 || kind >= 3 ? ops_input(bench, SVR_F32, SVR_DIMS(D)) : NULL;
     ops_array *scale = kind >= 2 ? ops_input(bench, SVR_F32, SVR_DIMS(D)) : NULL;
     ops_array *shift = kind >= 2 ? ops_input(bench, SVR_F32, SVR_DIMS(D)) : NULL;
     ops_array *y = ops_output(bench, dtype, SVR_DIMS(M, D));
     svr_rms_norm_args args[OPS_SIDES];
 
+    for (int m = 0; m < M; m++)
+        numbers[m] = test_random_below(ops_random(bench), ALL);
+    if (rows)
+        ops_set_ints(rows, numbers);
     ops_scale_values(x, kind == 1 ? 100 : kind == 2 ? 1e-3 : 1, 0);
     for (int side = 0; side < OPS_SIDES; side++)
         args[side] = (svr_rms_norm_args){.x = ops_view(x, side),
                                          .weight = ops_view(weight, side),
                                          .scale = ops_view(scale, side),
                                          .shift = ops_view(shift, side),
+                                         .rows = ops_view(rows, side),
                                          .y = ops_view(y, side),
                                          .eps = 1e-5f};
     OPS_RUN(bench, rms_norm, &args[OPS_DEVICE]);
@@ -71,8 +80,8 @@ void ops_cases_rms_norm(ops_bench *bench)
     static const int shapes[][2] = {{50, 192}, {1, 1}, {33, 65}, {3, 2560}};
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        for (int kind = 0; kind < 4 && ops_wants(bench, i >= 2);
-             kind++) /* plain; weight; scale and shift; all, from F32 */
+        for (int kind = 0; kind < 5 && ops_wants(bench, i >= 2);
+             kind++) /* plain; weight; scale and shift; all, from F32; the same by number */
             for (int d = 0; d < 3; d++) {
                 ops_case(bench, "rms_norm[%zu] kind %d %s", i, kind,
                          svr_dtype_name(ops_storage[d]));
@@ -195,6 +204,10 @@ typedef struct window_case {
     int heads, hd, text;
     int sizes[24]; /* of windows, to the first negative */
     bool no_text_out, f32_out, small;
+    bool in_order; /* no order is given */
+    bool summed;   /* with text_sum */
+    int first;     /* offset of the first window */
+    int before;    /* windows in the calls before */
 } window_case;
 
 static const window_case window_cases[] = {
@@ -207,6 +220,48 @@ static const window_case window_cases[] = {
     {.heads = 2, .hd = 128, .text = 58, .sizes = {150, 20, 1, -1}, .small = true},
     {.heads = 1, .hd = 128, .text = 7, .sizes = {130, -1}, .no_text_out = true, .small = true},
     {.heads = 2, .hd = 6, .text = 3, .sizes = {130, -1}},
+    /* groups: the first, one between, the last */
+    {.heads = 2,
+     .hd = 32,
+     .text = 4,
+     .sizes = {40, 7, -1},
+     .in_order = true,
+     .summed = true,
+     .no_text_out = true,
+     .small = true},
+    {.heads = 2,
+     .hd = 128,
+     .text = 58,
+     .sizes = {150, 20, 1, -1},
+     .in_order = true,
+     .summed = true,
+     .no_text_out = true,
+     .first = 77,
+     .before = 3,
+     .small = true},
+    {.heads = 2,
+     .hd = 128,
+     .text = 9,
+     .sizes = {70, 65, -1},
+     .in_order = true,
+     .summed = true,
+     .first = 1000,
+     .before = 12,
+     .small = true},
+    {.heads = 3,
+     .hd = 16,
+     .text = 2,
+     .sizes = {9, 30, -1},
+     .summed = true,
+     .first = 5,
+     .before = 1},
+    {.heads = 2,
+     .hd = 64,
+     .text = 3,
+     .sizes = {9, 30, -1},
+     .in_order = true,
+     .no_text_out = true,
+     .first = 64},
 };
 
 /* A random order of n tokens. */
@@ -226,21 +281,26 @@ static void window_attention_case(ops_bench *bench, const window_case *c, svr_dt
     int windows = 0, n;
     int64_t width = (int64_t) c->heads * c->hd;
     svr_dtype out = c->f32_out ? SVR_F32 : dtype;
-    ops_array *vid, *txt, *order_array, *offset_array, *out_vid, *out_txt;
+    ops_array *vid, *txt, *order_array, *offset_array, *out_vid, *out_txt, *text_sum;
     double limit;
     svr_window_attention_args args[OPS_SIDES];
 
+    offsets[0] = c->first;
     for (; c->sizes[windows] >= 0; windows++)
         offsets[windows + 1] = offsets[windows] + c->sizes[windows];
-    n = offsets[windows];
+    n = offsets[windows] - c->first;
     shuffle(bench, order, n);
     vid = ops_input(bench, dtype, SVR_DIMS(n, 3, c->heads, c->hd));
     txt = ops_input(bench, dtype, SVR_DIMS(c->text, 3, c->heads, c->hd));
-    order_array = ops_input(bench, SVR_I32, SVR_DIMS(n));
+    order_array = c->in_order ? NULL : ops_input(bench, SVR_I32, SVR_DIMS(n));
     offset_array = ops_input(bench, SVR_I32, SVR_DIMS(windows + 1));
-    ops_set_ints(order_array, order);
+    if (order_array)
+        ops_set_ints(order_array, order);
     ops_set_ints(offset_array, offsets);
     out_vid = ops_output(bench, out, SVR_DIMS(n, width));
+    text_sum = !c->summed      ? NULL
+               : c->before > 0 ? ops_in_place(bench, SVR_F32, SVR_DIMS(c->text, width))
+                               : ops_output(bench, SVR_F32, SVR_DIMS(c->text, width));
     out_txt = c->no_text_out ? NULL : ops_output(bench, out, SVR_DIMS(c->text, width));
     for (int side = 0; side < OPS_SIDES; side++)
         args[side] = (svr_window_attention_args){.vid = ops_view(vid, side),
@@ -249,6 +309,8 @@ static void window_attention_case(ops_bench *bench, const window_case *c, svr_dt
                                                  .offsets = ops_view(offset_array, side),
                                                  .out_vid = ops_view(out_vid, side),
                                                  .out_txt = ops_view(out_txt, side),
+                                                 .text_sum = ops_view(text_sum, side),
+                                                 .windows_before = c->before,
                                                  .host_offsets = offsets,
                                                  .window_count = windows};
     OPS_RUN(bench, window_attention, &args[OPS_DEVICE]);
@@ -257,6 +319,8 @@ static void window_attention_case(ops_bench *bench, const window_case *c, svr_dt
     ops_compare(bench, out_vid, NULL, limit);
     if (out_txt)
         ops_compare(bench, out_txt, NULL, limit);
+    if (text_sum)
+        ops_compare(bench, text_sum, NULL, limit);
 }
 
 void ops_cases_window_attention(ops_bench *bench)

@@ -149,6 +149,7 @@ extern const svr_dtype ops_storage[3];
     X(upsample)                                                                                    \
     X(frame_attention)                                                                             \
     X(copy)                                                                                        \
+    X(copy_rows)                                                                                   \
     X(lincomb)                                                                                     \
     X(find_overflow)                                                                               \
     X(linear)                                                                                      \

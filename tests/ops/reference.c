@@ -320,6 +320,18 @@ void reference_copy(const svr_copy_args *a)
     memcpy(a->dst.data, a->src.data, svr_tensor_bytes(&a->src));
 }
 
+void reference_copy_rows(const svr_copy_rows_args *a)
+{
+    const int32_t *from = a->from.data, *to = a->to.data;
+    int64_t M = from ? a->from.dims[0] : a->to.dims[0], D = a->x.dims[1];
+    size_t unit = svr_dtype_size(a->x.dtype); /* integers stay what they are here */
+
+    for (int64_t m = 0; m < M; m++)
+        memcpy((char *) a->y.data + (size_t) ((to ? to[m] : m) * D) * unit,
+               (const char *) a->x.data + (size_t) ((from ? from[m] : m) * D) * unit,
+               (size_t) D * unit);
+}
+
 void reference_lincomb(const svr_lincomb_args *a, double *magnitude)
 {
     int64_t n = svr_tensor_elems(&a->y);
@@ -429,13 +441,15 @@ static double rms(const double *x, int64_t n, double eps)
 
 void reference_rms_norm(const svr_rms_norm_args *a)
 {
-    int64_t M = a->x.dims[0], D = a->x.dims[1];
+    int64_t M = a->y.dims[0], D = a->x.dims[1];
+    const int32_t *numbers = a->rows.data;
 
     for (int64_t m = 0; m < M; m++) {
-        double length = rms(f64(&a->x) + m * D, D, (double) a->eps);
+        const double *x = f64(&a->x) + (numbers ? numbers[m] : m) * D;
+        double length = rms(x, D, (double) a->eps);
 
         for (int64_t i = 0; i < D; i++) {
-            double y = f64(&a->x)[m * D + i] / length;
+            double y = x[i] / length;
 
             if (svr_tensor_present(&a->weight))
                 y *= f64(&a->weight)[i];
@@ -508,18 +522,22 @@ void reference_qk_norm_rope(const svr_qk_norm_rope_args *a)
                                f64(&a->qkv) + ((token * 3 + part) * heads + head) * hd);
 }
 
-static void attend_window(const svr_window_attention_args *a, int window, int64_t head)
+/* Text results are added to text [L, heads * hd], which may be NULL. */
+static void attend_window(const svr_window_attention_args *a, int window, int64_t head,
+                          double *text)
 {
     int64_t heads = a->vid.dims[2], hd = a->vid.dims[3], L = a->txt.dims[0];
     int64_t first = a->host_offsets[window], count = a->host_offsets[window + 1] - first;
-    const int32_t *tokens = (const int32_t *) a->order.data + first;
+    int64_t begin = first - a->host_offsets[0];
+    const int32_t *order = a->order.data;
     double *out = calloc((size_t) hd, sizeof *out);
     rows r = rows_make(count + L, hd);
 
     if (!out)
         abort();
     for (int64_t i = 0; i < count + L; i++) {
-        const double *base = i < count ? f64(&a->vid) + tokens[i] * 3 * heads * hd
+        int64_t row = i >= count ? 0 : order ? order[begin + i] : begin + i;
+        const double *base = i < count ? f64(&a->vid) + row * 3 * heads * hd
                                        : f64(&a->txt) + (i - count) * 3 * heads * hd;
 
         r.q[i] = base + head * hd;
@@ -528,11 +546,13 @@ static void attend_window(const svr_window_attention_args *a, int window, int64_
     }
     for (int64_t i = 0; i < count + L; i++) {
         attend(&r, i, out);
-        for (int64_t c = 0; c < hd; c++) {
-            if (i < count)
-                f64(&a->out_vid)[(tokens[i] * heads + head) * hd + c] = out[c];
-            else if (svr_tensor_present(&a->out_txt))
-                f64(&a->out_txt)[((i - count) * heads + head) * hd + c] += out[c] / a->window_count;
+        int64_t row = i >= count ? i - count : order ? order[begin + i] : begin + i;
+        double *to = i < count ? f64(&a->out_vid) : text;
+
+        for (int64_t c = 0; to && c < hd; c++) {
+            double *y = to + (row * heads + head) * hd + c;
+
+            *y = i < count ? out[c] : *y + out[c];
         }
     }
     free(r.q);
@@ -541,11 +561,17 @@ static void attend_window(const svr_window_attention_args *a, int window, int64_
 
 void reference_window_attention(const svr_window_attention_args *a)
 {
-    if (svr_tensor_present(&a->out_txt))
-        memset(a->out_txt.data, 0, svr_tensor_bytes(&a->out_txt));
+    bool summed = svr_tensor_present(&a->text_sum);
+    double *text = summed ? f64(&a->text_sum) : f64(&a->out_txt);
+    int64_t n = a->txt.dims[0] * a->txt.dims[2] * a->txt.dims[3];
+
+    if (text && a->windows_before == 0)
+        memset(text, 0, (size_t) n * sizeof *text);
     for (int window = 0; window < a->window_count; window++)
         for (int64_t head = 0; head < a->vid.dims[2]; head++)
-            attend_window(a, window, head);
+            attend_window(a, window, head, text);
+    for (int64_t i = 0; svr_tensor_present(&a->out_txt) && i < n; i++)
+        f64(&a->out_txt)[i] = text[i] / (a->windows_before + a->window_count);
 }
 
 static double deviation(const double *x, int64_t n)
@@ -574,6 +600,8 @@ void reference_guidance(const svr_guidance_args *a)
             factor = (double) a->rescale * before / deviation(pos, C) + 1 - (double) a->rescale;
         for (int64_t i = 0; i < C; i++)
             pos[i] *= factor;
+        for (int64_t i = 0; svr_tensor_present(&a->x) && i < C; i++)
+            f64(&a->x)[row * C + i] += (double) a->step * pos[i];
     }
 }
 

@@ -66,6 +66,11 @@ svr_copy_args good_copy(void)
     return (svr_copy_args){.src = F16(2, 6), .dst = F32(3, 4)};
 }
 
+svr_copy_rows_args good_copy_rows(void)
+{
+    return (svr_copy_rows_args){F16(9, 6), F16(7, 6), I32(4), I32(4)};
+}
+
 svr_lincomb_args good_lincomb(void)
 {
     return (svr_lincomb_args){
@@ -129,13 +134,19 @@ svr_window_attention_args good_window_attention(void)
 {
     static const int32_t offsets[] = {0, 4, 4, 9};
 
-    return (svr_window_attention_args){F16(9, 3, 2, 16), F16(5, 3, 2, 16), I32(9),  I32(4),
-                                       F16(9, 32),       F16(5, 32),       offsets, 3};
+    return (svr_window_attention_args){.vid = F16(9, 3, 2, 16),
+                                       .txt = F16(5, 3, 2, 16),
+                                       .order = I32(9),
+                                       .offsets = I32(4),
+                                       .out_vid = F16(9, 32),
+                                       .out_txt = F16(5, 32),
+                                       .host_offsets = offsets,
+                                       .window_count = 3};
 }
 
 svr_guidance_args good_guidance(void)
 {
-    return (svr_guidance_args){F16(9, 16), F16(9, 16), 6.5f, 0.5f};
+    return (svr_guidance_args){F16(9, 16), F16(9, 16), F32(9, 16), 6.5f, 0.5f, -1.0f};
 }
 
 svr_noise_args good_noise(void)

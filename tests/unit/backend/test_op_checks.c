@@ -243,12 +243,28 @@ static void test_general_ops(void)
     REFUSED(quantize, a.x.dtype = SVR_F8_E4M3, TYPE, "x is f8_e4m3");
     REFUSED(quantize, a.scale.dims[0] = 8, SHAPE, "scale is f32 [8]");
     REFUSED(quantize, a.scale.data = a.y.data, SHAPE, "overlaps");
+    ACCEPTED(copy_rows, (a.from = absent, a.x.dims[0] = 4));
+    ACCEPTED(copy_rows, (a.to = absent, a.y.dims[0] = 4));
+    ACCEPTED(copy_rows, a.x.dtype = a.y.dtype = SVR_I32);
+    REFUSED(copy_rows, a.to = absent, SHAPE, "as many rows must be taken as are written");
+    REFUSED(copy_rows, a.from = absent, SHAPE, "as many rows must be taken as are written");
+    REFUSED(copy_rows, a.from = a.to = absent, INVALID, "from or to must be given");
+    REFUSED(copy_rows, a.to.dims[0] = 5, SHAPE, "to is i32 [5]");
+    REFUSED(copy_rows, a.y.dtype = SVR_F32, TYPE, "y is f32 [7, 6]; its type must be f16");
+    REFUSED(copy_rows, a.y.dims[1] = 5, SHAPE, "y is f16 [7, 5]");
+    REFUSED(copy_rows, a.y.data = a.x.data, SHAPE, "overlaps x");
+    ACCEPTED(rms_norm, (a.rows = svr_tensor_1d((void *) 64, SVR_I32, 7), a.x.dims[0] = 20));
+    REFUSED(rms_norm, a.rows = svr_tensor_1d((void *) 64, SVR_I32, 6), SHAPE, "y is f16 [7, 8]");
+    REFUSED(rms_norm, a.x.dims[0] = 20, SHAPE, "without rows, x and y must have the same number");
     ACCEPTED(rms_norm, a.weight = a.scale = a.shift = absent);
     REFUSED(rms_norm, a.shift = absent, INVALID, "scale and shift");
     REFUSED(rms_norm, a.weight.dims[0] = 9, SHAPE, "weight is f32 [9]");
     REFUSED(rms_norm, a.eps = -1, INVALID, "eps");
-    ACCEPTED(guidance, (a.rescale = 0, a.pos.dims[1] = a.neg.dims[1] = 1));
-    REFUSED(guidance, a.pos.dims[1] = a.neg.dims[1] = 1, INVALID, "rescale");
+    ACCEPTED(guidance, a.x = absent);
+    ACCEPTED(guidance, (a.rescale = 0, a.pos.dims[1] = a.neg.dims[1] = a.x.dims[1] = 1));
+    REFUSED(guidance, a.pos.dims[1] = a.neg.dims[1] = a.x.dims[1] = 1, INVALID, "rescale");
+    REFUSED(guidance, a.x.dims[0] = 8, SHAPE, "x is f32 [8, 16]");
+    REFUSED(guidance, (a.x = a.neg), SHAPE, "overlaps");
     REFUSED(guidance, a.neg.dims[0] = 8, SHAPE, "neg is f16 [8, 16]");
     REFUSED(noise, a.y.dims[3] = 14, INVALID, "multiple of 4");
     REFUSED(noise, a.y.dims[3] = 1028, INVALID, "multiple of 4");
@@ -256,7 +272,8 @@ static void test_general_ops(void)
 
 static void test_token_ops(void)
 {
-    static const int32_t falling[] = {0, 5, 4, 9}, late[] = {1, 4, 4, 9}, brief[] = {0, 4, 4, 8};
+    static const int32_t falling[] = {0, 5, 4, 9}, late[] = {1, 4, 4, 9}, brief[] = {0, 4, 4, 8},
+                         third[] = {300, 304, 304, 309};
 
     ACCEPTED(patchify, (a.b = absent, a.y.dims[1] = 64));
     REFUSED(patchify, a.b = absent, SHAPE, "y is f16 [18, 132]; it must be f16 [18, 64]");
@@ -274,6 +291,18 @@ static void test_token_ops(void)
     REFUSED(qk_norm_rope, a.rows.dtype = SVR_F32, TYPE, "rows is f32");
     REFUSED(qk_norm_rope, a.norm_k.dims[0] = 16, SHAPE, "norm_k is f32 [16]");
     ACCEPTED(window_attention, a.out_txt = absent);
+    ACCEPTED(window_attention, a.order = absent);
+    ACCEPTED(window_attention, a.host_offsets = third);
+    ACCEPTED(window_attention, (a.text_sum = a.out_txt, a.text_sum.dtype = SVR_F32,
+                                a.out_txt = absent, a.windows_before = 2));
+    REFUSED(window_attention, a.windows_before = 2, INVALID, "must be in text_sum");
+    REFUSED(window_attention, a.windows_before = -1, INVALID, "must be in text_sum");
+    REFUSED(window_attention, (a.text_sum = a.out_txt, a.out_txt = absent), TYPE,
+            "text_sum is f16");
+    REFUSED(window_attention,
+            (a.text_sum = a.out_txt, a.text_sum.dtype = SVR_F32, a.text_sum.dims[1] = 31,
+             a.out_txt = absent),
+            SHAPE, "text_sum is f32 [5, 31]");
     REFUSED(window_attention, a.out_vid.dims[1] = 31, SHAPE, "out_vid is f16 [9, 31]");
     REFUSED(window_attention, a.out_txt.dims[0] = 9, SHAPE, "out_txt is f16 [9, 32]");
     REFUSED(window_attention, a.txt.dims[2] = 3, SHAPE, "txt is");

@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "check.h"
 #include "cpu/cpu_backend.h"
+#include "dit/sampler.h"
 #include "random.h"
 
 #include <stdio.h>
@@ -197,7 +198,7 @@ static float *model_run(model *m)
 
 static void check_chunks(const svr_dit_config *config, svr_dtype storage)
 {
-    static const int64_t chunks[] = {1, 2, 7, 50, 161, 162, 1000};
+    static const int64_t chunks[] = {1, 2, 7, 50, 110, 161, 162, 1000};
     model m;
 
     model_open(&m, config, storage);
@@ -221,26 +222,153 @@ static void test_chunks_change_nothing(void)
     check_chunks(&small, SVR_F16);
     check_chunks(&big, SVR_F32);
     check_chunks(&big, SVR_BF16);
+    /* many windows of different sizes */
+    small.windows[1] = small.windows[2] = big.windows[1] = big.windows[2] = 20;
+    check_chunks(&small, SVR_BF16);
+    check_chunks(&big, SVR_F16);
+    /* wide enough for a library that multiplies in its own ways */
+    small.dim = 1024;
+    small.layers = 2;
+    check_chunks(&small, SVR_F32);
 }
 
-static size_t peak_of_chunk(int64_t chunk)
+/* Scratch memory of a run in `chunk` on the device, less what the input takes. */
+static size_t peak_of_run(const svr_dit_config *config, int64_t chunk)
 {
-    svr_dit_config config = small_config(SVR_MODEL_DIT_7B, 3);
     model m;
 
-    config.mlp_hidden = 2048;
-    model_open(&m, &config, SVR_F16);
+    model_open(&m, config, SVR_F16);
+    size_t before = svr_scratch_peak(m.device.scratch);
     svr_dit_set_token_chunk(m.network.dit, chunk);
     free(model_run(&m));
-    size_t peak = svr_scratch_peak(m.device.scratch);
+    size_t peak = svr_scratch_peak(m.device.scratch) - before;
     model_close(&m);
     return peak;
 }
 
+/* The same for a latent of any length, by counting. */
+static size_t peak_by_counting(const svr_dit_config *config, int64_t chunk, int frames)
+{
+    svr_error err = {0};
+    model m;
+    const int size[3] = {frames, latent[1], latent[2]};
+    const int64_t dims[] = {frames, latent[1], latent[2], 16};
+
+    model_open(&m, config, SVR_F16);
+    svr_dit_geometry_destroy(m.geometry);
+    svr_backend *counting = svr_counting_backend_create(m.device.backend);
+    svr_exec exec = {.backend = counting, .scratch = svr_scratch_create_counting()};
+    CHECK(counting && exec.scratch);
+    svr_dit_set_token_chunk(m.network.dit, chunk);
+    CHECK_OK(svr_dit_geometry_create(counting, m.network.dit, size, TEXT_LEN, &m.geometry, &err),
+             err);
+    svr_dit_io io = {.condition = m.condition, .geometry = m.geometry};
+    CHECK_OK(svr_exec_alloc(&exec, SVR_F16, 4, dims, &io.x_t, &err), err);
+    CHECK_OK(svr_exec_alloc(&exec, SVR_F16, 4, dims, &io.cond, &err), err);
+    CHECK_OK(svr_exec_alloc(&exec, SVR_F32, 4, dims, &io.v, &err), err);
+    size_t before = svr_scratch_peak(exec.scratch);
+    CHECK_OK(svr_dit_forward(&exec, m.network.dit, &io, &err), err);
+    size_t peak = svr_scratch_peak(exec.scratch) - before;
+    svr_scratch_destroy(exec.scratch);
+    model_close(&m);
+    svr_backend_destroy(counting);
+    return peak;
+}
+
+/* Smaller chunks take less memory, as much as was counted. */
 static void test_chunks_save_memory(void)
 {
-    /* 162 tokens hold hidden activations of 2048 halves, a chunk of 16 a tenth of that */
-    CHECK(peak_of_chunk(16) + 100 * 2048 * 2 < peak_of_chunk(0));
+    static const int64_t chunks[] = {0, 120, 60, 30, 8}; /* windows have 12 tokens and fewer */
+    svr_dit_config config = small_config(SVR_MODEL_DIT_7B, 3);
+    size_t last = SIZE_MAX;
+
+    config.windows[1] = config.windows[2] = 20;
+    config.mlp_hidden = 512;
+    for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
+        size_t peak = peak_of_run(&config, chunks[i]);
+        CHECK(peak < last);
+        CHECK(peak == peak_by_counting(&config, chunks[i], latent[0]));
+        last = peak;
+    }
+}
+
+/* In chunks, a longer film adds its residual stream and what is in front of and behind the blocks:
+ * 128 features in halves, or 64 in floats. */
+static void test_only_the_stream_grows(void)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_3B, 1);
+
+    config.windows[0] = 30; /* of one frame */
+    size_t tokens = 54 * 20, token = (size_t) config.dim * 4 + 256;
+    size_t chunked = peak_by_counting(&config, 54, 24) - peak_by_counting(&config, 54, 4);
+    size_t whole = peak_by_counting(&config, 0, 24) - peak_by_counting(&config, 0, 4);
+
+    CHECK(chunked <= tokens * token + 4096);
+    CHECK(whole > 4 * tokens * token);
+}
+
+/* The model as a velocity for the sampler; both texts are the same here. */
+typedef struct velocity {
+    model *model;
+    svr_dit_io io;
+    int positive, negative; /* calls */
+} velocity;
+
+static svr_status predict(void *user, svr_exec *exec, const svr_prediction *p, svr_error *err)
+{
+    velocity *v = user;
+
+    v->io.x_t = *p->x_t;
+    v->io.v = *p->v;
+    v->positive += !p->negative;
+    v->negative += p->negative;
+    return svr_dit_forward(exec, v->model->network.dit, &v->io, err);
+}
+
+/* Scratch memory on the device for two steps with this config, by counting. */
+static size_t peak_of_steps(model *m, const svr_sampler_config *config)
+{
+    svr_error err = {0};
+    velocity v = {.model = m, .io = m->io};
+    svr_predictor predictor = {&v, predict};
+    svr_backend *counting = svr_counting_backend_create(m->device.backend);
+    svr_exec exec = {.backend = counting,
+                     .scratch = svr_scratch_create_counting(),
+                     .host = svr_scratch_create_counting()};
+    svr_tensor x;
+
+    CHECK(counting && exec.scratch && exec.host);
+    CHECK_OK(svr_exec_alloc(&exec, SVR_F16, 4, m->io.x_t.dims, &x, &err), err);
+    CHECK_OK(svr_sampler_run(&exec, config, &predictor, &x, &err), err);
+    size_t peak = svr_scratch_peak(exec.scratch);
+    CHECK(v.positive == 2 && v.negative == (config->cfg_scale == 1.0 ? 0 : 2));
+    svr_scratch_destroy(exec.scratch);
+    svr_scratch_destroy(exec.host);
+    svr_backend_destroy(counting);
+    return peak;
+}
+
+/* Guidance costs one velocity on the device, or nothing. */
+static void test_memory_of_guidance(void)
+{
+    svr_dit_config config = small_config(SVR_MODEL_DIT_3B, 1);
+    svr_sampler_config sampler = {.steps = 2, .cfg_scale = 1.0, .cfg_partial = 1.0};
+    model m;
+
+    model_open(&m, &config, SVR_F16);
+    for (int64_t chunk = 0; chunk <= 60; chunk += 60) {
+        svr_dit_set_token_chunk(m.network.dit, chunk);
+        sampler.cfg_scale = 1.0;
+        sampler.park_on_host = false;
+        size_t plain = peak_of_steps(&m, &sampler);
+        sampler.cfg_scale = 6.5;
+        size_t guided = peak_of_steps(&m, &sampler);
+        sampler.park_on_host = true;
+        size_t parked = peak_of_steps(&m, &sampler);
+        CHECK(guided - plain == PIXELS * 16 * sizeof(float));
+        CHECK(parked == plain);
+    }
+    model_close(&m);
 }
 
 /* A 3B whose blocks all have text weights: the last one has keys and values of the text only. */
@@ -346,6 +474,8 @@ int main(int argc, char **argv)
     RUN(test_7b_blocks_alone);
     RUN(test_chunks_change_nothing);
     RUN(test_chunks_save_memory);
+    RUN(test_only_the_stream_grows);
+    RUN(test_memory_of_guidance);
     RUN(test_split_tail);
     RUN(test_wrong_shapes);
     RUN(test_cancel);

@@ -111,42 +111,75 @@ static svr_sampler_config read_config(const svr_safetensors *file, int run)
     return config;
 }
 
-static void check_golden_run(device *d, const svr_safetensors *file, int run, int negatives)
+/* One run, its x_0 to got [STEP_ELEMS]. */
+static void run_golden(device *d, const svr_safetensors *file, int run, bool park, float *got)
 {
     svr_error err = {0};
     playback p;
     svr_sampler_config config = read_config(file, run);
     svr_predictor predictor = {&p, predict};
     float *start = field(file, run, "x_T"), *want = field(file, run, "x_0");
+    /* guidance in run 4 is for the first half only */
+    static const int negatives[] = {0, 1, 1, 0, 2};
     svr_tensor x = device_tensor(d, SVR_F32, SVR_DIMS(TOKENS, CHANNELS), start);
 
+    config.park_on_host = park;
     playback_open(&p, d, file, run);
     d->exec.tap = check_combined;
     d->exec.tap_user = &p;
     CHECK_OK(svr_sampler_run(&d->exec, &config, &predictor, &x, &err), err);
-    float *got = device_floats(d, &x);
+    float *x_0 = device_floats(d, &x);
+    memcpy(got, x_0, STEP_ELEMS * sizeof(float));
     CHECK(max_difference(got, want, STEP_ELEMS) <= tolerance);
-    CHECK(p.positive == config.steps && p.combined == config.steps && p.negative == negatives);
+    CHECK(p.positive == config.steps && p.combined == config.steps && p.negative == negatives[run]);
     svr_exec_free(&d->exec, &x);
     CHECK(svr_scratch_live(d->scratch) == 0);
     playback_close(&p);
     free(start);
     free(want);
-    free(got);
+    free(x_0);
 }
+
+enum { RUNS = 5, NEGATIVES = 4 /* of all runs */ };
 
 static void test_golden_runs(void)
 {
     device d;
     svr_safetensors *file = golden_open(data_dir, "pipe_sampler");
+    float got[STEP_ELEMS];
 
     device_open(&d);
-    check_golden_run(&d, file, 0, 0);
-    check_golden_run(&d, file, 1, 1);
-    check_golden_run(&d, file, 2, 1);
-    check_golden_run(&d, file, 3, 0);
-    /* guidance in the first half only */
-    check_golden_run(&d, file, 4, 2);
+    for (int run = 0; run < RUNS; run++)
+        run_golden(&d, file, run, false, got);
+    CHECK(svr_backend_memory(d.backend).copied_out == 0);
+    device_close(&d);
+    svr_safetensors_close(file);
+}
+
+/* Parking moves each guided velocity out and in once and changes nothing. */
+static void test_parked_runs(void)
+{
+    enum { VELOCITY = STEP_ELEMS * sizeof(float) };
+    svr_error err = {0};
+    device d;
+    svr_safetensors *file = golden_open(data_dir, "pipe_sampler");
+    float want[STEP_ELEMS], got[STEP_ELEMS];
+    void *memory;
+
+    device_open(&d);
+    CHECK_OK(svr_backend_host_alloc(d.backend, VELOCITY, &memory, &err), err);
+    d.exec.host = svr_scratch_create(memory, VELOCITY);
+    CHECK(d.exec.host != NULL);
+    for (int run = 0; run < RUNS; run++) {
+        run_golden(&d, file, run, false, want);
+        run_golden(&d, file, run, true, got);
+        CHECK(memcmp(got, want, sizeof want) == 0);
+        CHECK(svr_scratch_live(d.exec.host) == 0);
+    }
+    svr_memory_use use = svr_backend_memory(d.backend);
+    CHECK(use.copied_out == NEGATIVES * VELOCITY && use.copied_in == NEGATIVES * VELOCITY);
+    svr_scratch_destroy(d.exec.host);
+    svr_backend_host_free(d.backend, VELOCITY, memory);
     device_close(&d);
     svr_safetensors_close(file);
 }
@@ -233,9 +266,9 @@ static void test_bad_options(void)
     float zeros[STEP_ELEMS] = {0};
     svr_predictor predictor = {NULL, give_constant};
     const svr_sampler_config bad[] = {
-        {0, 1.0, 0.0, 1.0}, {SVR_MAX_STEPS + 1, 1.0, 0.0, 1.0},
-        {1, NAN, 0.0, 1.0}, {1, 1.0, INFINITY, 1.0},
-        {1, 1.0, 0.0, NAN},
+        {0, 1.0, 0.0, 1.0, false}, {SVR_MAX_STEPS + 1, 1.0, 0.0, 1.0, false},
+        {1, NAN, 0.0, 1.0, false}, {1, 1.0, INFINITY, 1.0, false},
+        {1, 1.0, 0.0, NAN, false},
     };
 
     device_open(&d);
@@ -250,6 +283,7 @@ int main(int argc, char **argv)
     CHECK(argc == 2);
     data_dir = argv[1];
     RUN(test_golden_runs);
+    RUN(test_parked_runs);
     RUN(test_bf16_step);
     RUN(test_timesteps);
     RUN(test_timestep_transform);

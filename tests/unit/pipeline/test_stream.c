@@ -184,8 +184,52 @@ static void test_plan_is_met_and_nothing_is_allocated(void)
     check_memory(&o, 18);
     o.phases.exact_colour = true;
     o.phases.colour = SVR_COLOUR_WAVELET_ADAPTIVE;
-    o.phases.sampler = (svr_sampler_config){3, 2.5, 0.5, 1.0};
+    o.phases.sampler =
+        (svr_sampler_config){.steps = 3, .cfg_scale = 2.5, .cfg_rescale = 0.5, .cfg_partial = 1.0};
     check_memory(&o, 18);
+}
+
+/* What a guided stream gives, parked or not, in new memory. */
+static uint8_t *run_guided(bool park, svr_memory_use *use)
+{
+    enum { COUNT = 13 };
+    svr_stream_options o = small_options(5, 0, 0);
+    uint8_t *frames = textured_frames(COUNT);
+    rig_sequence s = small_sequence(frames, COUNT);
+    svr_backend *backend = rig_backend(0);
+    svr_stream *stream = NULL;
+    fake_networks fake;
+    svr_error err = {0};
+
+    o.phases.sampler = (svr_sampler_config){
+        .steps = 2, .cfg_scale = 2.5, .cfg_rescale = 0.5, .cfg_partial = 1.0, .park_on_host = park};
+    s.bytes = malloc(COUNT * s.out_elems);
+    CHECK(s.bytes != NULL);
+    fake_networks_init(&fake, FAKE_GOLDEN);
+    CHECK_OK(svr_stream_create(backend, &fake.networks, &o, NULL, &stream, &err), err);
+    CHECK_OK(rig_run(stream, backend, &o.temporal, 0, &s, &err), err);
+    *use = svr_backend_memory(backend);
+    svr_stream_destroy(stream);
+    CHECK(svr_backend_memory(backend).host_live == 0);
+    svr_backend_destroy(backend);
+    rig_sequence_finish(&s);
+    free(frames);
+    return s.bytes;
+}
+
+/* Batches of 5, 5 and 3 frames have two latent frames each; all host memory is one of them. */
+static void test_parked_guidance(void)
+{
+    const uint64_t latent = 2 * (48 / 8) * (64 / 8) * 16 * sizeof(float);
+    svr_memory_use plain, parked;
+    uint8_t *want = run_guided(false, &plain), *got = run_guided(true, &parked);
+
+    CHECK(memcmp(got, want, (size_t) 13 * OUT_W * OUT_H * 3) == 0);
+    CHECK(plain.host_peak == 0 && plain.copied_in == 0 && plain.copied_out == 0);
+    CHECK(parked.host_peak == latent);
+    CHECK(parked.copied_out == 3 * 2 * latent && parked.copied_in == 3 * 2 * latent);
+    free(want);
+    free(got);
 }
 
 /* Every length of a sequence stays inside the plan: a scratch block that is too small would fail.
@@ -347,6 +391,7 @@ int main(int argc, char **argv)
     data_dir = argv[1];
     RUN(test_end_to_end_goldens);
     RUN(test_plan_is_met_and_nothing_is_allocated);
+    RUN(test_parked_guidance);
     RUN(test_every_length_fits);
     RUN(test_every_failing_allocation_is_clean);
     RUN(test_noise_follows_the_film);
