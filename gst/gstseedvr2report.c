@@ -249,14 +249,35 @@ post_structure (GstSeedVR2Report *report, GstStructure *s)
 }
 
 static void
-post_memory (GstSeedVR2Report *report, const gchar *phase,
-             const svr_event *event)
+post_memory (GstSeedVR2Report *report, const svr_event *event)
 {
-  GstStructure *s
-      = gst_structure_new ("seedvr2-memory", "phase", G_TYPE_STRING, phase,
-                           "batch", G_TYPE_UINT64, event->batch, NULL);
+  GstStructure *s = gst_structure_new (
+      "seedvr2-memory", "phase", G_TYPE_STRING, svr_point_name (event->point),
+      "batch", G_TYPE_UINT64, event->batch, "step", G_TYPE_INT, event->step,
+      "vram-in-use", G_TYPE_UINT64, event->in_use, "vram-high-water",
+      G_TYPE_UINT64, event->high_water, "vram-planned", G_TYPE_UINT64,
+      event->stats.plan.peak, NULL);
 
   add_memory (s, &event->stats.memory);
+  post_structure (report, s);
+}
+
+/* Behind the last frame of a stream. */
+static void
+post_summary (GstSeedVR2Report *report, const svr_event *event)
+{
+  const svr_upscaler_stats *stats = &event->stats;
+  const guint64 *peaks = stats->memory.point_peak;
+  GstStructure *s = gst_structure_new (
+      "seedvr2-summary", "frames", G_TYPE_UINT64, stats->frames_out, "batches",
+      G_TYPE_UINT64, stats->batches, "vram-planned", G_TYPE_UINT64,
+      stats->plan.peak, "vram-peak-encode", G_TYPE_UINT64,
+      peaks[SVR_POINT_ENCODED], "vram-peak-dit", G_TYPE_UINT64,
+      MAX (peaks[SVR_POINT_POSITIVE_DONE], peaks[SVR_POINT_NEGATIVE_DONE]),
+      "vram-peak-decode", G_TYPE_UINT64, peaks[SVR_POINT_DECODED], NULL);
+
+  add_times (s, &stats->total);
+  add_memory (s, &stats->memory);
   post_structure (report, s);
 }
 
@@ -344,10 +365,8 @@ post_batch (GstSeedVR2Report *report, const svr_event *event,
 static void
 loaded (GstSeedVR2Report *report, const svr_event *event)
 {
-  if (g_atomic_int_get (&report->enabled)) {
+  if (g_atomic_int_get (&report->enabled))
     post_model (report, event);
-    post_memory (report, "load", event);
-  }
   close_progress (report, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
 }
 
@@ -360,7 +379,6 @@ batch_done (GstSeedVR2Report *report, const svr_event *event)
   if (!g_atomic_int_get (&report->enabled))
     return;
   post_batch (report, event, &times);
-  post_memory (report, "batch", event);
 }
 
 static void
@@ -391,6 +409,14 @@ gst_seedvr2_report_event (void *user, const svr_event *event)
   case SVR_EVENT_PLANNED:
     if (g_atomic_int_get (&report->enabled))
       post_plan (report, event);
+    break;
+  case SVR_EVENT_MEMORY:
+    if (g_atomic_int_get (&report->enabled))
+      post_memory (report, event);
+    break;
+  case SVR_EVENT_ENDED:
+    if (g_atomic_int_get (&report->enabled))
+      post_summary (report, event);
     break;
   case SVR_EVENT_BATCH:
     batch_done (report, event);

@@ -66,11 +66,22 @@
  *   `padded`, `timestamp`, `stream-time`, `running-time`, `duration`, `fps`,
  *   `time-encode`, `time-dit`, `time-decode`, `time-finish`, `time-total` and
  * the fields of `seedvr2-memory`
- * * `seedvr2-memory`, after loading and after each batch: `phase` (`load` or
- *   `batch`), `batch`, `vram-used`, `vram-peak`, `vram-weights`, `vram-state`,
- *   `vram-scratch`, `vram-scratch-peak`, `vram-free`, `vram-total`,
- *   `host-pinned`, `host-pinned-peak`, `copied-in`, `copied-out`,
- *   `host-frames`
+ * * `seedvr2-memory`, at each point of the work on a batch: `phase` (`encode`,
+ *   `step-begin`, `positive`, `negative`, `step-end`, `decode`, `batch`: behind
+ *   the encoder, before a step of the transformer, behind its passes with the
+ *   positive and the negative text, behind the step, behind the decoder, behind
+ *   the batch), `batch`, `step` (from 1; 0 outside of the transformer),
+ *   `vram-in-use` (weights, state and what is taken of the scratch memory now),
+ *   `vram-high-water` (the most of it since the point before), `vram-planned`,
+ *   and of the whole element `vram-used` (what it holds), `vram-peak`,
+ *   `vram-weights`, `vram-state`, `vram-scratch`, `vram-scratch-peak`,
+ *   `host-pinned`, `host-pinned-peak` (page-locked host memory), `copied-in`,
+ *   `copied-out`, `host-frames`, and of the whole device, with all its users,
+ *   `vram-free`, `vram-total`
+ * * `seedvr2-summary`, at the end of a stream: `frames`, `batches`,
+ *   `vram-planned`, `vram-peak-encode`, `vram-peak-dit`, `vram-peak-decode`, the
+ *   times of `seedvr2-batch` over the whole stream, and of `seedvr2-memory` what
+ *   concerns the element and the device
  */
 #include "gstseedvr2upscale.h"
 

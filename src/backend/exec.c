@@ -58,7 +58,7 @@ svr_status svr_exec_poll(svr_exec *exec, svr_error *err)
     return SVR_OK;
 }
 
-void svr_exec_note(const svr_exec *exec, svr_exec_point point)
+void svr_exec_note(const svr_exec *exec, svr_point point)
 {
     if (exec->note)
         exec->note(exec->note_user, point);

@@ -8,23 +8,12 @@
 #include "backend/backend.h"
 #include "backend/scratch.h"
 #include "base/cancel.h"
+#include "base/point.h"
 #include "base/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Where the work is.  Ops in front of a point are issued, not necessarily finished. */
-typedef enum svr_exec_point {
-    SVR_POINT_ENCODED,       /* behind the VAE's encoder */
-    SVR_POINT_STEP_BEGIN,    /* before a step of the transformer */
-    SVR_POINT_POSITIVE_DONE, /* behind the pass with the positive text */
-    SVR_POINT_NEGATIVE_DONE, /* behind the pass with the negative text, where there is one */
-    SVR_POINT_STEP_END,      /* behind the step */
-    SVR_POINT_DECODED,       /* behind the VAE's decoder */
-    SVR_POINT_CLEANED,       /* behind a batch, its scratch memory given back */
-    SVR_POINT_COUNT
-} svr_exec_point;
 
 typedef struct svr_exec {
     svr_backend *backend;
@@ -35,7 +24,7 @@ typedef struct svr_exec {
     svr_status (*tap)(void *user, const char *name, const svr_tensor *value, svr_error *err);
     void *tap_user;
     /* optional: is told where the work is, for reports of memory; costs nothing on the device */
-    void (*note)(void *user, svr_exec_point point);
+    void (*note)(void *user, svr_point point);
     void *note_user;
 } svr_exec;
 
@@ -63,7 +52,7 @@ void svr_exec_host_free(svr_exec *exec, svr_tensor *tensor);
 SVR_CHECKED svr_status svr_exec_poll(svr_exec *exec, svr_error *err);
 
 /* Tells where the work is, if anybody wants to know. */
-void svr_exec_note(const svr_exec *exec, svr_exec_point point);
+void svr_exec_note(const svr_exec *exec, svr_point point);
 
 /* Shows `value` to the tap, if there is one. */
 SVR_CHECKED svr_status svr_exec_tap(svr_exec *exec, const char *name, const svr_tensor *value,

@@ -81,7 +81,9 @@ static svr_status predict_negative(const guided_step *g, const svr_tensor *v, sv
 
     p.v = v;
     p.negative = true;
-    return g->predictor->predict(g->predictor->user, g->exec, &p, err);
+    SVR_TRY(g->predictor->predict(g->predictor->user, g->exec, &p, err));
+    svr_exec_note(g->exec, SVR_POINT_NEGATIVE_DONE);
+    return SVR_OK;
 }
 
 /* x moves along pos, which becomes pos led away from neg. */
@@ -182,11 +184,14 @@ svr_status svr_sampler_run(svr_exec *exec, const svr_sampler_config *config,
                                .step = step}};
 
         SVR_TRY(svr_exec_poll(exec, err));
+        svr_exec_note(exec, SVR_POINT_STEP_BEGIN);
         SVR_TRY(predictor->predict(predictor->user, exec, &p, err));
+        svr_exec_note(exec, SVR_POINT_POSITIVE_DONE);
         if (scale == 1.0)
             SVR_TRY(euler_step(exec, step, &v, x, err));
         else
             SVR_TRY(config->park_on_host ? guide_parked(&guided, err) : guide(&guided, err));
+        svr_exec_note(exec, SVR_POINT_STEP_END);
     }
     svr_exec_free(exec, &v);
     return SVR_OK;

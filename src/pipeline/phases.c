@@ -231,6 +231,7 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     SVR_TRY(make_input(p, exec, batch, length, &x, err));
     SVR_TRY(lap_part(exec, mark, times ? &times->input_ns : NULL, err));
     SVR_TRY(encode(p, exec, &x, &latent, err));
+    svr_exec_note(exec, SVR_POINT_ENCODED);
     SVR_TRY(watch(exec, &latent, &found, err));
     SVR_TRY(lap(exec, &mark, times ? &times->encode_ns : NULL, err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(grid[0], grid[1], grid[2], channels), &z, err));
@@ -239,6 +240,7 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     svr_exec_free(exec, &latent);
     SVR_TRY(lap(exec, &mark, times ? &times->dit_ns : NULL, err));
     SVR_TRY(decode(p, exec, length, &z, y, err));
+    svr_exec_note(exec, SVR_POINT_DECODED);
     SVR_TRY(watch(exec, y, &found, err));
     svr_exec_free(exec, &z);
     SVR_TRY(watch_end(p, exec, &found, err));

@@ -3,6 +3,7 @@
 #define SVR_PIPELINE_STATS_H
 
 #include "base/dtype.h"
+#include "base/point.h"
 #include "pipeline/memory_plan.h"
 
 #include <stdint.h>
@@ -39,6 +40,7 @@ typedef struct svr_memory_stats {
     uint64_t host_pinned, host_pinned_peak; /* page-locked host memory */
     uint64_t copied_in, copied_out;     /* so far, beside the computation */
     uint64_t scratch_peak;              /* highest use of the scratch so far */
+    uint64_t point_peak[SVR_POINT_COUNT]; /* highest use on the way to a point, so far */
     uint64_t device_total, device_free; /* of the whole device; 0 when unknown */
     uint64_t host_frames;               /* integer frames held in host memory */
 } svr_memory_stats;

@@ -35,6 +35,8 @@ struct svr_stream {
     const uint8_t **kept;   /* [batch] sources of the batch in the cache */
     int64_t kept_start;     /* where it began in this sequence; negative: in one before */
     uint64_t reused;
+    void (*note)(void *user, svr_point point, const svr_stream_use *use);
+    void *note_user;
 };
 
 /* ------------------------------------------------------------------ memory */
@@ -234,6 +236,26 @@ void svr_stream_set_tap(svr_stream *s,
     s->exec.tap_user = user;
 }
 
+static void note_use(void *user, svr_point point)
+{
+    svr_stream *s = user;
+    uint64_t fixed = s->plan.weights + s->plan.state;
+    svr_stream_use use = {.in_use = fixed + svr_scratch_live(s->exec.scratch),
+                          .high_water = fixed + svr_scratch_take_peak(s->exec.scratch)};
+
+    s->note(s->note_user, point, &use);
+}
+
+void svr_stream_set_note(svr_stream *s,
+                         void (*note)(void *user, svr_point point, const svr_stream_use *use),
+                         void *user)
+{
+    s->note = note;
+    s->note_user = user;
+    s->exec.note = note ? note_use : NULL;
+    s->exec.note_user = s;
+}
+
 /* ------------------------------------------------------------------ sequence */
 
 static svr_status copy_frames(svr_stream *s, const svr_tensor *src, const svr_tensor *dst,
@@ -397,6 +419,7 @@ static svr_status run_batch(svr_stream *s, const svr_batch_span *span, int64_t f
         SVR_TRY(finish_front(s, io, times, err));
     if (s->cache)
         svr_batch_cache_end(s->cache);
+    svr_exec_note(&s->exec, SVR_POINT_CLEANED);
     return SVR_OK;
 }
 

@@ -53,6 +53,17 @@ void svr_stream_set_tap(svr_stream *stream,
                                           svr_error *err),
                         void *user);
 
+/* The memory of the stream at a point of the work: bytes on the device. */
+typedef struct svr_stream_use {
+    uint64_t in_use;     /* weights, state and what is taken of the scratch */
+    uint64_t high_water; /* the same at its highest since the point before */
+} svr_stream_use;
+
+/* `note` is told from now on where the work is; NULL: nobody. */
+void svr_stream_set_note(svr_stream *stream,
+                         void (*note)(void *user, svr_point point, const svr_stream_use *use),
+                         void *user);
+
 /* Where source frames come from and finished ones go to, by virtual number. */
 typedef struct svr_stream_io {
     void *user;

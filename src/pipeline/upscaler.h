@@ -61,9 +61,11 @@ typedef enum svr_event_kind {
     SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are where the plan wants them */
     SVR_EVENT_LOADED,      /* weights and constants are ready */
     SVR_EVENT_PLANNED,     /* a new stream is configured: stats hold the plan */
+    SVR_EVENT_MEMORY,      /* the work on a batch is at a point: in_use, high_water, stats */
     SVR_EVENT_FRAME,       /* a frame can be pulled */
     SVR_EVENT_BATCH,       /* a batch was computed: stats hold its times */
     SVR_EVENT_WIDENED,     /* fp16 overflowed: this batch and all that follow are made in bf16 */
+    SVR_EVENT_ENDED,       /* a drained sequence is finished: stats are those of the whole stream */
     SVR_EVENT_FAILED       /* the worker failed: pull returns why */
 } svr_event_kind;
 
@@ -71,7 +73,10 @@ typedef enum svr_event_kind {
 typedef struct svr_event {
     svr_event_kind kind;
     uint64_t bytes_done, bytes_total; /* LOADING */
-    uint64_t batch;                   /* BATCH: its number since configure */
+    uint64_t batch;                   /* BATCH, MEMORY: its number since configure */
+    svr_point point;                  /* MEMORY */
+    int step;                         /* MEMORY: of the sampler, from 1; 0 outside */
+    uint64_t in_use, high_water;      /* MEMORY: bytes on the device, now and since the point before */
     uint64_t first_frame;     /* BATCH, WIDENED: absolute number of the batch's first frame */
     uint64_t frames;          /* BATCH: true frames */
     uint64_t computed_frames; /* BATCH: with padding; 0 where the frames of the last were reused */

@@ -42,7 +42,10 @@ struct svr_upscaler {
     pthread_mutex_t mutex_storage;
     pthread_mutex_t *mutex; /* = &mutex_storage: queries take const upscalers */
     pthread_cond_t changed;
-    bool loaded; /* the worker's: weights were there once */
+
+    /* the worker's */
+    bool loaded; /* weights were there once */
+    int step;    /* of the sampler, in the batch at hand */
 
     /* guarded by mutex */
     bool quit, busy;

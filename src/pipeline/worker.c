@@ -1,6 +1,7 @@
 /* The worker: loads the weights, sets up streams, computes batches. */
 #include "pipeline/upscaler_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,62 @@ static void drop_stream(svr_upscaler *u)
     svr_batcher_destroy(batcher);
 }
 
+/* Words for people. */
+static const char *describe_point(svr_point point)
+{
+    static const char *const texts[SVR_POINT_COUNT] = {
+        "after VAE encode",          "before DiT step",   "after the positive pass",
+        "after the negative pass",   "after DiT step",    "after VAE decode",
+        "after batch cleanup"};
+
+    return texts[point];
+}
+
+static double gigabytes(uint64_t bytes)
+{
+    return (double) bytes * 1e-9;
+}
+
+static void log_point(const svr_upscaler *u, const svr_event *event)
+{
+    const svr_memory_stats *m = &event->stats.memory;
+    char step[16] = "";
+
+    if (event->step > 0)
+        snprintf(step, sizeof step, " %d", event->step);
+    svr_log_write(&u->log, SVR_LOG_INFO, "memory",
+                  "VRAM %s%s: in use %.1f GB, high-water mark %.1f GB, planned %.1f GB, device %.1f "
+                  "of %.1f GB free, page-locked %.1f GB",
+                  describe_point(event->point), step, gigabytes(event->in_use),
+                  gigabytes(event->high_water), gigabytes(event->stats.plan.peak),
+                  gigabytes(m->device_free), gigabytes(m->device_total), gigabytes(m->host_pinned));
+}
+
+/* A point of the work: counts steps, keeps the highest use, tells. */
+static void report_point(void *user, svr_point point, const svr_stream_use *use)
+{
+    svr_upscaler *u = user;
+    svr_event event = {.kind = SVR_EVENT_MEMORY,
+                       .point = point,
+                       .in_use = use->in_use,
+                       .high_water = use->high_water};
+    bool in_step = point >= SVR_POINT_STEP_BEGIN && point <= SVR_POINT_STEP_END;
+
+    if (point == SVR_POINT_ENCODED)
+        u->step = 0;
+    u->step += point == SVR_POINT_STEP_BEGIN;
+    event.step = in_step ? u->step : 0;
+    refresh_memory(u);
+    pthread_mutex_lock(u->mutex);
+    event.batch = u->stats.batches;
+    if (use->high_water > u->stats.memory.point_peak[point])
+        u->stats.memory.point_peak[point] = use->high_water;
+    event.stats = svr_upscaler_snapshot(u);
+    pthread_mutex_unlock(u->mutex);
+    log_point(u, &event);
+    emit(u, &event);
+}
+
 static void adopt_stream(svr_upscaler *u, svr_stream *stream, svr_batcher *batcher)
 {
     pthread_mutex_lock(u->mutex);
@@ -133,6 +190,7 @@ static svr_status configure(svr_upscaler *u, svr_error *err)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
     }
     adopt_stream(u, stream, batcher);
+    svr_stream_set_note(stream, report_point, u);
     refresh_memory(u);
     log_plan(u);
     if (!u->loaded)
@@ -244,6 +302,24 @@ static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
     return SVR_OK;
 }
 
+/* What the stream took, as a whole so far. */
+static void log_summary(const svr_upscaler *u)
+{
+    const svr_upscaler_stats *stats = &u->stats;
+    const svr_memory_stats *m = &stats->memory;
+
+    svr_log_write(&u->log, SVR_LOG_INFO, "memory",
+                  "VRAM summary: %llu frames in %llu batches, peak %.2f GB of %.2f planned (encode "
+                  "%.2f, DiT %.2f, decode %.2f), page-locked %.2f GB, copied %.1f GB in and %.1f GB "
+                  "out",
+                  (unsigned long long) stats->frames_out, (unsigned long long) stats->batches,
+                  gigabytes(m->peak), gigabytes(stats->plan.peak),
+                  gigabytes(m->point_peak[SVR_POINT_ENCODED]),
+                  gigabytes(m->point_peak[SVR_POINT_POSITIVE_DONE]),
+                  gigabytes(m->point_peak[SVR_POINT_DECODED]), gigabytes(m->host_pinned_peak),
+                  gigabytes(m->copied_in), gigabytes(m->copied_out));
+}
+
 static svr_status end_sequence(svr_upscaler *u, svr_error *err)
 {
     svr_stream_io io = {u, source_frame, finished_frame};
@@ -256,6 +332,8 @@ static svr_status end_sequence(svr_upscaler *u, svr_error *err)
     u->sequence_first += (uint64_t) svr_batcher_pushed(u->batcher);
     svr_batcher_restart(u->batcher);
     pthread_mutex_unlock(u->mutex);
+    log_summary(u);
+    emit_kind(u, SVR_EVENT_ENDED);
     return SVR_OK;
 }
 

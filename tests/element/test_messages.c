@@ -43,12 +43,6 @@ GST_START_TEST (test_model_and_plan)
   fail_unless (weights > 0);
   gst_message_unref (message);
 
-  message = next_message (bus, "seedvr2-memory");
-  s = gst_message_get_structure (message);
-  fail_unless_equals_string (gst_structure_get_string (s, "phase"), "load");
-  fail_unless_equals_uint64 (number (s, "vram-weights"), weights);
-  gst_message_unref (message);
-
   message = next_message (bus, "seedvr2-plan");
   s = gst_message_get_structure (message);
   fail_unless (gst_structure_get (s, "width", G_TYPE_INT, &width, "height",
@@ -97,6 +91,71 @@ GST_START_TEST (test_batches)
   check_batch (bus, 0, 5);
   check_batch (bus, 5, 5);
   check_batch (bus, 10, 2);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+/* The points of a batch come in order, with numbers that fit together. */
+GST_START_TEST (test_memory)
+{
+  static const gchar *const phases[]
+      = { "encode", "step-begin", "positive", "step-end", "decode", "batch" };
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=5", "", SMALL);
+  guint64 idle = 0;
+
+  push_frames (h, 0, 10);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (phases); i++) {
+    GstMessage *message = next_message (bus, "seedvr2-memory");
+    const GstStructure *s = gst_message_get_structure (message);
+    const gchar *phase = gst_structure_get_string (s, "phase");
+    gint step = -1;
+
+    fail_unless_equals_string (phase, phases[i % G_N_ELEMENTS (phases)]);
+    fail_unless_equals_uint64 (number (s, "batch"), i / G_N_ELEMENTS (phases));
+    fail_unless (gst_structure_get_int (s, "step", &step));
+    fail_unless (number (s, "vram-in-use") <= number (s, "vram-high-water"));
+    fail_unless (number (s, "vram-high-water") <= number (s, "vram-planned"));
+    fail_unless_equals_uint64 (number (s, "vram-used"),
+                               number (s, "vram-planned"));
+    if (g_str_equal (phase, "batch")) {
+      /* behind a batch nothing of it is left */
+      idle = idle ? idle : number (s, "vram-in-use");
+      fail_unless_equals_uint64 (number (s, "vram-in-use"), idle);
+      fail_unless_equals_uint64 (number (s, "vram-in-use"),
+                                 number (s, "vram-used")
+                                     - number (s, "vram-scratch"));
+    } else {
+      fail_unless (number (s, "vram-in-use")
+                   > number (s, "vram-used") - number (s, "vram-scratch"));
+    }
+    gst_message_unref (message);
+  }
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_summary)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "batch-size=5", "", SMALL);
+  GstMessage *message;
+  const GstStructure *s;
+
+  push_frames (h, 0, 7);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  message = next_message (bus, "seedvr2-summary");
+  s = gst_message_get_structure (message);
+  fail_unless_equals_uint64 (number (s, "frames"), 7);
+  fail_unless_equals_uint64 (number (s, "batches"), 2);
+  fail_unless_equals_uint64 (number (s, "vram-peak"),
+                             number (s, "vram-planned"));
+  fail_unless_equals_uint64 (MAX (number (s, "vram-peak-decode"),
+                                  number (s, "vram-peak-encode")),
+                             number (s, "vram-peak"));
+  fail_unless (number (s, "vram-peak-dit") > 0);
+  gst_message_unref (message);
   harness_end (h, bus);
 }
 GST_END_TEST;
@@ -360,6 +419,8 @@ seedvr2_messages_suite (void)
   suite_add_tcase (suite, tcase);
   tcase_add_test (tcase, test_model_and_plan);
   tcase_add_test (tcase, test_batches);
+  tcase_add_test (tcase, test_memory);
+  tcase_add_test (tcase, test_summary);
   tcase_add_test (tcase, test_batch_without_times);
   tcase_add_test (tcase, test_no_messages);
   tcase_add_test (tcase, test_progress);

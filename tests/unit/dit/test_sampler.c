@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "fixture.h"
+#include "lazy_queues.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -168,6 +169,7 @@ static void test_parked_runs(void)
 
     device_open(&d);
     CHECK_OK(svr_backend_host_alloc(d.backend, VELOCITY, &memory, &err), err);
+    lazy_queues_install(d.backend);
     d.exec.host = svr_scratch_create(memory, VELOCITY);
     CHECK(d.exec.host != NULL);
     for (int run = 0; run < RUNS; run++) {
@@ -176,6 +178,7 @@ static void test_parked_runs(void)
         CHECK(memcmp(got, want, sizeof want) == 0);
         CHECK(svr_scratch_live(d.exec.host) == 0);
     }
+    CHECK(lazy_queues_pending() == 0);
     svr_memory_use use = svr_backend_memory(d.backend);
     CHECK(use.copied_out == NEGATIVES * VELOCITY && use.copied_in == NEGATIVES * VELOCITY);
     svr_scratch_destroy(d.exec.host);
