@@ -238,8 +238,8 @@ static svr_status quantize_chunk(loader *l, const store_item *it, size_t first, 
     size_t unit = (size_t) it->source.dims[1], rows = n / unit;
 
     for (size_t row = 0; row < rows; row++)
-        l->scales[row] =
-            svr_quantize_row(l->values + row * unit, unit, (uint8_t *) l->packed + row * unit);
+        l->scales[row] = svr_quantize_row(l->values + row * unit, unit, SVR_F8_E4M3,
+                                          (uint8_t *) l->packed + row * unit);
     return svr_backend_upload(l->store->backend, (float *) it->scale.data + first / unit, l->scales,
                               rows * sizeof l->scales[0], err);
 }
