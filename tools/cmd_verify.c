@@ -49,20 +49,22 @@ int cmd_verify(int argc, char **argv)
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
          "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformers: auto-fp16 (default: none) or fp8, with limits of its own", "NAME"},
+         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored; "
+         "those "
+         "in 8 bits have limits of their own",
+         "NAME"},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
          "folder with models that do not lie beside a golden file", "DIR"},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
     svr_backend_kind kind;
-    svr_quantization chosen;
     verify_run run = {0};
 
     if (!command_parse(&argc, &argv, entries, "PATH…", summary) ||
         !command_backend(backend, &kind) || !command_device(gpu) ||
-        !command_dtype(dtype, &run.dtype) || !command_quantization(quantization, &chosen))
+        !command_dtype(dtype, &run.dtype) ||
+        !command_quantization(quantization, dtype, &run.quantization, &run.dtype))
         return EXIT_UNUSABLE;
-    run.fp8 = chosen == SVR_QUANTIZATION_FP8;
     if (argc < 2) {
         fprintf(stderr, "%s: name a golden file or a folder; see %s --help\n", g_get_prgname(),
                 g_get_prgname());

@@ -30,6 +30,11 @@ bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const c
 bool command_backend(const char *name, svr_backend_kind *out);
 bool command_dtype(const char *name, svr_dtype *out);
 
+/* A quantization's name (NULL: auto-fp16), likewise.  fp16 and bf16 choose the type too: they are
+ * wrong beside another one of --dtype. */
+bool command_quantization(const char *name, const char *dtype, svr_quantization *out,
+                          svr_dtype *storage);
+
 /* The option --device of a command, for its table of options. */
 #define COMMAND_DEVICE_ENTRY(variable)                                                             \
     {                                                                                              \
@@ -39,9 +44,6 @@ bool command_dtype(const char *name, svr_dtype *out);
 
 /* False, with a line on stderr, unless `device` is -1 or more. */
 bool command_device(int device);
-
-/* "auto-fp16" (NULL too) and "fp8", likewise. */
-bool command_quantization(const char *name, svr_quantization *out);
 
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
  * else the installed folder. */

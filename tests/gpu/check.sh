@@ -69,6 +69,7 @@ start ops-dnn "$test_ops" cuda-dnn
 for dtype in f32 f16 bf16; do
     start "goldens-$dtype" "$seedvr2" verify --backend cuda --dtype $dtype --model-dir "$here/models" "$goldens"
 done
+start goldens-int8 "$seedvr2" verify --backend cuda --dtype f16 --quantization int8 --model-dir "$here/models" "$goldens"
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
 if [ "${capability:-0}" -ge 89 ]; then
     start goldens-fp8 "$seedvr2" verify --backend cuda --dtype f16 --quantization fp8 --model-dir "$here/models" "$goldens"

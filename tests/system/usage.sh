@@ -22,9 +22,11 @@ run 2 verify
 run 2 verify --dtype f8 "$data"
 complains 'f32, f16 or bf16'
 run 2 verify --quantization f8 "$data"
-complains 'auto-fp16 or fp8'
+complains 'auto-fp16, fp16, bf16, fp8, int8 or as-stored'
 run 2 bench --quantization f8
-complains 'auto-fp16 or fp8'
+complains 'auto-fp16, fp16, bf16, fp8, int8 or as-stored'
+run 2 verify --quantization bf16 --dtype f16 "$data"
+complains 'contradict'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
 for command in "verify $data" bench; do
