@@ -12,6 +12,7 @@ static const struct {
 } commands[] = {
     {"upscale", cmd_upscale, "restore and upscale a video or picture file"},
     {"info", cmd_info, "say what a model file holds"},
+    {"convert", cmd_convert, "write a model file in another type"},
     {"verify", cmd_verify, "compare this build with golden files"},
     {"bench", cmd_bench, "measure speed and memory of the phases"},
 };

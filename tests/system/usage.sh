@@ -3,10 +3,10 @@
 . "$(dirname "$0")/common.sh"
 
 run 0 --help
-for command in upscale info verify bench; do
+for command in upscale info convert verify bench; do
     says "^  $command "
 done
-for command in upscale info verify bench; do
+for command in upscale info convert verify bench; do
     run 0 $command --help
     says 'Usage:'
     run 2 $command --no-such-option
