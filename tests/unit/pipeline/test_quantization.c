@@ -1,0 +1,222 @@
+/* The nano model in 8 bits: quantised while it loads and from files that hold 8 bits, which must be
+ * the same to the last bit; memory; what a device may lack. */
+#include "rig.h"
+
+#include "pipeline/model.h"
+#include "weights/convert.h"
+
+#include "check.h"
+#include "random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *model_dir;
+static const char path[] = "test_quantization.tmp";
+
+enum { EDGE = 24, FRAMES = 5, BYTES = EDGE * EDGE * 3 };
+
+static svr_model_options options_of(const char *dit, svr_dtype storage, svr_quantization chosen)
+{
+    static char vae[1024];
+
+    snprintf(vae, sizeof vae, "%s/nano_vae.safetensors", model_dir);
+    return (svr_model_options){.dit_path = dit,
+                               .vae_path = vae,
+                               .storage = storage,
+                               .quantization = chosen,
+                               .cut = svr_model_default_cut(),
+                               .steps = 1};
+}
+
+static const char *nano_path(void)
+{
+    static char dit[1024];
+
+    snprintf(dit, sizeof dit, "%s/nano_dit.safetensors", model_dir);
+    return dit;
+}
+
+static void convert_nano(svr_dtype to)
+{
+    svr_safetensors *file = NULL;
+    svr_error err = {0};
+
+    CHECK_OK(svr_safetensors_open(nano_path(), &file, &err), err);
+    CHECK_OK(svr_convert(file, to, path, &err), err);
+    svr_safetensors_close(file);
+}
+
+/* Noise in, what the colour correction gives out. */
+static void run_stream(svr_backend *backend, const svr_networks *networks, float *out)
+{
+    static uint8_t frames[FRAMES * BYTES];
+    svr_size_plan sizes =
+        svr_size_plan_short_side((svr_size){EDGE, EDGE}, EDGE, 0, 1, networks->grid_multiple);
+    svr_stream_options o = rig_options((svr_size){EDGE, EDGE}, &sizes);
+    rig_sequence s = {.frames = frames, .frame_bytes = BYTES, .count = FRAMES, .out = out};
+    test_random random = test_random_seed(11);
+    svr_stream *stream = NULL;
+    svr_error err = {0};
+
+    for (size_t i = 0; i < sizeof frames; i++)
+        frames[i] = (uint8_t) (128 + 40 * test_random_normal(&random));
+    s.out_elems = BYTES;
+    o.temporal = svr_temporal_plan_make(FRAMES, 0, 0);
+    CHECK_OK(svr_stream_create(backend, networks, &o, NULL, &stream, &err), err);
+    CHECK_OK(rig_run(stream, backend, &o.temporal, 0, &s, &err), err);
+    CHECK(svr_stream_scratch_peak(stream) == svr_stream_planned_scratch(stream));
+    svr_stream_destroy(stream);
+    rig_sequence_finish(&s);
+}
+
+/* New memory with the frames; *bytes (may be NULL) gets the size of the weights. */
+static float *frames_of(const svr_model_options *options, svr_dtype factors, uint64_t *bytes)
+{
+    float *out = malloc(FRAMES * BYTES * sizeof *out);
+    svr_backend *backend = rig_backend(0);
+    svr_model *model = NULL;
+    svr_error err = {0};
+
+    CHECK(out != NULL);
+    CHECK_OK(svr_model_open(backend, options, &model, &err), err);
+    CHECK(svr_model_factor_type(model) == factors);
+    CHECK_OK(svr_model_load(model, NULL, NULL, NULL, &err), err);
+    CHECK(svr_backend_memory(backend).live[SVR_MEM_WEIGHTS] == svr_model_weight_bytes(model));
+    if (bytes)
+        *bytes = svr_model_weight_bytes(model);
+    run_stream(backend, svr_model_networks(model), out);
+    svr_model_close(model);
+    svr_backend_destroy(backend);
+    return out;
+}
+
+static bool same(const float *a, const float *b)
+{
+    return memcmp(a, b, FRAMES * BYTES * sizeof *a) == 0;
+}
+
+/* A file that holds `type` against the original quantised to it. */
+static void check_file(svr_dtype type, svr_quantization chosen, svr_dtype storage)
+{
+    svr_model_options load = options_of(nano_path(), storage, chosen);
+    svr_model_options file = options_of(path, storage, chosen);
+    uint64_t load_bytes, file_bytes;
+    float *want = frames_of(&load, type, &load_bytes), *got;
+
+    convert_nano(type);
+    got = frames_of(&file, type, &file_bytes);
+    CHECK(same(got, want) && load_bytes == file_bytes);
+    free(got);
+    file.quantization = SVR_QUANTIZATION_AS_STORED;
+    got = frames_of(&file, type, NULL);
+    CHECK(same(got, want));
+    free(got);
+    file.quantization = SVR_QUANTIZATION_AUTO_FP16; /* the values alone are those of 8 bits */
+    got = frames_of(&file, SVR_F32, NULL);
+    load.quantization = SVR_QUANTIZATION_AUTO_FP16;
+    free(want);
+    want = frames_of(&load, SVR_F32, NULL);
+    CHECK(!same(got, want));
+    free(got);
+    load.quantization = SVR_QUANTIZATION_AS_STORED; /* 16 bits are not quantised */
+    got = frames_of(&load, SVR_F32, NULL);
+    CHECK(same(got, want));
+    free(got);
+    free(want);
+    remove(path);
+}
+
+static void test_int8_files(void)
+{
+    check_file(SVR_I8, SVR_QUANTIZATION_INT8, SVR_F16);
+    check_file(SVR_I8, SVR_QUANTIZATION_INT8, SVR_F32);
+}
+
+static void test_fp8_files(void)
+{
+    check_file(SVR_F8_E4M3, SVR_QUANTIZATION_FP8, SVR_F16);
+}
+
+/* Integers multiplied in F32 are their values: so loading them as values changes nothing. */
+static void test_integers_are_their_values(void)
+{
+    svr_model_options o = options_of(path, SVR_F32, SVR_QUANTIZATION_INT8);
+    float *integers, *values;
+
+    convert_nano(SVR_I8);
+    integers = frames_of(&o, SVR_I8, NULL);
+    o.quantization = SVR_QUANTIZATION_AUTO_FP16;
+    values = frames_of(&o, SVR_F32, NULL);
+    CHECK(same(integers, values));
+    free(integers);
+    free(values);
+    remove(path);
+}
+
+static svr_backend_vtable vtable;
+
+/* A device that keeps 16 bits, and has no products of e4m3. */
+static svr_dtype as_storage(const svr_backend *backend, svr_dtype storage)
+{
+    (void) backend;
+    return storage;
+}
+
+static svr_status integers_only(const svr_backend *backend, svr_dtype dtype, svr_error *err)
+{
+    (void) backend;
+    return dtype == SVR_I8 ? SVR_OK : SVR_FAIL(err, SVR_ERR_UNSUPPORTED, "no fp8: set int8");
+}
+
+static void test_memory_and_devices(void)
+{
+    svr_model_options o = options_of(nano_path(), SVR_F16, SVR_QUANTIZATION_AUTO_FP16);
+    svr_backend *backend = rig_backend(0);
+    svr_model *model = NULL;
+    svr_error err = {0};
+    uint64_t plain, vae = 4127846 /* parameters of nano_vae in 16 bits */;
+
+    vtable = *backend->vtable;
+    vtable.weight_dtype = as_storage;
+    vtable.check_quantization = integers_only;
+    backend->vtable = &vtable;
+    CHECK_OK(svr_model_open(backend, &o, &model, &err), err);
+    plain = svr_model_weight_bytes(model);
+    svr_model_close(model);
+    o.quantization = SVR_QUANTIZATION_INT8;
+    CHECK_OK(svr_model_open(backend, &o, &model, &err), err);
+    /* vectors, and matrices outside of the blocks, are more of so small a network than of others */
+    CHECK(svr_model_weight_bytes(model) < vae + (plain - vae) * 6 / 10);
+    svr_model_close(model);
+    convert_nano(SVR_F8_E4M3);
+    o = options_of(path, SVR_F16, SVR_QUANTIZATION_AS_STORED);
+    CHECK(svr_model_open(backend, &o, &model, &err) == SVR_ERR_UNSUPPORTED);
+    CHECK_TEXT(err.text, "set int8");
+    svr_error_clear(&err);
+    o.quantization = SVR_QUANTIZATION_INT8;
+    CHECK_OK(svr_model_open(backend, &o, &model, &err), err);
+    svr_model_close(model);
+    svr_backend_destroy(backend);
+    remove(path);
+}
+
+static void test_names(void)
+{
+    CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_AUTO_FP16), "auto-fp16") == 0);
+    CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_AS_STORED), "as-stored") == 0);
+    CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_COUNT), "unknown") == 0);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    model_dir = argv[1];
+    RUN(test_int8_files);
+    RUN(test_fp8_files);
+    RUN(test_integers_are_their_values);
+    RUN(test_memory_and_devices);
+    RUN(test_names);
+    return check_done();
+}
