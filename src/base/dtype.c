@@ -143,12 +143,13 @@ static inline uint8_t to_e4m3(float f)
 
 static inline int8_t to_i8(float f)
 {
-    float low = f > -127.0f ? f : -127.0f, bounded = low < 127.0f ? low : 127.0f;
-    /* the unit of 2^23 is 1, so the addition rounds; the integer ends up in the lowest bits */
-    uint32_t u = bits_of(bounded + 0x1.8p23f);
+    uint32_t u = bits_of(f), sign = u & 0x80000000u, magnitude = u & 0x7fffffffu;
+    uint32_t end = 0x42fe0000u; /* 127.0f */
+    uint32_t bounded = choose(magnitude > end, end, magnitude);
 
-    u = choose((bits_of(f) & 0x7fffffffu) > (255u << 23), 0, u);
-    return (int8_t) (uint8_t) u;
+    bounded = choose(magnitude > (255u << 23), 0, bounded);
+    /* the unit of 2^23 is 1, so the addition rounds; the integer ends up in the lowest bits */
+    return (int8_t) (uint8_t) bits_of(float_of(sign | bounded) + 0x1.8p23f);
 }
 
 float svr_f16_to_f32(uint16_t h)
@@ -311,10 +312,29 @@ static void i8_to_f32_array(const int8_t *restrict src, float *restrict dst, siz
         dst[i] = (float) src[i];
 }
 
-static void f32_to_i8_array(const float *restrict src, int8_t *restrict dst, size_t n)
+static inline void f32_to_i8_loop(const float *restrict src, int8_t *restrict dst, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         dst[i] = to_i8(src[i]);
+}
+
+#if HAVE_F16C_PATH
+__attribute__((target("avx2"))) static void f32_to_i8_avx2(const float *restrict src,
+                                                           int8_t *restrict dst, size_t n)
+{
+    f32_to_i8_loop(src, dst, n);
+}
+#endif
+
+static void f32_to_i8_array(const float *restrict src, int8_t *restrict dst, size_t n)
+{
+#if HAVE_F16C_PATH
+    if (cpu_has_f16c()) {
+        f32_to_i8_avx2(src, dst, n);
+        return;
+    }
+#endif
+    f32_to_i8_loop(src, dst, n);
 }
 
 static void f64_to_f32_array(const char *restrict src, float *restrict dst, size_t n)

@@ -71,6 +71,15 @@ upscale_with "$nano" stored.png --quantization as-stored
 cmp "$work/stored.png" "$work/plain.png" || die "16 bits as stored are quantised"
 rm -r "$work/models" "$work"/*.png "$work/again.safetensors" "$work/stock-registry.bin"
 
+# how far 8 bits are from 16
+run 0 verify --backend cpu --ladder "$data/goldens/nano_e3.safetensors" \
+    "$data/goldens/dit_3b_tiny_a.c3.safetensors" "$data/goldens/pipe_noise.safetensors"
+says '^fp8 +nano_e3/out +[56][0-9]\.[0-9] dB, l2 '
+says '^fp8 +least of 3: (39|[4-9][0-9])\.[0-9] dB$'
+says '^int8 +nano_e3/b0\.v +7[0-9]\.[0-9] dB, l2 '
+says '^int8 +least of 3: 5[3-9]\.[0-9] dB$'
+[ "$(wc -l <"$work/out")" -eq 8 ] || die "another number of lines"
+
 # a VAE in 16 bits only
 run 0 convert --to bf16 "$models/nano_vae.safetensors" "$work/vae.safetensors"
 run 0 info --check "$work/vae.safetensors"

@@ -27,6 +27,8 @@ run 2 bench --quantization f8
 complains 'auto-fp16, fp16, bf16, fp8, int8 or as-stored'
 run 2 verify --quantization bf16 --dtype f16 "$data"
 complains 'contradict'
+run 2 verify --ladder --quantization fp8 "$data"
+complains 'do not go together'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
 for command in "verify $data" bench; do

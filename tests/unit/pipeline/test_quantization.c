@@ -2,6 +2,7 @@
  * the same to the last bit; memory; what a device may lack. */
 #include "rig.h"
 
+#include "dit/dit.h"
 #include "pipeline/model.h"
 #include "weights/convert.h"
 
@@ -202,6 +203,58 @@ static void test_memory_and_devices(void)
     remove(path);
 }
 
+static svr_status no_values(void *user, const svr_weight_spec *spec, size_t first, size_t count,
+                            float *dst, svr_error *err)
+{
+    (void) user, (void) count, (void) dst;
+    return SVR_FAIL(err, SVR_ERR_INVALID, "%s has no values at %zu", spec->name, first);
+}
+
+/* Bytes that a published transformer takes on a device. */
+static uint64_t published_bytes(svr_model_kind kind, svr_dtype factors)
+{
+    svr_dit_config config = svr_dit_config_published(kind);
+    svr_backend *backend = rig_backend(0);
+    svr_weights *weights = NULL;
+    svr_store *store = NULL;
+    svr_dit *dit = NULL;
+    svr_error err = {0};
+    uint64_t bytes = 0;
+
+    vtable = *backend->vtable;
+    vtable.weight_dtype = as_storage;
+    backend->vtable = &vtable;
+    CHECK_OK(svr_weights_generate_dit(&config, no_values, NULL, &weights, &err), err);
+    CHECK_OK(svr_store_create(backend, weights, SVR_F16, svr_dit_groups(&config), &store, &err),
+             err);
+    if (factors != SVR_F16)
+        CHECK_OK(svr_store_quantize(store, factors, &err), err);
+    CHECK_OK(svr_dit_create(&config, store, &dit, &err), err);
+    for (int i = 0; i < svr_dit_groups(&config); i++)
+        bytes += svr_store_group_bytes(store, i);
+    svr_dit_destroy(dit);
+    svr_store_destroy(store);
+    svr_weights_destroy(weights);
+    svr_backend_destroy(backend);
+    return bytes;
+}
+
+/* Half of 16 bits; the 3B then takes 3.2 GiB at most. */
+static void test_bytes_of_published_models(void)
+{
+    for (int large = 0; large < 2; large++) {
+        svr_model_kind kind = large ? SVR_MODEL_DIT_7B : SVR_MODEL_DIT_3B;
+        double plain = (double) published_bytes(kind, SVR_F16);
+        double integers = (double) published_bytes(kind, SVR_I8);
+
+        printf("#   %s: f16 %.3f GB, int8 %.3f GB\n", svr_model_kind_name(kind), plain / 1e9,
+               integers / 1e9);
+        CHECK(integers > 0.49 * plain && integers < 0.51 * plain);
+        CHECK(large || integers <= 3.2 * 0x1p30);
+        CHECK(integers == (double) published_bytes(kind, SVR_F8_E4M3));
+    }
+}
+
 static void test_names(void)
 {
     CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_AUTO_FP16), "auto-fp16") == 0);
@@ -217,6 +270,7 @@ int main(int argc, char **argv)
     RUN(test_fp8_files);
     RUN(test_integers_are_their_values);
     RUN(test_memory_and_devices);
+    RUN(test_bytes_of_published_models);
     RUN(test_names);
     return check_done();
 }

@@ -315,7 +315,7 @@ static void scaled_init(scaled_file *f, svr_dtype type)
     f->matrix = model_file_find(&f->model, scaled_name);
     CHECK(f->matrix->dims[0] == ROWS && f->matrix->dims[1] == WIDTH);
     f->matrix->dtype = type;
-    f->matrix->data = f->values;
+    f->matrix->data = type == SVR_F16 ? NULL : f->values;
     model_file_append(&f->model, scale_name);
     f->scale = &f->model.tensors[f->model.count - 1];
     f->scale->dims[0] = ROWS;
