@@ -1,5 +1,7 @@
 #include "pipeline/quantization.h"
 
+#include "weights/weights.h"
+
 const char *svr_quantization_name(svr_quantization quantization)
 {
     static const char *const names[SVR_QUANTIZATION_COUNT] = {"auto-fp16", "fp16", "bf16",

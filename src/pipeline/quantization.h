@@ -2,11 +2,13 @@
 #ifndef SVR_PIPELINE_QUANTIZATION_H
 #define SVR_PIPELINE_QUANTIZATION_H
 
-#include "weights/weights.h"
+#include "base/dtype.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct svr_weights;
 
 typedef enum svr_quantization {
     SVR_QUANTIZATION_AUTO_FP16 = 0, /* not quantised: in the storage type */
@@ -23,7 +25,8 @@ typedef enum svr_quantization {
 const char *svr_quantization_name(svr_quantization quantization);
 
 /* For svr_store_quantize(): F8_E4M3 or I8; F32 where nothing is quantised. */
-svr_dtype svr_quantization_factors(svr_quantization quantization, const svr_weights *weights);
+svr_dtype svr_quantization_factors(svr_quantization quantization,
+                                   const struct svr_weights *weights);
 
 #ifdef __cplusplus
 }

@@ -108,6 +108,12 @@ run 2 convert --to bf16 "$work/nan.safetensors" "$work/x.safetensors"
 complains 'not finite'
 rm "$work/cut.safetensors" "$work/nan.safetensors"
 
+size=$(stat -c %s "$work/int8.safetensors")
+head -c $((size - 1000)) "$work/int8.safetensors" >"$work/cut.safetensors"
+run 2 info "$work/cut.safetensors"
+complains 'cut\.safetensors'
+rm "$work/cut.safetensors"
+
 # the input is never written to, whatever it is called
 cp "$nano" "$work/same.safetensors"
 chmod u+w "$work/same.safetensors"

@@ -7,6 +7,7 @@
 #include "pipeline/quantization.h"
 
 #include <glib.h>
+#include <stdbool.h>
 
 typedef struct verify_ladder {
     GHashTable *plain; /* float arrays by "file/tensor" */
