@@ -242,8 +242,8 @@ svr_dtype svr_cuda_weight_dtype(const svr_backend *backend, svr_dtype storage)
 svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err)
 {
     return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
-                    "fp8 needs a GPU of compute capability 8.9 or newer, this one has %d.%d: leave "
-                    "quantization at auto-fp16",
+                    "fp8 needs a GPU of compute capability 8.9 or newer, this one has %d.%d: set "
+                    "quantization to int8 or auto-fp16",
                     b->capability / 10, b->capability % 10);
 }
 
@@ -251,8 +251,8 @@ svr_status svr_cuda_check_quantization(const svr_backend *backend, svr_dtype dty
 {
     const svr_cuda_backend *b = (const svr_cuda_backend *) backend;
 
-    (void) dtype;
-    return b->capability >= 89 ? SVR_OK : svr_cuda_no_f8(b, err);
+    /* weights of 8-bit integers are multiplied in the storage type */
+    return dtype != SVR_F8_E4M3 || b->capability >= 89 ? SVR_OK : svr_cuda_no_f8(b, err);
 }
 
 static const svr_backend_vtable vtable = {

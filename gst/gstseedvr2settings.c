@@ -92,11 +92,22 @@ quantization_get_type (void)
   static const GEnumValue values[] = {
     { SVR_QUANTIZATION_AUTO_FP16, "None: weights as precision says",
       "auto-fp16" },
+    { SVR_QUANTIZATION_FP16, "None, and precision is fp16", "fp16" },
+    { SVR_QUANTIZATION_BF16, "None, and precision is bf16", "bf16" },
     { SVR_QUANTIZATION_FP8,
       "8 bits: less time in the transformer and half the memory for its "
       "weights; fine detail changes a little; GPUs of compute capability 8.9 "
       "and newer (GeForce RTX 40, L4, H100)",
       "fp8" },
+    { SVR_QUANTIZATION_INT8,
+      "8-bit integers that are multiplied as precision says: half the memory "
+      "for the transformer's weights, little more time, closer to 16 bits "
+      "than fp8; every device",
+      "int8" },
+    { SVR_QUANTIZATION_AS_STORED,
+      "fp8 or int8 where the model file holds such weights (seedvr2 convert "
+      "makes them), else none",
+      "as-stored" },
     { 0, NULL, NULL },
   };
 
@@ -264,8 +275,8 @@ install_files (GObjectClass *klass)
       klass, PROP_QUANTIZATION,
       g_param_spec_enum (
           "quantization", "Quantization",
-          "How the transformer's large matrices are stored and multiplied; "
-          "fewer bits are faster and need less memory",
+          "How the transformer's large matrices are kept in memory and "
+          "multiplied; 8 bits need half the memory of 16",
           TYPE_QUANTIZATION, SVR_QUANTIZATION_AUTO_FP16, AT_START));
 }
 

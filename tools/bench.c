@@ -75,7 +75,7 @@ static svr_status open_model(bench *b, svr_error *err)
                                  .vae_path = b->setup->vae_path,
                                  .text_path = b->setup->text_path,
                                  .storage = b->setup->storage,
-                                 .fp8 = b->setup->quantization == SVR_QUANTIZATION_FP8,
+                                 .quantization = b->setup->quantization,
                                  .steps = 1,
                                  .log = &b->setup->log};
 

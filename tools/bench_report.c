@@ -2,14 +2,17 @@
 
 #include <stdio.h>
 
-/* Of activations, and what the transformer's products are quantised to. */
+/* Of activations, and how the transformer is quantised. */
 static const char *bench_type_name(const bench_setup *setup)
 {
-    static const char *const quantised[] = {
-        [SVR_F32] = "f32+fp8", [SVR_F16] = "f16+fp8", [SVR_BF16] = "bf16+fp8"};
+    static const char *const quantised[][3] = {
+        {[SVR_F32] = "f32+fp8", [SVR_F16] = "f16+fp8", [SVR_BF16] = "bf16+fp8"},
+        {[SVR_F32] = "f32+int8", [SVR_F16] = "f16+int8", [SVR_BF16] = "bf16+int8"},
+        {[SVR_F32] = "f32 as stored", [SVR_F16] = "f16 as stored", [SVR_BF16] = "bf16 as stored"}};
 
-    return setup->quantization == SVR_QUANTIZATION_FP8 ? quantised[setup->storage]
-                                                       : svr_dtype_name(setup->storage);
+    return setup->quantization < SVR_QUANTIZATION_FP8
+               ? svr_dtype_name(setup->storage)
+               : quantised[setup->quantization - SVR_QUANTIZATION_FP8][setup->storage];
 }
 
 /* `value` with two decimals as a share of `of`, or a dash. */

@@ -113,7 +113,8 @@ int cmd_bench(int argc, char **argv)
         COMMAND_DEVICE_ENTRY(&setup.cuda.device),
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformer: auto-fp16 (default: none) or fp8", "NAME"},
+         "of the transformer: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored",
+         "NAME"},
         {"width", 0, 0, G_OPTION_ARG_INT, &setup.width, "of the output; 640", "PIXELS"},
         {"height", 0, 0, G_OPTION_ARG_INT, &setup.height, "of the output; 360", "PIXELS"},
         {"frames", 0, 0, G_OPTION_ARG_INT, &setup.frames, "of the batch; 5", "N"},
@@ -142,7 +143,8 @@ int cmd_bench(int argc, char **argv)
     if (!command_parse(&argc, &argv, entries, "", summary) ||
         !command_backend(backend, &setup.backend) || !command_device(setup.cuda.device) ||
         !command_dtype(dtype, &setup.storage) ||
-        !command_quantization(quantization, &setup.quantization) || !in_range(&setup) ||
+        !command_quantization(quantization, dtype, &setup.quantization, &setup.storage) ||
+        !in_range(&setup) ||
         !command_bytes("vram-budget", budget, &setup.memory.budget) ||
         !command_bytes("offload-threshold", threshold, &setup.memory.threshold) ||
         !command_vram_mode(mode, &setup.memory.mode) ||

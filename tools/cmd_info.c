@@ -20,15 +20,39 @@ static void print_size(const char *what, double bytes)
     printf("%-22s %.2f MB\n", what, bytes / 1e6);
 }
 
+/* Matrices that the file keeps in 8 bits with scales, and tensors that are plain e4m3. */
+static void print_8_bits(const svr_safetensors *file, const svr_weights *weights)
+{
+    size_t integers = 0, scaled = 0, plain = 0;
+
+    for (size_t i = 0; i < svr_weights_count(weights); i++) {
+        const char *name = svr_weights_at(weights, i)->name;
+        const svr_safetensors_entry *entry = svr_safetensors_find(file, name);
+        svr_dtype type = svr_weights_row_type(weights, name);
+
+        integers += type == SVR_I8;
+        scaled += type == SVR_F8_E4M3;
+        plain += type == SVR_F32 && entry && entry->dtype == SVR_F8_E4M3;
+    }
+    if (integers > 0)
+        printf("%-22s %zu matrices of i8 with scales\n", "quantised", integers);
+    if (scaled > 0)
+        printf("%-22s %zu matrices of f8_e4m3 with scales\n", "quantised", scaled);
+    if (plain > 0)
+        printf("%-22s %zu tensors of f8_e4m3 without scales\n", "quantised", plain);
+}
+
 /* Matrices take the storage type, vectors stay F32; spectators of the device (time and text input
  * layers of a transformer) are counted too. */
 static void print_weights(const svr_weights *weights)
 {
-    uint64_t matrices = 0, vectors = 0;
+    uint64_t matrices = 0, vectors = 0, factors = 0, rows = 0;
 
     for (size_t i = 0; i < svr_weights_count(weights); i++) {
         const svr_weight_spec *spec = svr_weights_at(weights, i);
 
+        factors += spec->factor ? svr_weight_elems(spec) : 0;
+        rows += spec->factor ? (uint64_t) spec->dims[0] : 0;
         if (spec->rank > 1)
             matrices += svr_weight_elems(spec);
         else
@@ -37,6 +61,10 @@ static void print_weights(const svr_weights *weights)
     printf("%-22s %" PRIu64 "\n", "parameters", matrices + vectors);
     print_size("in memory, f32", 4.0 * (double) (matrices + vectors));
     print_size("in memory, f16 / bf16", 2.0 * (double) matrices + 4.0 * (double) vectors);
+    if (factors > 0)
+        print_size("in memory, int8 / fp8", (double) factors + 4.0 * (double) rows +
+                                                2.0 * (double) (matrices - factors) +
+                                                4.0 * (double) vectors);
 }
 
 static void print_file(const svr_safetensors *file, svr_model_kind kind)
@@ -96,6 +124,7 @@ static svr_status describe_dit(const svr_safetensors *file, svr_weights **weight
     printf("%-22s %d\n", "text width", c.txt_in);
     printf("%-22s %s\n", "prompt inside",
            svr_safetensors_find(file, "positive_conditioning") ? "yes" : "no");
+    print_8_bits(file, *weights);
     print_weights(*weights);
     return SVR_OK;
 }
@@ -120,7 +149,8 @@ static svr_status check_values(const svr_safetensors *file, svr_error *err)
         size_t n = svr_safetensors_elems(entry);
         g_autofree float *values = NULL;
 
-        if (entry->dtype == SVR_I32 || entry->dtype == SVR_I64 || entry->dtype == SVR_U8 || n == 0)
+        if (entry->dtype == SVR_I32 || entry->dtype == SVR_I64 || entry->dtype == SVR_U8 ||
+            entry->dtype == SVR_I8 || n == 0)
             continue;
         values = g_try_new(float, n);
         if (!values)

@@ -128,13 +128,12 @@ static bool parse_config(const plan_options *o, svr_stream_config *config)
 
 static bool parse_model(const plan_options *o, svr_model_options *model)
 {
-    svr_quantization quantization;
+    const char *dtype = o->dtype ? o->dtype : "f16";
 
     *model = (svr_model_options){.vae_path = o->vae, .text_path = o->text, .steps = 1};
-    if (!command_quantization(o->quantization, &quantization) ||
-        !command_dtype(o->dtype ? o->dtype : "f16", &model->storage))
+    if (!command_dtype(dtype, &model->storage) ||
+        !command_quantization(o->quantization, o->dtype, &model->quantization, &model->storage))
         return false;
-    model->fp8 = quantization == SVR_QUANTIZATION_FP8;
     if (g_str_equal(o->arch, "3b"))
         model->published = SVR_MODEL_DIT_3B;
     else if (g_str_equal(o->arch, "7b"))

@@ -1,6 +1,7 @@
 /* seedvr2 verify: golden files against this build, on any backend and storage type. */
 #include "commands.h"
 #include "pipeline/backends.h"
+#include "verify/ladder.h"
 #include "verify/verify.h"
 
 #include <stdio.h>
@@ -10,6 +11,9 @@ static const char summary[] =
     "computes.\n"
     "A line each: file/tensor, largest absolute difference, relative L2 difference, limit, ok or "
     "FAIL.\n"
+    "With --ladder: PSNR of what transformers in fp8 and int8 make, against the same ones "
+    "without,\n"
+    "of values in f16 (--dtype).\n"
     "Exit codes: 0 all within their limits, 1 some are not, 2 a file cannot be used.";
 
 static int exit_code(const verify_report *report)
@@ -20,7 +24,30 @@ static int exit_code(const verify_report *report)
     return report->failed > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
-static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, char **paths)
+static void verify_paths(verify_run *run, char **paths)
+{
+    for (; *paths; paths++)
+        verify_path(run, *paths);
+}
+
+static void climb(verify_run *run, char **paths)
+{
+    static const svr_quantization rungs[] = {SVR_QUANTIZATION_AUTO_FP16, SVR_QUANTIZATION_FP8,
+                                             SVR_QUANTIZATION_INT8};
+    verify_ladder ladder;
+
+    verify_ladder_init(&ladder);
+    run->report.ladder = &ladder;
+    for (size_t i = 0; i < G_N_ELEMENTS(rungs); i++) {
+        run->quantization = rungs[i];
+        verify_ladder_begin(&ladder, rungs[i]);
+        verify_paths(run, paths);
+        verify_ladder_end(&ladder);
+    }
+    verify_ladder_finish(&ladder);
+}
+
+static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladder, char **paths)
 {
     g_autofree char *cache = command_cache_folder();
     const svr_cuda_options cuda = {.device = gpu, .cache_folder = cache};
@@ -32,16 +59,21 @@ static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, char **pa
         return EXIT_FAILED;
     }
     device_init(&run->device, run->backend);
-    for (; *paths; paths++)
-        verify_path(run, *paths);
+    if (ladder)
+        climb(run, paths);
+    else
+        verify_paths(run, paths);
     device_finish(&run->device);
     svr_backend_destroy(run->backend);
+    if (ladder)
+        return run->report.unreadable > 0 ? EXIT_UNUSABLE : EXIT_OK;
     return exit_code(&run->report);
 }
 
 int cmd_verify(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL, *quantization = NULL;
+    gboolean ladder = FALSE;
     int gpu = -1;
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
@@ -49,25 +81,35 @@ int cmd_verify(int argc, char **argv)
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
          "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformers: auto-fp16 (default: none) or fp8, with limits of its own", "NAME"},
+         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored; "
+         "those "
+         "in 8 bits have limits of their own",
+         "NAME"},
+        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder, "fp8 and int8 against 16 bits, see above",
+         NULL},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
          "folder with models that do not lie beside a golden file", "DIR"},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
     svr_backend_kind kind;
-    svr_quantization chosen;
     verify_run run = {0};
 
     if (!command_parse(&argc, &argv, entries, "PATH…", summary) ||
         !command_backend(backend, &kind) || !command_device(gpu) ||
-        !command_dtype(dtype, &run.dtype) || !command_quantization(quantization, &chosen))
+        !command_dtype(dtype, &run.dtype) ||
+        !command_quantization(quantization, dtype, &run.quantization, &run.dtype))
         return EXIT_UNUSABLE;
-    run.fp8 = chosen == SVR_QUANTIZATION_FP8;
+    if (ladder && !dtype)
+        run.dtype = SVR_F16;
+    if (ladder && quantization) {
+        fprintf(stderr, "%s: --ladder and --quantization do not go together\n", g_get_prgname());
+        return EXIT_UNUSABLE;
+    }
     if (argc < 2) {
         fprintf(stderr, "%s: name a golden file or a folder; see %s --help\n", g_get_prgname(),
                 g_get_prgname());
         return EXIT_UNUSABLE;
     }
     run.model_dir = command_model_dir(model_dir);
-    return verify_all(&run, kind, gpu, argv + 1);
+    return verify_all(&run, kind, gpu, ladder, argv + 1);
 }

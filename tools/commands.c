@@ -95,14 +95,37 @@ bool command_device(int device)
     return false;
 }
 
-bool command_quantization(const char *name, svr_quantization *out)
+static bool find_quantization(const char *name, svr_quantization *out)
 {
-    *out = name && strcmp(name, "fp8") == 0 ? SVR_QUANTIZATION_FP8 : SVR_QUANTIZATION_AUTO_FP16;
-    if (!name || *out == SVR_QUANTIZATION_FP8 || strcmp(name, "auto-fp16") == 0)
-        return true;
-    fprintf(stderr, "%s: --quantization is \"%s\"; it can be auto-fp16 or fp8\n", g_get_prgname(),
-            name);
+    for (int i = 0; i < SVR_QUANTIZATION_COUNT; i++) {
+        *out = (svr_quantization) i;
+        if (!name || strcmp(name, svr_quantization_name(*out)) == 0)
+            return true;
+    }
+    fprintf(stderr,
+            "%s: --quantization is \"%s\"; it can be auto-fp16, fp16, bf16, fp8, int8 or "
+            "as-stored\n",
+            g_get_prgname(), name);
     return false;
+}
+
+bool command_quantization(const char *name, const char *dtype, svr_quantization *out,
+                          svr_dtype *storage)
+{
+    svr_dtype wanted;
+
+    if (!find_quantization(name, out))
+        return false;
+    if (*out != SVR_QUANTIZATION_FP16 && *out != SVR_QUANTIZATION_BF16)
+        return true;
+    wanted = *out == SVR_QUANTIZATION_FP16 ? SVR_F16 : SVR_BF16;
+    if (dtype && *storage != wanted) {
+        fprintf(stderr, "%s: --quantization %s and --dtype %s contradict each other\n",
+                g_get_prgname(), name, dtype);
+        return false;
+    }
+    *storage = wanted;
+    return true;
 }
 
 const char *command_model_dir(const char *given)

@@ -20,6 +20,7 @@ int cmd_info(int argc, char **argv);
 int cmd_upscale(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
 
 /* Parses options of a command; `arguments` are shown behind its name in --help.  What is left in
  * argv are the arguments.  On wrong usage it says so on stderr and returns false. */
@@ -31,6 +32,11 @@ bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const c
 bool command_backend(const char *name, svr_backend_kind *out);
 bool command_dtype(const char *name, svr_dtype *out);
 
+/* A quantization's name (NULL: auto-fp16), likewise.  fp16 and bf16 choose the type too: they are
+ * wrong beside another one of --dtype. */
+bool command_quantization(const char *name, const char *dtype, svr_quantization *out,
+                          svr_dtype *storage);
+
 /* The option --device of a command, for its table of options. */
 #define COMMAND_DEVICE_ENTRY(variable)                                                             \
     {                                                                                              \
@@ -40,9 +46,6 @@ bool command_dtype(const char *name, svr_dtype *out);
 
 /* False, with a line on stderr, unless `device` is -1 or more. */
 bool command_device(int device);
-
-/* "auto-fp16" (NULL too) and "fp8", likewise. */
-bool command_quantization(const char *name, svr_quantization *out);
 
 /* "auto" (NULL too), "economy" and "extreme-economy", likewise. */
 bool command_vram_mode(const char *name, svr_vram_mode *out);

@@ -12,6 +12,7 @@ static const struct {
 } commands[] = {
     {"upscale", cmd_upscale, "restore and upscale a video or picture file"},
     {"info", cmd_info, "say what a model file holds"},
+    {"convert", cmd_convert, "write a model file in another type"},
     {"verify", cmd_verify, "compare this build with golden files"},
     {"plan", cmd_plan, "say what memory a stream would take on a GPU"},
     {"bench", cmd_bench, "measure speed and memory of the phases"},

@@ -4,6 +4,8 @@
 
 #include "common.cuh"
 
+#include <string.h>
+
 namespace svr
 {
 
@@ -139,87 +141,126 @@ svr_status svr_cuda_finish_gemm(cudaStream_t stream, const svr_gemm *g, const sv
     return svr_cuda_launched("linear", err);
 }
 
-static svr_gemm gemm_of(const svr_linear_args *args)
+static size_t padded(size_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
+/* A weight as a product takes it.  Those that are kept as integers are first brought to the type of
+ * x, in the workspace; as many bytes of it go to that, 0 for others. */
+static size_t copy_bytes(const svr_tensor *w, const svr_tensor *x)
+{
+    return w->dtype == SVR_I8 ? padded((size_t) svr_tensor_elems(w) * svr_dtype_size(x->dtype)) : 0;
+}
+
+/* Lets g have the copy of its weight at `room`. */
+static void take_copy(svr_gemm *g, void *room)
+{
+    if (g->w.dtype != SVR_I8)
+        return;
+    g->w.dtype = g->x.dtype;
+    g->w.data = room;
+    memset(&g->w_scale, 0, sizeof g->w_scale);
+}
+
+static svr_status make_copy(svr_exec *exec, const svr_tensor *w, const svr_tensor *scale,
+                            const svr_gemm *g, svr_error *err)
+{
+    if (w->dtype != SVR_I8)
+        return SVR_OK;
+    return svr_cuda_dequantize(svr_cuda_of(exec)->stream, w, scale, &g->w, err);
+}
+
+/* `workspace` may be NULL where only sizes are asked for. */
+static svr_gemm gemm_of(const svr_linear_args *args, void *workspace)
 {
     svr_gemm g = {args->x, args->w,       args->b,       args->gate,      args->residual,
                   args->y, args->x_scale, args->w_scale, args->activation};
 
+    take_copy(&g, workspace);
     return g;
 }
 
 size_t svr_cuda_linear_workspace(svr_backend *backend, const svr_linear_args *args)
 {
-    svr_gemm g = gemm_of(args);
+    svr_gemm g = gemm_of(args, NULL);
 
-    return svr_cuda_gemm_workspace((svr_cuda_backend *) backend, &g);
+    return copy_bytes(&args->w, &args->x) +
+           svr_cuda_gemm_workspace((svr_cuda_backend *) backend, &g);
 }
 
 svr_status svr_cuda_linear(svr_exec *exec, const svr_linear_args *args, void *workspace,
                            svr_error *err)
 {
-    svr_gemm g = gemm_of(args);
+    svr_gemm g = gemm_of(args, workspace);
 
-    return svr_cuda_gemm_run(exec, &g, workspace, err);
+    SVR_TRY(make_copy(exec, &args->w, &args->w_scale, &g, err));
+    return svr_cuda_gemm_run(exec, &g, (char *) workspace + copy_bytes(&args->w, &args->x), err);
 }
 
-/* x w_gate^T or x w_up^T */
-static svr_gemm half_of_swiglu(const svr_swiglu_args *args, bool gate, void *out)
+/* x w_gate^T or x w_up^T; copies of both weights lie at `room`, NULL where only sizes are asked
+ * for. */
+static svr_gemm half_of_swiglu(const svr_swiglu_args *args, bool gate, void *room)
 {
+    size_t behind = gate || !room ? 0 : copy_bytes(&args->w_gate, &args->x);
     svr_gemm g = {};
 
     g.x = args->x;
     g.w = gate ? args->w_gate : args->w_up;
     g.x_scale = args->x_scale;
     g.w_scale = gate ? args->gate_scale : args->up_scale;
-    g.y = svr_tensor_2d(out, args->y.dtype, args->y.dims[0], args->y.dims[1]);
+    g.y = args->y;
+    take_copy(&g, (char *) room + behind);
     return g;
 }
 
 static bool fused_swiglu(const svr_cuda_backend *b, const svr_swiglu_args *args)
 {
-    svr_gemm gate = half_of_swiglu(args, true, args->y.data);
-    svr_gemm up = half_of_swiglu(args, false, args->y.data);
+    svr_gemm gate = half_of_swiglu(args, true, NULL), up = half_of_swiglu(args, false, NULL);
 
     return args->y.dtype != SVR_F32 && svr_cuda_gemm_fused_serves(b, &gate) &&
            svr_cuda_gemm_fused_serves(b, &up);
 }
 
-static size_t gate_bytes(const svr_swiglu_args *args)
+static size_t both_copies(const svr_swiglu_args *args)
 {
-    return (svr_tensor_bytes(&args->y) + 255) / 256 * 256;
+    return copy_bytes(&args->w_gate, &args->x) + copy_bytes(&args->w_up, &args->x);
 }
 
 size_t svr_cuda_swiglu_workspace(svr_backend *backend, const svr_swiglu_args *args)
 {
-    svr_gemm g = half_of_swiglu(args, false, args->y.data);
+    svr_gemm g = half_of_swiglu(args, false, NULL);
 
     if (fused_swiglu((svr_cuda_backend *) backend, args))
-        return 0;
-    return gate_bytes(args) + svr_cuda_gemm_workspace((svr_cuda_backend *) backend, &g);
+        return both_copies(args);
+    return both_copies(args) + padded(svr_tensor_bytes(&args->y)) +
+           svr_cuda_gemm_workspace((svr_cuda_backend *) backend, &g);
 }
 
 svr_status svr_cuda_swiglu(svr_exec *exec, const svr_swiglu_args *args, void *workspace,
                            svr_error *err)
 {
     cudaStream_t stream = svr_cuda_of(exec)->stream;
-    svr_gemm up = half_of_swiglu(args, false, args->y.data);
+    svr_gemm up = half_of_swiglu(args, false, workspace);
     svr_gemm gate = half_of_swiglu(args, true, workspace);
-    void *rest = (char *) workspace + gate_bytes(args);
+    char *gated = (char *) workspace + both_copies(args);
+    char *rest = gated + padded(svr_tensor_bytes(&args->y));
     int64_t n = svr_tensor_elems(&args->y);
 
+    SVR_TRY(make_copy(exec, &args->w_gate, &args->gate_scale, &gate, err));
+    SVR_TRY(make_copy(exec, &args->w_up, &args->up_scale, &up, err));
     if (fused_swiglu(svr_cuda_of(exec), args)) {
-        gate.y = args->y;
         SVR_TRY(svr_cuda_gemm_swiglu_run(exec, &gate, &up, err));
         return svr_cuda_pace(exec, 4.0 * (double) n * (double) args->x.dims[1], err);
     }
-
+    gate.y.data = gated;
     SVR_TRY(svr_cuda_gemm_run(exec, &gate, rest, err));
     SVR_TRY(svr_cuda_gemm_run(exec, &up, rest, err));
     SVR_STORAGE_SWITCH(
         args->y.dtype, T,
-        if (n % 8 == 0 && aligned16(workspace, args->y.data)) swiglu_kernel<8, T, T>
-        <<<blocks_of(n / 8), THREADS, 0, stream>>>((const T *) workspace, (T *) args->y.data, n);
+        if (n % 8 == 0 && aligned16(gated, args->y.data)) swiglu_kernel<8, T, T>
+        <<<blocks_of(n / 8), THREADS, 0, stream>>>((const T *) gated, (T *) args->y.data, n);
         else swiglu_kernel<1, T, T>
-        <<<blocks_of(n), THREADS, 0, stream>>>((const T *) workspace, (T *) args->y.data, n));
+        <<<blocks_of(n), THREADS, 0, stream>>>((const T *) gated, (T *) args->y.data, n));
     return svr_cuda_launched("swiglu", err);
 }

@@ -142,7 +142,9 @@ typedef struct svr_quantize_args {
  *   residual [M,N] optional, may be y   y [M,N] storage.
  * Quantised: x and w F8_E4M3 with x_scale [M] and w_scale [N] F32; the product of row m and output
  * n is multiplied by x_scale[m] * w_scale[n] before anything else.  Tensor cores may sum the
- * products with fewer bits than F32 has. */
+ * products with fewer bits than F32 has.
+ * Quantised weights alone: w I8 with w_scale [N] F32, x storage without a scale; the factor is
+ * w_scale[n] * w[n,k] in F32, rounded to the type of x. */
 typedef struct svr_linear_args {
     svr_tensor x, w, b, gate, residual, y;
     svr_tensor x_scale, w_scale;
@@ -153,7 +155,7 @@ typedef struct svr_linear_args {
 
 /* y = silu(x w_gate^T) * (x w_up^T).   x [M,K] storage, w_gate and w_up [F,K], y [M,F] storage.
  * Quantised, as in svr_linear_args: x and both weights F8_E4M3 with x_scale [M], gate_scale and
- * up_scale [F] F32.   Source: spec dit §5. */
+ * up_scale [F] F32; or both weights I8 with their scales.   Source: spec dit §5. */
 typedef struct svr_swiglu_args {
     svr_tensor x, w_gate, w_up, y;
     svr_tensor x_scale, gate_scale, up_scale;

@@ -43,6 +43,10 @@ static const char *wanted_type(const check *c, int i)
     case SVR_OPERAND_FACTOR:
         return svr_is_storage(t->dtype) || t->dtype == SVR_F8_E4M3 ? ""
                                                                    : "f32, f16, bf16 or f8_e4m3";
+    case SVR_OPERAND_WEIGHT:
+        return svr_is_storage(t->dtype) || t->dtype == SVR_F8_E4M3 || t->dtype == SVR_I8
+                   ? ""
+                   : "f32, f16, bf16, f8_e4m3 or i8";
     case SVR_OPERAND_F8:
         return t->dtype == SVR_F8_E4M3 ? "" : "f8_e4m3";
     case SVR_OPERAND_FIRST:
@@ -209,10 +213,11 @@ svr_status svr_check_scale(const char *op, const char *const names[2], const svr
 {
     char text[TEXT_BYTES];
 
-    if (svr_tensor_present(scale) == (t->dtype == SVR_F8_E4M3))
+    if (svr_tensor_present(scale) == (t->dtype == SVR_F8_E4M3 || t->dtype == SVR_I8))
         return SVR_OK;
-    return SVR_FAIL(err, SVR_ERR_SHAPE, "%s: %s is %s; %s belongs to f8_e4m3 and to nothing else",
-                    op, names[0], svr_tensor_describe(t, text, sizeof text), names[1]);
+    return SVR_FAIL(err, SVR_ERR_SHAPE,
+                    "%s: %s is %s; %s belongs to f8_e4m3 and i8 and to nothing else", op, names[0],
+                    svr_tensor_describe(t, text, sizeof text), names[1]);
 }
 
 svr_status svr_check_activation(const char *op, svr_activation activation, svr_error *err)

@@ -10,6 +10,7 @@
 typedef enum svr_operand_type {
     SVR_OPERAND_STORAGE, /* F32, F16 or BF16 */
     SVR_OPERAND_FACTOR,  /* storage or F8_E4M3 */
+    SVR_OPERAND_WEIGHT,  /* storage, F8_E4M3 or I8 */
     SVR_OPERAND_F8,      /* F8_E4M3 */
     SVR_OPERAND_FIRST,   /* the type of the first operand */
     SVR_OPERAND_F32,
@@ -61,8 +62,8 @@ SVR_CHECKED svr_status svr_check_option(const char *op, bool ok, const char *wha
 SVR_CHECKED svr_status svr_check_fit(bool ok, const char *what, const svr_tensor *a,
                                      const svr_tensor *b, svr_error *err);
 
-/* UNSUPPORTED or SHAPE unless tensor `name` has its scale `scale_name` exactly when it is F8_E4M3.
- */
+/* UNSUPPORTED or SHAPE unless tensor `name` has its scale `scale_name` exactly when it is F8_E4M3
+ * or I8. */
 SVR_CHECKED svr_status svr_check_scale(const char *op, const char *const names[2],
                                        const svr_tensor *t, const svr_tensor *scale,
                                        svr_error *err);

@@ -81,7 +81,7 @@ svr_status svr_check_quantize(const svr_quantize_args *args, svr_error *err)
     return SVR_CHECK_OPERANDS("quantize", args, operands, err);
 }
 
-/* Both factors of a product are quantised or none is. */
+/* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with storage. */
 static svr_status check_factors(const char *op, const char *name, const svr_tensor *x,
                                 const svr_tensor *w, svr_error *err)
 {
@@ -95,7 +95,7 @@ svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(linear, x, "MK", FACTOR, 0),
-        SVR_OPERAND(linear, w, "NK", FACTOR, 0),
+        SVR_OPERAND(linear, w, "NK", WEIGHT, 0),
         SVR_OPERAND(linear, b, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, gate, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, residual, "MN", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
@@ -116,8 +116,8 @@ svr_status svr_check_swiglu(const svr_swiglu_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(swiglu, x, "MK", FACTOR, 0),
-        SVR_OPERAND(swiglu, w_gate, "FK", FACTOR, 0),
-        SVR_OPERAND(swiglu, w_up, "FK", FACTOR, 0),
+        SVR_OPERAND(swiglu, w_gate, "FK", WEIGHT, 0),
+        SVR_OPERAND(swiglu, w_up, "FK", WEIGHT, 0),
         SVR_OPERAND(swiglu, y, "MF", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(swiglu, x_scale, "M", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(swiglu, gate_scale, "F", F32, SVR_OPERAND_OPTIONAL),

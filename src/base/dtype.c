@@ -20,6 +20,7 @@ static const dtype_info infos[SVR_DTYPE_COUNT] = {
     [SVR_BF16] = {2, "bf16", "BF16"}, [SVR_F8_E4M3] = {1, "f8_e4m3", "F8_E4M3"},
     [SVR_I32] = {4, "i32", "I32"},    [SVR_U8] = {1, "u8", "U8"},
     [SVR_F64] = {8, "f64", "F64"},    [SVR_I64] = {8, "i64", "I64"},
+    [SVR_I8] = {1, "i8", "I8"},
 };
 
 size_t svr_dtype_size(svr_dtype dtype)
@@ -39,6 +40,12 @@ int svr_dtype_from_safetensors(const char *name)
         if (strcmp(name, infos[i].safetensors) == 0)
             return i;
     return -1;
+}
+
+const char *svr_dtype_to_safetensors(svr_dtype dtype)
+{
+    assert((unsigned) dtype < SVR_DTYPE_COUNT);
+    return infos[dtype].safetensors;
 }
 
 static inline uint32_t bits_of(float f)
@@ -134,6 +141,17 @@ static inline uint8_t to_e4m3(float f)
     return (uint8_t) (sign | b);
 }
 
+static inline int8_t to_i8(float f)
+{
+    uint32_t u = bits_of(f), sign = u & 0x80000000u, magnitude = u & 0x7fffffffu;
+    uint32_t end = 0x42fe0000u; /* 127.0f */
+    uint32_t bounded = choose(magnitude > end, end, magnitude);
+
+    bounded = choose(magnitude > (255u << 23), 0, bounded);
+    /* the unit of 2^23 is 1, so the addition rounds; the integer ends up in the lowest bits */
+    return (int8_t) (uint8_t) bits_of(float_of(sign | bounded) + 0x1.8p23f);
+}
+
 float svr_f16_to_f32(uint16_t h)
 {
     return from_f16(h);
@@ -162,6 +180,11 @@ float svr_f8_e4m3_to_f32(uint8_t b)
 uint8_t svr_f32_to_f8_e4m3(float f)
 {
     return to_e4m3(f);
+}
+
+int8_t svr_f32_to_i8(float f)
+{
+    return to_i8(f);
 }
 
 #if HAVE_F16C_PATH
@@ -283,6 +306,37 @@ static void f32_to_e4m3_array(const float *restrict src, uint8_t *restrict dst, 
     f32_to_e4m3_loop(src, dst, n);
 }
 
+static void i8_to_f32_array(const int8_t *restrict src, float *restrict dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = (float) src[i];
+}
+
+static inline void f32_to_i8_loop(const float *restrict src, int8_t *restrict dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = to_i8(src[i]);
+}
+
+#if HAVE_F16C_PATH
+__attribute__((target("avx2"))) static void f32_to_i8_avx2(const float *restrict src,
+                                                           int8_t *restrict dst, size_t n)
+{
+    f32_to_i8_loop(src, dst, n);
+}
+#endif
+
+static void f32_to_i8_array(const float *restrict src, int8_t *restrict dst, size_t n)
+{
+#if HAVE_F16C_PATH
+    if (cpu_has_f16c()) {
+        f32_to_i8_avx2(src, dst, n);
+        return;
+    }
+#endif
+    f32_to_i8_loop(src, dst, n);
+}
+
 static void f64_to_f32_array(const char *restrict src, float *restrict dst, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -309,11 +363,14 @@ void svr_to_f32(const void *src, svr_dtype dtype, float *dst, size_t n)
     case SVR_F8_E4M3:
         e4m3_to_f32_array(src, dst, n);
         break;
+    case SVR_I8:
+        i8_to_f32_array(src, dst, n);
+        break;
     case SVR_F64:
         f64_to_f32_array(src, dst, n);
         break;
     default:
-        assert(0 && "svr_to_f32: integers have no conversion");
+        assert(0 && "svr_to_f32: this type has no conversion");
     }
 }
 
@@ -333,7 +390,10 @@ void svr_from_f32(const float *src, svr_dtype dtype, void *dst, size_t n)
     case SVR_F8_E4M3:
         f32_to_e4m3_array(src, dst, n);
         break;
+    case SVR_I8:
+        f32_to_i8_array(src, dst, n);
+        break;
     default:
-        assert(0 && "svr_from_f32: only f32, f16, bf16 and f8_e4m3 are stored");
+        assert(0 && "svr_from_f32: only f32, f16, bf16, f8_e4m3 and i8 are stored");
     }
 }

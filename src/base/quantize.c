@@ -1,5 +1,6 @@
 #include "base/quantize.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { LANES = 16, PIECE = 1024 };
@@ -34,22 +35,31 @@ static float largest_magnitude(const float *src, size_t n)
     return result;
 }
 
-float svr_quantize_row(const float *src, size_t n, uint8_t *dst)
+float svr_quantize_row(const float *src, size_t n, svr_dtype type, void *dst)
 {
+    const float end = type == SVR_I8 ? SVR_I8_MAX : SVR_F8_E4M3_MAX;
     float most = largest_magnitude(src, n), factor;
     float scaled[PIECE];
 
+    assert(type == SVR_I8 || type == SVR_F8_E4M3);
     if (most < SVR_QUANTIZE_LEAST) {
         memset(dst, 0, n);
         return 1.0f;
     }
-    factor = SVR_F8_E4M3_MAX / most;
+    factor = end / most;
     for (size_t first = 0; first < n; first += PIECE) {
         size_t count = n - first < PIECE ? n - first : PIECE;
 
         for (size_t i = 0; i < count; i++)
             scaled[i] = src[first + i] * factor;
-        svr_from_f32(scaled, SVR_F8_E4M3, dst + first, count);
+        svr_from_f32(scaled, type, (uint8_t *) dst + first, count);
     }
-    return most / SVR_F8_E4M3_MAX;
+    return most / end;
+}
+
+void svr_dequantize_row(const void *src, size_t n, svr_dtype type, float scale, float *dst)
+{
+    svr_to_f32(src, type, dst, n);
+    for (size_t i = 0; i < n; i++)
+        dst[i] *= scale;
 }

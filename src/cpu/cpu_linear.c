@@ -1,7 +1,7 @@
 /* Matrix products with their epilogues: linear and swiglu.
  *
  * Quantised factors are multiplied by their scales while they are loaded, so that the same loops
- * serve them; that differs from scaling the sums by roundings of F32 only. */
+ * serve them; for e4m3 that differs from scaling the sums by roundings of F32 only. */
 #include "base/checked.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/cpu_library.h"
@@ -20,7 +20,8 @@ enum {
     LIBRARY_LEAST_ROWS = 16,
     /* oneDNN's products were 1.6 times as fast as the tiles here at 2560, level at 512, and slower
      * below, where what follows a product weighs more */
-    LIBRARY_DEPTH = 768
+    LIBRARY_DEPTH = 768,
+    ROUNDED_PIECE = 1024
 };
 
 /* One product x w^T, or two of the same shape (swiglu), and where its tiles go. */
@@ -64,13 +65,28 @@ static bool is_for_library(const product *p)
     return svr_cpu_library_has_product() && p->K >= LIBRARY_DEPTH;
 }
 
+/* Weights in 8 bits, which are loaded by rows; others are F32 here. */
 static bool is_quantized(const product *p)
 {
-    return p->w[0].dtype == SVR_F8_E4M3;
+    return p->w[0].dtype == SVR_F8_E4M3 || p->w[0].dtype == SVR_I8;
+}
+
+/* What a 16-bit type makes of n values. */
+static void round_to(const product *p, svr_dtype dtype, float *values, int64_t n)
+{
+    uint16_t rounded[ROUNDED_PIECE];
+
+    for (int64_t first = 0; first < n; first += ROUNDED_PIECE) {
+        size_t count = (size_t) svr_min_i64(ROUNDED_PIECE, n - first);
+
+        p->simd->from_f32(values + first, dtype, rounded, count);
+        p->simd->to_f32(rounded, dtype, values + first, count);
+    }
 }
 
 /* Rows [first, first + count) of [.,K] as floats, with their scales: the tensor's own memory where
- * it is F32, else `buffer`. */
+ * it is F32, else `buffer`.  Scaled integers are rounded to the type of x, as devices that multiply
+ * in that type do. */
 static const float *load_rows(const product *p, const svr_tensor *t, const svr_tensor *scale,
                               const int64_t first_count[2], float *buffer)
 {
@@ -81,6 +97,8 @@ static const float *load_rows(const product *p, const svr_tensor *t, const svr_t
     for (int64_t m = 0; scales && m < count; m++)
         for (int64_t k = 0; k < K; k++)
             buffer[m * K + k] *= scales[first + m];
+    if (t->dtype == SVR_I8 && p->x.dtype != SVR_F32)
+        round_to(p, p->x.dtype, buffer, count * K);
     return rows;
 }
 

@@ -213,7 +213,8 @@ static void quantize_row(const svr_tensor *y, const svr_tensor *scale, int64_t m
 {
     int64_t D = y->dims[1];
 
-    ((float *) scale->data)[m] = svr_quantize_row(values, (size_t) D, (uint8_t *) y->data + m * D);
+    ((float *) scale->data)[m] =
+        svr_quantize_row(values, (size_t) D, SVR_F8_E4M3, (uint8_t *) y->data + m * D);
 }
 
 typedef struct quantize {

@@ -38,8 +38,8 @@ typedef struct svr_cpu_simd {
      * of rows and must then overlap its neighbour or be padded. */
     int (*tile_rows)(int64_t total, int lanes);
     void (*tile)(const svr_cpu_tile *tile);
-    /* n elements of a storage type (to_f32: or F8_E4M3) to floats and back, rounded to nearest even
-     */
+    /* n elements of a storage type (to_f32: F8_E4M3 and I8 too) to floats and back, rounded to
+     * nearest even */
     void (*to_f32)(const void *src, svr_dtype dtype, float *dst, size_t n);
     void (*from_f32)(const float *src, svr_dtype dtype, void *dst, size_t n);
     /* x[i] = activation(x[i]) */

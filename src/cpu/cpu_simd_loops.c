@@ -49,7 +49,7 @@ static void to_f32(const void *src, svr_dtype dtype, float *dst, size_t n)
         memcpy(dst, src, n * sizeof *dst);
         return;
     }
-    if (dtype == SVR_F8_E4M3) {
+    if (dtype == SVR_F8_E4M3 || dtype == SVR_I8) {
         svr_to_f32(src, dtype, dst, n);
         return;
     }

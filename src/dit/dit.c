@@ -40,7 +40,7 @@ svr_status svr_dit_create(const svr_dit_config *config, svr_store *store, svr_di
     *dit = (svr_dit){.config = *config,
                      .store = store,
                      .storage = svr_store_storage(store),
-                     .quantized = svr_store_is_quantized(store),
+                     .quantized = svr_store_factor_type(store) == SVR_F8_E4M3,
                      .arena = arena,
                      .blocks = svr_arena_alloc(arena, (size_t) config->layers, sizeof(dit_block))};
     svr_status status =

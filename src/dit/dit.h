@@ -4,8 +4,8 @@
  * embedding, modulation, projected text) is a svr_dit_condition, computed on the host once; what
  * depends on the grid only (windows, rotary tables) is a svr_dit_geometry.  So emb_in and txt_in
  * never reach the device.  The residual stream is F32 whatever the storage type.  With a store that
- * quantises (svr_store_quantize()) the matrices of the blocks are kept in 8 bits, and what they
- * multiply is quantised row by row on the way; everything else stays.  Source: spec dit.md.
+ * quantises (svr_store_quantize()) the matrices of the blocks are kept in 8 bits; with e4m3 what
+ * they multiply is quantised row by row on the way.  Everything else stays.  Source: spec dit.md.
  * Level 4.  Thread: the one that computes. */
 #ifndef SVR_DIT_DIT_H
 #define SVR_DIT_DIT_H

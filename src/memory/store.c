@@ -44,7 +44,7 @@ svr_status svr_store_create(svr_backend *backend, const svr_weights *weights, sv
     store->backend = backend;
     store->weights = weights;
     store->storage = storage;
-    store->kept = backend->vtable->weight_dtype(backend, storage);
+    store->kept = store->factors = backend->vtable->weight_dtype(backend, storage);
     store->group_count = groups;
     store->slots = 2;
     *out = store;
@@ -55,12 +55,13 @@ svr_status svr_store_quantize(svr_store *store, svr_dtype type, svr_error *err)
 {
     const svr_backend_vtable *vtable = store->backend->vtable;
 
-    if (type != SVR_F8_E4M3)
+    if (type != SVR_F8_E4M3 && type != SVR_I8)
         return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
-                        "weights cannot be quantised to %s; choose f8_e4m3", svr_dtype_name(type));
+                        "weights cannot be quantised to %s; choose f8_e4m3 or i8",
+                        svr_dtype_name(type));
     if (vtable->check_quantization)
         SVR_TRY(vtable->check_quantization(store->backend, type, err));
-    store->quantized = true;
+    store->factors = type;
     return SVR_OK;
 }
 
@@ -137,9 +138,9 @@ static bool is_quantized(const store_item *it)
 }
 
 /* Makes the view of a factor quantised. */
-static void quantize_view(store_item *it)
+static void quantize_view(store_item *it, svr_dtype type)
 {
-    it->view.dtype = SVR_F8_E4M3;
+    it->view.dtype = type;
     it->scale = svr_tensor_1d(NULL, SVR_F32, it->view.dims[0]);
 }
 
@@ -179,8 +180,8 @@ svr_status svr_store_add(svr_store *store, const svr_store_item *source, int *id
     if (!added.source.name || (store->item_count == store->item_capacity && !grow(store)))
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the table of weights");
     added.view = device_view(store, &added.source);
-    if (store->quantized && source->form == SVR_FORM_FACTOR)
-        quantize_view(&added);
+    if (store->factors != store->kept && source->form == SVR_FORM_FACTOR)
+        quantize_view(&added, store->factors);
     added.offset = (size_t) g->bytes;
     g->bytes += item_bytes(&added);
     *id = store->item_count++;
@@ -254,17 +255,28 @@ static svr_status deliver(const loader *l, void *dst, const void *src, size_t by
     return SVR_OK;
 }
 
-/* Quantises the rows of a chunk and brings over their scales. */
+/* Whether the file has the rows of an item in the very form in which they are kept. */
+static bool is_kept_as_stored(const svr_store *store, const store_item *it)
+{
+    return is_quantized(it) && !it->source.make &&
+           svr_weights_row_type(store->weights, it->source.name) == it->view.dtype;
+}
+
+/* Quantises the rows of a chunk, or takes those of the file, and brings over their scales. */
 static svr_status quantize_chunk(loader *l, const store_item *it, size_t first, size_t n,
                                  svr_error *err)
 {
     size_t unit = (size_t) it->source.dims[1], rows = n / unit;
 
-    for (size_t row = 0; row < rows; row++)
-        l->scales[row] =
-            svr_quantize_row(l->values + row * unit, unit, (uint8_t *) l->packed + row * unit);
+    if (is_kept_as_stored(l->store, it))
+        SVR_TRY(svr_weights_read_rows(l->store->weights, it->source.name, first / unit, rows,
+                                      l->packed, l->scales, err));
+    else
+        for (size_t row = 0; row < rows; row++)
+            l->scales[row] = svr_quantize_row(l->values + row * unit, unit, it->view.dtype,
+                                              (uint8_t *) l->packed + row * unit);
     return deliver(l, (float *) it->scale.data + first / unit, l->scales,
-                   rows * sizeof l->scales[0], err);
+                              rows * sizeof l->scales[0], err);
 }
 
 /* Elements that must stay together: an output channel of a convolution or of a quantised matrix. */
@@ -340,7 +352,7 @@ static svr_status load_chunks(loader *l, const store_item *it, const float *made
         }
         if (made)
             memcpy(l->values, made + first, n * sizeof made[0]);
-        else
+        else if (!is_kept_as_stored(l->store, it))
             SVR_TRY(svr_weights_read_range(l->store->weights, it->source.name, first, n, l->values,
                                            err));
         SVR_TRY(upload_chunk(l, it, first, n, err));
@@ -545,9 +557,9 @@ svr_tensor svr_store_scale(const svr_store *store, int id)
     return is_quantized(&store->items[id]) ? store->items[id].scale : absent;
 }
 
-bool svr_store_is_quantized(const svr_store *store)
+svr_dtype svr_store_factor_type(const svr_store *store)
 {
-    return store->quantized;
+    return store->factors;
 }
 
 const svr_weights *svr_store_weights(const svr_store *store)

@@ -47,9 +47,10 @@ SVR_CHECKED svr_status svr_store_create(svr_backend *backend, const svr_weights 
                                         svr_dtype storage, int groups, svr_store **out,
                                         svr_error *err);
 
-/* Keeps the FORM_FACTOR items that are added from now on as `type` (F8_E4M3), quantised from the
- * file's values, with a scale for each row (base/quantize.h).  Call it before the network declares
- * its items.  Errors: UNSUPPORTED (says what the device lacks). */
+/* Keeps the FORM_FACTOR items that are added from now on as `type` (F8_E4M3, I8), quantised from
+ * the file's values, with a scale for each row (base/quantize.h); what the file keeps in this type
+ * is taken as it is.  Call it before the network declares its items.  Errors: UNSUPPORTED (says
+ * what the device lacks). */
 SVR_CHECKED svr_status svr_store_quantize(svr_store *store, svr_dtype type, svr_error *err);
 
 /* Accepts NULL. */
@@ -116,8 +117,8 @@ svr_tensor svr_store_tensor(const svr_store *store, int id);
 /* Scales [N] F32 of an item that is kept quantised, valid like its view; no tensor for others. */
 svr_tensor svr_store_scale(const svr_store *store, int id);
 
-/* Whether FORM_FACTOR items are quantised. */
-bool svr_store_is_quantized(const svr_store *store);
+/* Type of FORM_FACTOR items on the device: that of svr_store_quantize(), else that of matrices. */
+svr_dtype svr_store_factor_type(const svr_store *store);
 
 /* The tensors behind the store, for constants that are folded on the host. */
 const svr_weights *svr_store_weights(const svr_store *store);

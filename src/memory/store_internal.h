@@ -49,8 +49,8 @@ struct svr_store {
     svr_backend *backend;
     const svr_weights *weights;
     svr_dtype storage;
-    svr_dtype kept; /* type of matrices on the device */
-    bool quantized; /* factors are F8_E4M3 */
+    svr_dtype kept;    /* type of matrices on the device */
+    svr_dtype factors; /* of factors: likewise, or F8_E4M3 or I8 */
     svr_arena *arena;
     store_group *groups; /* in the arena */
     int group_count;

@@ -207,13 +207,15 @@ static svr_status open_files(svr_model *m, const svr_model_options *o, svr_error
 
 svr_status svr_model_declare(svr_model *m, svr_error *err)
 {
+    svr_dtype factors = svr_quantization_factors(m->quantization, m->dit_weights);
+
     SVR_TRY(svr_store_create(m->backend, m->vae_weights, m->storage, SVR_VAE_GROUPS, &m->vae_store,
                              err));
     SVR_TRY(svr_vae_create(&m->vae_config, m->vae_store, &m->vae, err));
     SVR_TRY(svr_store_create(m->backend, m->dit_weights, m->storage, svr_dit_groups(&m->dit_config),
                              &m->dit_store, err));
-    if (m->fp8)
-        SVR_TRY(svr_store_quantize(m->dit_store, SVR_F8_E4M3, err));
+    if (factors != SVR_F32)
+        SVR_TRY(svr_store_quantize(m->dit_store, factors, err));
     SVR_TRY(svr_dit_create(&m->dit_config, m->dit_store, &m->dit, err));
     m->constants = (svr_constants){.backend = m->backend, .dit = m->dit, .prompts = &m->prompts};
     return svr_model_place(m, &m->placement, NULL, err);
@@ -242,7 +244,7 @@ svr_status svr_model_open(svr_backend *backend, const svr_model_options *options
     assert(options->steps >= 1 && options->steps <= SVR_MAX_STEPS);
     m->backend = backend;
     m->storage = options->storage;
-    m->fp8 = options->fp8;
+    m->quantization = options->quantization;
     m->placement = svr_placement_default();
     m->steps = options->steps;
     m->negative = options->negative;
@@ -371,6 +373,11 @@ const svr_vae_config *svr_model_vae_config(const svr_model *m)
 const svr_dit_config *svr_model_dit_config(const svr_model *m)
 {
     return &m->dit_config;
+}
+
+svr_dtype svr_model_factor_type(const svr_model *m)
+{
+    return m->dit_store ? svr_store_factor_type(m->dit_store) : m->storage;
 }
 
 uint64_t svr_model_weight_bytes(const svr_model *m)

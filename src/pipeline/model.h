@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "memory/store.h"
 #include "pipeline/networks.h"
+#include "pipeline/quantization.h"
 #include "weights/config.h"
 
 #ifdef __cplusplus
@@ -22,9 +23,9 @@ typedef struct svr_model_options {
     /* prompt embeddings `pos` and optionally `neg`; NULL: what the transformer's file carries
      * (positive_conditioning, negative_conditioning) */
     const char *text_path;
-    svr_dtype storage; /* F32, F16 or BF16 */
-    bool fp8;          /* the transformer's blocks multiply in F8_E4M3 */
-    int steps;         /* sampling steps: conditions for their timesteps are made at load */
+    svr_dtype storage;             /* F32, F16 or BF16 */
+    svr_quantization quantization; /* FP16 and BF16 stand for AUTO_FP16 here */
+    int steps;     /* sampling steps: conditions for their timesteps are made at load */
     bool negative; /* guidance is wanted: a negative text must be there, conditions for it too */
     const svr_log *log; /* may be NULL */
 } svr_model_options;
@@ -59,6 +60,9 @@ const svr_networks *svr_model_networks(svr_model *model);
 
 const svr_vae_config *svr_model_vae_config(const svr_model *model);
 const svr_dit_config *svr_model_dit_config(const svr_model *model);
+
+/* Type in which the transformer's factors are kept: F8_E4M3, I8, or that of all matrices. */
+svr_dtype svr_model_factor_type(const svr_model *model);
 
 /* Bytes of all weights in the form that they have on the device, wherever they are. */
 uint64_t svr_model_weight_bytes(const svr_model *model);

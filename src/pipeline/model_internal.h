@@ -9,7 +9,7 @@
 struct svr_model {
     svr_backend *backend;
     svr_dtype storage;
-    bool fp8;
+    svr_quantization quantization;
     svr_placement placement;
     bool *resident; /* [layers] of the transformer's blocks */
     svr_store_progress progress;

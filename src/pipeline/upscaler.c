@@ -13,6 +13,14 @@ void svr_upscaler_options_init(svr_upscaler_options *options)
 
 /* ------------------------------------------------------------------ life */
 
+/* The precision that options ask for, in one way or the other. */
+static svr_precision precision_of(const svr_upscaler_options *options)
+{
+    return options->quantization == SVR_QUANTIZATION_FP16   ? SVR_PRECISION_FP16
+           : options->quantization == SVR_QUANTIZATION_BF16 ? SVR_PRECISION_BF16
+                                                            : options->precision;
+}
+
 static svr_dtype storage_of(svr_precision precision, const svr_backend *backend)
 {
     if (precision == SVR_PRECISION_AUTO)
@@ -28,8 +36,8 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
     svr_model_options model = {.dit_path = options->model_path,
                                .vae_path = options->vae_path,
                                .text_path = options->text_path,
-                               .storage = storage_of(options->precision, u->backend),
-                               .fp8 = options->quantization == SVR_QUANTIZATION_FP8,
+                               .storage = storage_of(precision_of(options), u->backend),
+                               .quantization = options->quantization,
                                .steps = 1,
                                .log = &u->log};
 
@@ -112,10 +120,15 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
     if (options->precision < SVR_PRECISION_AUTO || options->precision > SVR_PRECISION_FP32)
         return SVR_FAIL(err, SVR_ERR_INVALID, "precision %d; choose auto, fp16, bf16 or fp32",
                         (int) options->precision);
-    if (options->quantization < SVR_QUANTIZATION_AUTO_FP16 ||
-        options->quantization > SVR_QUANTIZATION_FP8)
-        return SVR_FAIL(err, SVR_ERR_INVALID, "quantization %d; choose auto-fp16 or fp8",
+    if ((unsigned) options->quantization >= SVR_QUANTIZATION_COUNT)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "quantization %d; choose auto-fp16, fp16, bf16, fp8, int8 or as-stored",
                         (int) options->quantization);
+    if (options->precision != SVR_PRECISION_AUTO && options->precision != precision_of(options))
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "quantization %s and precision contradict each other; leave precision at "
+                        "auto",
+                        svr_quantization_name(options->quantization));
     if (options->threads < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID, "threads is %d; choose 0 (all cores) or more",
                         options->threads);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "pipeline/memory_plan.h"
+#include "pipeline/quantization.h"
 #include "pipeline/stats.h"
 #include "video/colour.h"
 
@@ -42,12 +43,6 @@ typedef enum svr_precision {
     SVR_PRECISION_BF16,
     SVR_PRECISION_FP32
 } svr_precision;
-
-/* How the transformer's large matrices are kept and multiplied. */
-typedef enum svr_quantization {
-    SVR_QUANTIZATION_AUTO_FP16 = 0, /* as `precision` says */
-    SVR_QUANTIZATION_FP8 /* e4m3: GPUs of compute capability 8.9 and newer, and the CPU */
-} svr_quantization;
 
 /* Where the positive prediction waits while guidance makes the negative one; never changes the
  * picture. */
@@ -89,8 +84,8 @@ typedef struct svr_upscaler_options {
     const char *vae_path;   /* VAE, safetensors */
     const char *text_path;  /* prompt embeddings `pos`, `neg`; NULL: those in the model file */
     svr_precision precision;
-    svr_quantization quantization;
-    int threads; /* CPU backend: 0 = all cores */
+    svr_quantization quantization; /* FP16 and BF16 go with the same `precision` and AUTO */
+    int threads;                   /* CPU backend: 0 = all cores */
     /* CUDA: index of the device; -1 (the default): that of the context, else of the calling
      * thread's current context, else the first usable one */
     int device;

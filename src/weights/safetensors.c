@@ -316,6 +316,20 @@ const char *svr_safetensors_metadata(const svr_safetensors *file, const char *ke
     return value ? value->string : NULL;
 }
 
+bool svr_safetensors_metadata_at(const svr_safetensors *file, size_t index, const char **key,
+                                 const char **value)
+{
+    const svr_json *entry = file->metadata ? file->metadata->child : NULL;
+
+    for (; entry && index > 0; index--)
+        entry = entry->next;
+    if (!entry)
+        return false;
+    *key = entry->key;
+    *value = entry->string;
+    return true;
+}
+
 size_t svr_safetensors_elems(const svr_safetensors_entry *entry)
 {
     return entry->bytes / svr_dtype_size(entry->dtype);

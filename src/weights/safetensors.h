@@ -52,6 +52,10 @@ const svr_safetensors_entry *svr_safetensors_find(const svr_safetensors *file, c
 /* Value of a key of the header's `__metadata__`; NULL when there is none. */
 const char *svr_safetensors_metadata(const svr_safetensors *file, const char *key);
 
+/* Key and value number `index` of `__metadata__`; false behind the last one. */
+bool svr_safetensors_metadata_at(const svr_safetensors *file, size_t index, const char **key,
+                                 const char **value);
+
 /* Elements of an entry. */
 size_t svr_safetensors_elems(const svr_safetensors_entry *entry);
 

@@ -41,6 +41,12 @@ void svr_spec_mark_optional(svr_spec_list *list)
         list->specs[list->count - 1].optional = true;
 }
 
+void svr_spec_mark_factor(svr_spec_list *list)
+{
+    if (!list->failed)
+        list->specs[list->count - 1].factor = true;
+}
+
 static void add_suffixed(svr_spec_list *list, const char *prefix, const char *suffix, int rank,
                          const int64_t *dims)
 {

@@ -22,8 +22,9 @@ typedef struct svr_spec_list {
 /* Appends a tensor; `name` is copied. */
 void svr_spec_add(svr_spec_list *list, const char *name, int rank, const int64_t *dims);
 
-/* Marks the tensor that was added last as one that may be missing. */
+/* Marks the tensor that was added last as one that may be missing, or as a factor. */
 void svr_spec_mark_optional(svr_spec_list *list);
+void svr_spec_mark_factor(svr_spec_list *list);
 
 /* `prefix`.weight and `prefix`.bias: a norm or bias pair [channels], a matrix [out,in] with bias, a
  * convolution [out,in,k[0],k[1],k[2]] with bias. */

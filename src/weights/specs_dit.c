@@ -19,9 +19,12 @@ static void name_part(char out[MAX_NAME], const branch *b, const char *part)
     snprintf(out, MAX_NAME, "blocks.%d.%s.%s", b->layer, part, b->name);
 }
 
+/* A tensor of a block, whose matrices are its factors. */
 static void add(svr_spec_list *list, const char *name, int rank, const int64_t *dims, bool unused)
 {
     svr_spec_add(list, name, rank, dims);
+    if (rank == 2)
+        svr_spec_mark_factor(list);
     if (unused)
         svr_spec_mark_optional(list);
 }

@@ -1,6 +1,8 @@
 #include "weights/weights.h"
 
 #include "base/arena.h"
+#include "base/quantize.h"
+#include "weights/scales.h"
 #include "weights/specs.h"
 
 #include <math.h>
@@ -16,6 +18,7 @@ struct svr_weights {
     size_t count;
     const svr_safetensors *file;           /* NULL with a generator */
     const svr_safetensors_entry **entries; /* of specs, from the arena */
+    const svr_safetensors_entry **scales;  /* of entries in 8 bits, likewise; NULL for others */
     svr_weight_generator generator;
     void *user;
 };
@@ -56,7 +59,9 @@ static svr_status create(const network *net, svr_weights **out, svr_error *err)
     weights->count = list.count;
     weights->entries =
         svr_arena_alloc(weights->arena, list.count, sizeof(const svr_safetensors_entry *));
-    if (list.failed || !weights->entries) {
+    weights->scales =
+        svr_arena_alloc(weights->arena, list.count, sizeof(const svr_safetensors_entry *));
+    if (list.failed || !weights->entries || !weights->scales) {
         svr_weights_destroy(weights);
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the names of the %s's tensors",
                         net->kind);
@@ -99,7 +104,7 @@ static char *describe(char *text, size_t size, svr_dtype dtype, int rank, const 
 static bool holds_numbers(svr_dtype dtype)
 {
     return dtype == SVR_F32 || dtype == SVR_F16 || dtype == SVR_BF16 || dtype == SVR_F8_E4M3 ||
-           dtype == SVR_F64;
+           dtype == SVR_I8 || dtype == SVR_F64;
 }
 
 static svr_status check_entry(const svr_safetensors *file, const svr_weight_spec *spec,
@@ -122,6 +127,25 @@ static svr_status check_entry(const svr_safetensors *file, const svr_weight_spec
                     describe(want, sizeof want, entry->dtype, spec->rank, spec->dims));
 }
 
+/* Notes the tensor of weights->specs[index] and its scales, and marks both. */
+static svr_status bind_entry(svr_weights *weights, size_t index, const svr_safetensors_entry *entry,
+                             bool *used, svr_error *err)
+{
+    const svr_safetensors_entry *first = svr_safetensors_at(weights->file, 0);
+    svr_scales scales;
+
+    SVR_TRY(check_entry(weights->file, &weights->specs[index], entry, err));
+    SVR_TRY(svr_scales_find(weights->file, entry, weights->arena, &scales, err));
+    used[entry - first] = true;
+    if (scales.values)
+        used[scales.values - first] = true;
+    if (scales.note)
+        used[scales.note - first] = true;
+    weights->entries[index] = entry;
+    weights->scales[index] = scales.values;
+    return SVR_OK;
+}
+
 /* Finds every spec's tensor, drops optional specs without one, marks tensors that were found. */
 static svr_status bind_specs(svr_weights *weights, const network *net, bool *used, svr_error *err)
 {
@@ -141,10 +165,8 @@ static svr_status bind_specs(svr_weights *weights, const network *net, bool *use
                             "%s: tensor '%s' of the %s is missing; the file is not complete, fetch "
                             "or convert it again",
                             svr_safetensors_path(file), spec->name, net->kind);
-        SVR_TRY(check_entry(file, spec, entry, err));
-        used[entry - svr_safetensors_at(file, 0)] = true;
         weights->specs[kept] = *spec;
-        weights->entries[kept++] = entry;
+        SVR_TRY(bind_entry(weights, kept++, entry, used, err));
     }
     weights->count = kept;
     return SVR_OK;
@@ -172,7 +194,7 @@ static svr_status refuse_extras(const svr_weights *weights, const network *net, 
         return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: tensor '%.120s' does not belong to a %s; %s",
                         svr_safetensors_path(weights->file), name, net->kind,
                         is_quantisation(name)
-                            ? "files quantised with scales are not supported, give an F16 file"
+                            ? "it is not quantised in a way that is supported, give an F16 file"
                             : "the file holds another model or is not converted properly");
     }
     return SVR_OK;
@@ -289,6 +311,22 @@ svr_status svr_weights_read(const svr_weights *weights, const char *name, float 
     return svr_weights_read_range(weights, name, 0, count, dst, err);
 }
 
+/* Elements [first, first + count) of a tensor with scales. */
+static void read_scaled(const svr_weights *weights, size_t index, size_t first, size_t count,
+                        float *dst)
+{
+    const svr_safetensors_entry *entry = weights->entries[index];
+    size_t width = (size_t) entry->dims[1];
+
+    while (count > 0) {
+        size_t row = first / width, rest = width - first % width, n = count < rest ? count : rest;
+
+        svr_dequantize_row((const char *) entry->data + first, n, entry->dtype,
+                           svr_scales_of_row(weights->scales[index], row), dst);
+        first += n, dst += n, count -= n;
+    }
+}
+
 svr_status svr_weights_read_range(const svr_weights *weights, const char *name, size_t first,
                                   size_t count, float *dst, svr_error *err)
 {
@@ -306,6 +344,10 @@ svr_status svr_weights_read_range(const svr_weights *weights, const char *name, 
     if (weights->generator)
         return weights->generator(weights->user, spec, first, count, dst, err);
     entry = weights->entries[spec - weights->specs];
+    if (weights->scales[spec - weights->specs]) {
+        read_scaled(weights, (size_t) (spec - weights->specs), first, count, dst);
+        return SVR_OK;
+    }
     svr_to_f32((const char *) entry->data + first * svr_dtype_size(entry->dtype), entry->dtype, dst,
                count);
     return SVR_OK;
@@ -320,6 +362,49 @@ const void *svr_weights_stored(const svr_weights *weights, const char *name, svr
         return NULL;
     entry = weights->entries[spec - weights->specs];
     return entry->dtype == dtype ? entry->data : NULL;
+}
+
+/* The place of a tensor that has scales, else -1. */
+static ptrdiff_t find_scaled(const svr_weights *weights, const char *name)
+{
+    const svr_weight_spec *spec = svr_weights_find(weights, name);
+
+    return spec && weights->scales[spec - weights->specs] ? spec - weights->specs : -1;
+}
+
+svr_dtype svr_weights_row_type(const svr_weights *weights, const char *name)
+{
+    ptrdiff_t index = find_scaled(weights, name);
+
+    return index < 0 ? SVR_F32 : weights->entries[index]->dtype;
+}
+
+svr_status svr_weights_read_rows(const svr_weights *weights, const char *name, size_t first,
+                                 size_t count, void *dst, float *scales, svr_error *err)
+{
+    ptrdiff_t index = find_scaled(weights, name);
+    const svr_safetensors_entry *entry = index < 0 ? NULL : weights->entries[index];
+    size_t rows = entry ? (size_t) entry->dims[0] : 0, width = entry ? (size_t) entry->dims[1] : 0;
+
+    if (first > rows || count > rows - first)
+        return SVR_FAIL(
+            err, SVR_ERR_INVALID,
+            "rows %zu to %zu of tensor '%s' are asked for, which has %zu in 8 bits; ask "
+            "for fewer",
+            first, first + count, name, rows);
+    if (count > 0)
+        memcpy(dst, (const char *) entry->data + first * width, count * width);
+    for (size_t i = 0; i < count; i++)
+        scales[i] = svr_scales_of_row(weights->scales[index], first + i);
+    return SVR_OK;
+}
+
+svr_dtype svr_weights_factor_type(const svr_weights *weights)
+{
+    for (size_t i = 0; i < weights->count; i++)
+        if (weights->specs[i].factor && weights->scales[i])
+            return weights->entries[i]->dtype;
+    return SVR_F32;
 }
 
 /* True when all elements of a tensor pass `test`; false also when they cannot be read. */

@@ -18,6 +18,7 @@ typedef struct svr_weight_spec {
     int rank;
     int64_t dims[SVR_MAX_RANK];
     bool optional; /* may be missing (rotary buffers, the last block's unused text) */
+    bool factor;   /* [N,K], a large matrix of a transformer's block, which may be kept in 8 bits */
 } svr_weight_spec;
 
 typedef struct svr_weights svr_weights;
@@ -28,7 +29,11 @@ typedef svr_status (*svr_weight_generator)(void *user, const svr_weight_spec *sp
                                            size_t count, float *dst, svr_error *err);
 
 /* Checks `file` against what `config` demands; the file is borrowed and must outlive *out.  Old
- * attention names (query, key, value, proj_attn) are accepted.  Errors: FORMAT, NO_MEM. */
+ * attention names (query, key, value, proj_attn) are accepted.  Matrices may be I8 or F8_E4M3 with
+ * scales: a tensor <name>_scale F32 that holds one for each row, [N] or [N,1], or one for all; I8
+ * must have it, F8_E4M3 without it are plain values.  Notes <layer>.comfy_quant beside them may say
+ * nothing else (spec weights 5.2).  Errors: FORMAT, UNSUPPORTED (a note says something else),
+ * NO_MEM. */
 SVR_CHECKED svr_status svr_weights_bind_vae(const svr_safetensors *file,
                                             const svr_vae_config *config, svr_weights **out,
                                             svr_error *err);
@@ -67,6 +72,18 @@ SVR_CHECKED svr_status svr_weights_read_range(const svr_weights *weights, const 
 /* All elements of tensor `name` where they lie in the file, when they are stored as `dtype` there;
  * else NULL. */
 const void *svr_weights_stored(const svr_weights *weights, const char *name, svr_dtype dtype);
+
+/* Type of a tensor that the file keeps in 8 bits with scales (I8, F8_E4M3); F32 for all others. */
+svr_dtype svr_weights_row_type(const svr_weights *weights, const char *name);
+
+/* Rows [first, first + count) of such a tensor [N,K] as the file has them: count * K numbers to
+ * `dst`, `count` scales.  Errors: INVALID (no such rows). */
+SVR_CHECKED svr_status svr_weights_read_rows(const svr_weights *weights, const char *name,
+                                             size_t first, size_t count, void *dst, float *scales,
+                                             svr_error *err);
+
+/* svr_weights_row_type() of the first factor that has one of 8 bits; F32 when none has. */
+svr_dtype svr_weights_factor_type(const svr_weights *weights);
 
 /* True when every element of the tensor is exactly 0; false also when it cannot be read. */
 bool svr_weights_is_zero(const svr_weights *weights, const char *name);

@@ -34,6 +34,8 @@ static const struct {
     GST_RESOURCE_ERROR_NOT_FOUND, "property vae-model" },
   { "text-embedding=/nowhere/t.safetensors", gst_resource_error_quark,
     GST_RESOURCE_ERROR_NOT_FOUND, "property text-embedding" },
+  { "precision=fp32 quantization=bf16", gst_library_error_quark,
+    GST_LIBRARY_ERROR_SETTINGS, "contradict each other" },
 };
 
 static void

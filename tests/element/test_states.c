@@ -183,7 +183,7 @@ GST_START_TEST (test_properties)
   fail_unless_equals_int (backend, 2);
   fail_unless_equals_int (colour, 4);
   fail_unless_equals_int (precision, 2);
-  fail_unless_equals_int (quantization, 1);
+  fail_unless_equals_int (quantization, 3);
   fail_unless_equals_int (offload, 2);
   g_free (model);
   g_free (vae);

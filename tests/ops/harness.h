@@ -166,7 +166,8 @@ extern const svr_dtype ops_storage[3];
     X(crop)                                                                                        \
     X(blur)                                                                                        \
     X(colour)                                                                                      \
-    X(quantized)
+    X(quantized)                                                                                   \
+    X(integers)
 
 #define OPS_DECLARE_GROUP(name) void ops_cases_##name(ops_bench *bench);
 OPS_GROUPS(OPS_DECLARE_GROUP)

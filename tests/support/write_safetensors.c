@@ -47,7 +47,8 @@ void test_write_header(const char *path, const char *header, size_t data_bytes)
 
 static const char *type_name(svr_dtype dtype)
 {
-    static const char *const names[] = {"F32", "F16", "BF16", "F8_E4M3", "I32", "U8", "F64", "I64"};
+    static const char *const names[] = {"F32", "F16", "BF16", "F8_E4M3", "I32",
+                                        "U8",  "F64", "I64",  "I8"};
 
     return names[dtype];
 }

@@ -3,10 +3,10 @@
 . "$(dirname "$0")/common.sh"
 
 run 0 --help
-for command in upscale info verify bench; do
+for command in upscale info convert verify bench; do
     says "^  $command "
 done
-for command in upscale info verify bench; do
+for command in upscale info convert verify bench; do
     run 0 $command --help
     says 'Usage:'
     run 2 $command --no-such-option
@@ -22,9 +22,13 @@ run 2 verify
 run 2 verify --dtype f8 "$data"
 complains 'f32, f16 or bf16'
 run 2 verify --quantization f8 "$data"
-complains 'auto-fp16 or fp8'
+complains 'auto-fp16, fp16, bf16, fp8, int8 or as-stored'
 run 2 bench --quantization f8
-complains 'auto-fp16 or fp8'
+complains 'auto-fp16, fp16, bf16, fp8, int8 or as-stored'
+run 2 verify --quantization bf16 --dtype f16 "$data"
+complains 'contradict'
+run 2 verify --ladder --quantization fp8 "$data"
+complains 'do not go together'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
 for command in "verify $data" bench; do

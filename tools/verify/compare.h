@@ -22,7 +22,8 @@ typedef struct verify_limit {
 
 /* Counts of a whole run, and the file that is compared now. */
 typedef struct verify_report {
-    const char *file; /* prefix of the printed names */
+    const char *file;             /* prefix of the printed names */
+    struct verify_ladder *ladder; /* takes all values instead, and nothing is counted; or NULL */
     int passed, failed, unreadable;
 } verify_report;
 

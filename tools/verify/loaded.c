@@ -27,10 +27,12 @@ void loaded_vae_close(loaded_vae *net)
 
 static svr_status create_dit(const loaded_form *form, loaded_dit *net, svr_error *err)
 {
+    svr_dtype factors = svr_quantization_factors(form->quantization, net->weights);
+
     SVR_TRY(svr_store_create(form->backend, net->weights, form->storage,
                              svr_dit_groups(&net->config), &net->store, err));
-    if (form->fp8)
-        SVR_TRY(svr_store_quantize(net->store, SVR_F8_E4M3, err));
+    if (factors != SVR_F32)
+        SVR_TRY(svr_store_quantize(net->store, factors, err));
     return svr_dit_create(&net->config, net->store, &net->dit, err);
 }
 

@@ -3,6 +3,7 @@
 #define SEEDVR2_VERIFY_LOADED_H
 
 #include "dit/dit.h"
+#include "pipeline/quantization.h"
 #include "vae/vae.h"
 #include "verify/golden.h"
 
@@ -31,7 +32,7 @@ void loaded_vae_close(loaded_vae *net);
 typedef struct loaded_form {
     svr_backend *backend;
     svr_dtype storage;
-    bool fp8; /* blocks multiply in F8_E4M3 */
+    svr_quantization quantization;
 } loaded_form;
 
 /* `windows` replaces the windows of the configuration. */

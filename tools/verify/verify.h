@@ -5,14 +5,16 @@
 #ifndef SEEDVR2_VERIFY_VERIFY_H
 #define SEEDVR2_VERIFY_VERIFY_H
 
+#include "pipeline/quantization.h"
 #include "verify/compare.h"
 #include "verify/device.h"
 #include "verify/golden.h"
 
 typedef struct verify_run {
     svr_backend *backend;
-    svr_dtype dtype;       /* storage type of the networks */
-    bool fp8;              /* transformers multiply in F8_E4M3 */
+    svr_dtype dtype; /* storage type of the networks */
+    svr_quantization quantization;
+    svr_dtype factors;     /* of the transformer that is compared now, as it is kept */
     const char *model_dir; /* where models that do not lie beside a golden are looked for */
     device device;
     verify_report report;

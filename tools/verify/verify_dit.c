@@ -19,10 +19,14 @@ static const verify_limit limits[] = {
 
 /* Whatever the storage type; measured on the CPU: up to 8.1e-2 and 0.8 std. */
 static const verify_limit fp8_limit = {.rel_l2 = 0.1, .max_std = 1};
+/* The same of integers; measured on the CPU: up to 1.6e-2 and 0.17 std. */
+static const verify_limit int8_limit = {.rel_l2 = 0.02, .max_std = 0.2};
 
 const verify_limit *verify_dit_limit(const verify_run *run)
 {
-    return run->fp8 ? &fp8_limit : &limits[run->dtype];
+    return run->factors == SVR_F8_E4M3 ? &fp8_limit
+           : run->factors == SVR_I8    ? &int8_limit
+                                       : &limits[run->dtype];
 }
 
 /* One case on its way through the network. */
@@ -151,7 +155,7 @@ static svr_status compare_taps(verify_run *run, const golden *g, const device_ta
 static svr_status compare_windows(verify_run *run, const golden *g, const dit_case *c,
                                   const device_taps *taps, svr_error *err)
 {
-    for (int layer = 0; layer < c->net.config.layers; layer++) {
+    for (int layer = 0; layer < c->net.config.layers && !run->report.ladder; layer++) {
         verify_dit_attention a = {.taps = taps,
                                   .storage = c->storage,
                                   .layer = layer,
@@ -195,10 +199,12 @@ svr_status verify_dit_case(verify_run *run, const golden *g, svr_error *err)
         return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: in.windows is out of range",
                         svr_safetensors_path(g->file));
     device_taps_init(&taps);
-    status = loaded_dit_open(&(loaded_form){run->backend, run->dtype, run->fp8}, path, c.windows,
-                             &c.net, err);
-    if (status == SVR_OK)
+    status = loaded_dit_open(&(loaded_form){run->backend, run->dtype, run->quantization}, path,
+                             c.windows, &c.net, err);
+    if (status == SVR_OK) {
+        run->factors = svr_store_factor_type(c.net.store);
         status = compute(run, g, &c, &taps, err);
+    }
     svr_dit_geometry_destroy(c.geometry);
     svr_dit_condition_destroy(c.condition);
     loaded_dit_close(&c.net);

@@ -197,10 +197,12 @@ svr_status verify_dit_block(verify_run *run, const golden *g, svr_error *err)
     svr_status status;
 
     SVR_TRY(read_case(g, &c, &config, err));
-    status = loaded_dit_generate(&(loaded_form){run->backend, run->dtype, run->fp8}, &config,
-                                 c.layer, &c.seed, &c.net, err);
-    if (status == SVR_OK)
+    status = loaded_dit_generate(&(loaded_form){run->backend, run->dtype, run->quantization},
+                                 &config, c.layer, &c.seed, &c.net, err);
+    if (status == SVR_OK) {
+        run->factors = svr_store_factor_type(c.net.store);
         status = compute(run, g, &c, err);
+    }
     svr_dit_geometry_destroy(c.geometry);
     svr_dit_condition_destroy(c.condition);
     loaded_dit_close(&c.net);

@@ -141,6 +141,15 @@ static char *find_model(const verify_run *run, const golden *g, const char *name
     return g_build_filename(run->model_dir, name, NULL);
 }
 
+/* One of these by how the transformer is kept: what integers add is small beside what fp16 may. */
+static const verify_limit *choose_limit(const verify_run *run, const verify_limit *by_dtype,
+                                        const verify_limit *fp8)
+{
+    if (run->factors == SVR_F8_E4M3)
+        return fp8;
+    return &by_dtype[run->factors == SVR_I8 && run->dtype == SVR_F32 ? SVR_F16 : run->dtype];
+}
+
 static svr_status compare_taps(verify_run *run, const golden *g, const pipeline_run *p,
                                svr_error *err)
 {
@@ -149,7 +158,7 @@ static svr_status compare_taps(verify_run *run, const golden *g, const pipeline_
         const verify_limit *limit;
     } kinds[] = {{".latent", &latent_limits[run->dtype]},
                  {".noise", &noise_limit},
-                 {".v", run->fp8 ? &fp8_v_limit : &v_limits[run->dtype]}};
+                 {".v", choose_limit(run, v_limits, &fp8_v_limit)}};
 
     for (size_t i = 0; i < svr_safetensors_count(g->file); i++) {
         const char *name = svr_safetensors_at(g->file, i)->name;
@@ -199,7 +208,7 @@ static svr_status run_clip(verify_run *run, const golden *g, const nano_params *
     SVR_TRY(compare_taps(run, g, p, err));
     return verify_tensor(run, g, "out", p->out,
                          (size_t) p->count * (size_t) out.width * (size_t) out.height * 3,
-                         run->fp8 ? &fp8_out_limit : &out_limits[run->dtype], err);
+                         choose_limit(run, out_limits, &fp8_out_limit), err);
 }
 
 static svr_status load_and_run(verify_run *run, const golden *g, const nano_params *params,
@@ -210,7 +219,7 @@ static svr_status load_and_run(verify_run *run, const golden *g, const nano_para
     svr_model_options options = {.dit_path = dit,
                                  .vae_path = vae,
                                  .storage = run->dtype,
-                                 .fp8 = run->fp8,
+                                 .quantization = run->quantization,
                                  .steps = params->steps,
                                  .negative = params->cfg_scale != 1.0};
     svr_model *model;
@@ -221,6 +230,7 @@ static svr_status load_and_run(verify_run *run, const golden *g, const nano_para
     pipeline_run_init(&p);
     status = svr_model_load(model, NULL, err);
     p.networks = svr_model_networks(model);
+    run->factors = svr_model_factor_type(model);
     if (status == SVR_OK)
         status = run_clip(run, g, params, &p, err);
     pipeline_run_finish(&p);

@@ -125,23 +125,34 @@ static void test_quantized(void)
     REFUSED(linear, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w must both be f8_e4m3");
     REFUSED(linear, (a.w.dtype = f8, a.w_scale = linear_w), SHAPE, "x and w must both be f8_e4m3");
     REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.w_scale = linear_w), SHAPE,
-            "x_scale belongs to f8_e4m3");
+            "x_scale belongs to f8_e4m3 and i8");
     REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = x), SHAPE,
-            "w_scale belongs to f8_e4m3");
-    REFUSED(linear, a.x_scale = x, SHAPE, "x is f16 [7, 8]; x_scale belongs to f8_e4m3");
+            "w_scale belongs to f8_e4m3 and i8");
+    REFUSED(linear, a.x_scale = x, SHAPE, "x is f16 [7, 8]; x_scale belongs to f8_e4m3 and i8");
     REFUSED(linear, (a.x.dtype = a.w.dtype = f8, a.x_scale = a.w_scale = linear_w), SHAPE,
             "x_scale is f32 [5]");
     REFUSED(linear, a.y.dtype = f8, TYPE, "y is f8_e4m3");
+    ACCEPTED(linear, (a.w.dtype = SVR_I8, a.w_scale = linear_w));
+    REFUSED(linear, a.w.dtype = SVR_I8, SHAPE, "w_scale belongs to f8_e4m3 and i8");
+    REFUSED(linear, (a.w.dtype = SVR_I8, a.w_scale = x), SHAPE, "w_scale is f32 [7]");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = SVR_I8, a.w_scale = linear_w), TYPE, "x is i8");
+    REFUSED(linear, (a.x.dtype = f8, a.x_scale = x, a.w.dtype = SVR_I8, a.w_scale = linear_w),
+            SHAPE, "x and w must both be f8_e4m3");
+    REFUSED(linear, a.w.dtype = SVR_U8, TYPE, "w is u8");
+    ACCEPTED(swiglu,
+             (a.w_gate.dtype = a.w_up.dtype = SVR_I8, a.gate_scale = a.up_scale = swiglu_w));
+    REFUSED(swiglu, (a.w_gate.dtype = SVR_I8, a.gate_scale = swiglu_w), SHAPE,
+            "w_gate and w_up must have the same type");
     ACCEPTED(swiglu, (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x,
                       a.gate_scale = a.up_scale = swiglu_w));
     REFUSED(
         swiglu,
         (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x, a.gate_scale = swiglu_w),
-        SHAPE, "up_scale belongs to f8_e4m3");
+        SHAPE, "up_scale belongs to f8_e4m3 and i8");
     REFUSED(swiglu, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w_gate must both be f8_e4m3");
     ACCEPTED(rms_norm, (a.y.dtype = f8, a.y_scale = x));
-    REFUSED(rms_norm, a.y.dtype = f8, SHAPE, "y_scale belongs to f8_e4m3");
-    REFUSED(rms_norm, a.y_scale = x, SHAPE, "y_scale belongs to f8_e4m3");
+    REFUSED(rms_norm, a.y.dtype = f8, SHAPE, "y_scale belongs to f8_e4m3 and i8");
+    REFUSED(rms_norm, a.y_scale = x, SHAPE, "y_scale belongs to f8_e4m3 and i8");
     REFUSED(rms_norm, (a.y.dtype = f8, a.y_scale = x, a.y_scale.data = a.weight.data), SHAPE,
             "overlaps");
 }

@@ -232,14 +232,45 @@ static void test_array_to_f32(void)
     CHECK(wide[0] == 0.1f && isinf(wide[1]) && wide[1] < 0 && wide[2] == 7);
 }
 
+/* To the nearest, halves to even, no further than 127 either way. */
+static void test_i8(void)
+{
+    static const struct {
+        float from;
+        int to;
+    } cases[] = {{0.5f, 0},     {1.5f, 2},      {2.5f, 2},        {-0.5f, 0},
+                 {-1.5f, -2},   {-2.5f, -2},    {126.5f, 126},    {125.5f, 126},
+                 {127.4f, 127}, {127.5f, 127},  {-127.5f, -127},  {-128.0f, -127},
+                 {1e30f, 127},  {-1e30f, -127}, {INFINITY, 127},  {-INFINITY, -127},
+                 {NAN, 0},      {-NAN, 0},      {0.49999997f, 0}, {-0.0f, 0}};
+    enum { COUNT = sizeof cases / sizeof cases[0] };
+    float wide[511], back[511];
+    int8_t narrow[511];
+
+    for (int i = 0; i < COUNT; i++) {
+        wide[i] = cases[i].from;
+        CHECK(svr_f32_to_i8(cases[i].from) == cases[i].to);
+    }
+    svr_from_f32(wide, SVR_I8, narrow, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        CHECK(narrow[i] == cases[i].to);
+    for (int i = 0; i < 511; i++)
+        wide[i] = (float) (i - 255) / 2;
+    svr_from_f32(wide, SVR_I8, narrow, 511);
+    svr_to_f32(narrow, SVR_I8, back, 511);
+    for (int i = 0; i < 511; i++)
+        CHECK(back[i] == fmaxf(-127.0f, fminf(127.0f, nearbyintf(wide[i]))));
+}
+
 static void test_names_and_sizes(void)
 {
-    static const char *const spellings[SVR_DTYPE_COUNT] = {"F32", "F16", "BF16", "F8_E4M3",
-                                                           "I32", "U8",  "F64",  "I64"};
-    static const size_t sizes[SVR_DTYPE_COUNT] = {4, 2, 2, 1, 4, 1, 8, 8};
+    static const char *const spellings[SVR_DTYPE_COUNT] = {"F32", "F16", "BF16", "F8_E4M3", "I32",
+                                                           "U8",  "F64", "I64",  "I8"};
+    static const size_t sizes[SVR_DTYPE_COUNT] = {4, 2, 2, 1, 4, 1, 8, 8, 1};
 
     for (int i = 0; i < SVR_DTYPE_COUNT; i++) {
         CHECK(svr_dtype_from_safetensors(spellings[i]) == i);
+        CHECK(strcmp(svr_dtype_to_safetensors((svr_dtype) i), spellings[i]) == 0);
         CHECK(svr_dtype_size((svr_dtype) i) == sizes[i]);
     }
     CHECK(strcmp(svr_dtype_name(SVR_BF16), "bf16") == 0);
@@ -255,6 +286,7 @@ int main(void)
     RUN(test_rounding);
     RUN(test_array_from_f32);
     RUN(test_array_to_f32);
+    RUN(test_i8);
     RUN(test_names_and_sizes);
     return check_done();
 }

@@ -78,11 +78,11 @@ svr_weights *weights_open(const char *dir, const char *variant, const int window
 void network_open(network *n, device *d, const svr_dit_config *config, svr_weights *weights,
                   svr_dtype storage)
 {
-    network_open_fp8(n, d, config, weights, storage, false);
+    network_open_quantized(n, d, config, weights, storage, SVR_F32);
 }
 
-void network_open_fp8(network *n, device *d, const svr_dit_config *config, svr_weights *weights,
-                      svr_dtype storage, bool fp8)
+void network_open_quantized(network *n, device *d, const svr_dit_config *config,
+                            svr_weights *weights, svr_dtype storage, svr_dtype factors)
 {
     svr_error err = {0};
 
@@ -90,8 +90,8 @@ void network_open_fp8(network *n, device *d, const svr_dit_config *config, svr_w
     CHECK_OK(
         svr_store_create(d->backend, weights, storage, svr_dit_groups(config), &n->store, &err),
         err);
-    if (fp8)
-        CHECK_OK(svr_store_quantize(n->store, SVR_F8_E4M3, &err), err);
+    if (factors != SVR_F32)
+        CHECK_OK(svr_store_quantize(n->store, factors, &err), err);
     CHECK_OK(svr_dit_create(config, n->store, &n->dit, &err), err);
 }
 

@@ -39,11 +39,12 @@ typedef struct network {
     svr_dit *dit;
 } network;
 
-/* Creates the transformer in `storage`, with `fp8` products; `weights` is owned from here on. */
-void network_open_fp8(network *n, device *d, const svr_dit_config *config, svr_weights *weights,
-                      svr_dtype storage, bool fp8);
+/* Creates the transformer in `storage` with factors quantised to `factors` (F32: not at all);
+ * `weights` is owned from here on. */
+void network_open_quantized(network *n, device *d, const svr_dit_config *config,
+                            svr_weights *weights, svr_dtype storage, svr_dtype factors);
 
-/* The same without fp8. */
+/* The same, not quantised. */
 void network_open(network *n, device *d, const svr_dit_config *config, svr_weights *weights,
                   svr_dtype storage);
 void network_load(network *n, int first_group, int groups);

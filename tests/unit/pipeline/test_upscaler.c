@@ -484,8 +484,14 @@ static void test_options_are_checked(void)
     options.precision = (svr_precision) 4;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
     options.precision = SVR_PRECISION_AUTO;
-    options.quantization = (svr_quantization) 2;
+    options.quantization = SVR_QUANTIZATION_COUNT;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);
+    options.quantization = SVR_QUANTIZATION_BF16;
+    options.precision = SVR_PRECISION_FP16;
+    CHECK(svr_upscaler_create(&options, &u, &err) == SVR_ERR_INVALID);
+    CHECK_TEXT(err.text, "quantization bf16 and precision contradict each other");
+    svr_error_clear(&err);
+    options.precision = SVR_PRECISION_AUTO;
     options.quantization = SVR_QUANTIZATION_AUTO_FP16;
     options.backend = SVR_BACKEND_CUDA;
     CHECK_FAILS(svr_upscaler_create(&options, &u, &err), SVR_ERR_INVALID, err);

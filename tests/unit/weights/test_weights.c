@@ -287,6 +287,199 @@ static void test_values_that_are_not_finite(void)
     }
 }
 
+enum { ROWS = 144, WIDTH = 24 }; /* of blocks.0.attn.proj_qkv.vid.weight */
+
+static const char scaled_name[] = "blocks.0.attn.proj_qkv.vid.weight";
+static const char scale_name[] = "blocks.0.attn.proj_qkv.vid.weight_scale";
+static const char note_name[] = "blocks.0.attn.proj_qkv.vid.comfy_quant";
+
+/* A transformer with one matrix in 8 bits. */
+typedef struct scaled_file {
+    model_file model;
+    int8_t values[ROWS * WIDTH];
+    float scales[ROWS];
+    test_tensor *matrix, *scale; /* in the model */
+} scaled_file;
+
+static void scaled_init(scaled_file *f, svr_dtype type)
+{
+    svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
+
+    f->model = model_file_of_dit(&config);
+    for (int i = 0; i < ROWS * WIDTH; i++)
+        f->values[i] = (int8_t) (i * 37 % 255 - 127);
+    for (int i = 0; i < ROWS * WIDTH && type == SVR_F8_E4M3; i++)
+        f->values[i] = (int8_t) (i % 127); /* no NaN */
+    for (int i = 0; i < ROWS; i++)
+        f->scales[i] = (float) (i + 1) / 3;
+    f->matrix = model_file_find(&f->model, scaled_name);
+    CHECK(f->matrix->dims[0] == ROWS && f->matrix->dims[1] == WIDTH);
+    f->matrix->dtype = type;
+    f->matrix->data = type == SVR_F16 ? NULL : f->values;
+    model_file_append(&f->model, scale_name);
+    f->scale = &f->model.tensors[f->model.count - 1];
+    f->scale->dims[0] = ROWS;
+    f->scale->data = f->scales;
+}
+
+static void check_scaled(const scaled_file *f, bool one_scale)
+{
+    svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
+    svr_safetensors *file = model_file_open(&f->model, path, NULL);
+    svr_dtype type = f->matrix->dtype;
+    svr_weights *weights = NULL;
+    float got[ROWS * WIDTH], want[ROWS * WIDTH], scales[ROWS];
+    int8_t rows[ROWS * WIDTH];
+    svr_error err = {0};
+
+    CHECK_OK(svr_weights_bind_dit(file, &config, &weights, &err), err);
+    CHECK(svr_weights_row_type(weights, scaled_name) == type);
+    CHECK(svr_weights_row_type(weights, "blocks.0.attn.proj_qkv.txt.weight") == SVR_F32);
+    CHECK(svr_weights_row_type(weights, "no.tensor") == SVR_F32);
+    CHECK(svr_weights_factor_type(weights) == type);
+    svr_to_f32(f->values, type, want, ROWS * WIDTH);
+    for (int i = 0; i < ROWS * WIDTH; i++)
+        want[i] *= f->scales[one_scale ? 0 : i / WIDTH];
+    CHECK_OK(svr_weights_read(weights, scaled_name, got, ROWS * WIDTH, &err), err);
+    CHECK(memcmp(got, want, sizeof want) == 0);
+    /* from the middle of a row to the middle of another one */
+    CHECK_OK(svr_weights_read_range(weights, scaled_name, 30, 70, got, &err), err);
+    CHECK(memcmp(got, want + 30, 70 * sizeof got[0]) == 0);
+    CHECK_OK(svr_weights_read_rows(weights, scaled_name, 5, 20, rows, scales, &err), err);
+    CHECK(memcmp(rows, f->values + 5 * WIDTH, 20 * WIDTH) == 0);
+    for (int i = 0; i < 20; i++)
+        CHECK(scales[i] == f->scales[one_scale ? 0 : 5 + i]);
+    CHECK_FAILS(svr_weights_read_rows(weights, scaled_name, ROWS - 1, 2, rows, scales, &err),
+                SVR_ERR_INVALID, err);
+    CHECK_FAILS(svr_weights_read_rows(weights, "txt_in.weight", 0, 1, rows, scales, &err),
+                SVR_ERR_INVALID, err);
+    svr_weights_destroy(weights);
+    svr_safetensors_close(file);
+}
+
+/* One scale for each row, as a vector or a column, or one for all, as a vector or a number. */
+static void test_scaled_matrices(void)
+{
+    static const svr_dtype types[] = {SVR_I8, SVR_F8_E4M3};
+    static const struct {
+        int rank;
+        int64_t dims[2];
+    } shapes[] = {{1, {ROWS}}, {2, {ROWS, 1}}, {1, {1}}, {0, {0}}};
+
+    for (int type = 0; type < 2; type++)
+        for (int i = 0; i < 4; i++) {
+            scaled_file f;
+
+            scaled_init(&f, types[type]);
+            f.scale->rank = shapes[i].rank;
+            memcpy(f.scale->dims, shapes[i].dims, sizeof shapes[i].dims);
+            check_scaled(&f, i >= 2);
+            model_file_free(&f.model);
+        }
+}
+
+static void check_scaled_refused(const scaled_file *f, svr_status want, const char *word)
+{
+    svr_error err = {0};
+
+    CHECK(bind_dit(&f->model, SVR_MODEL_DIT_3B, &err) == want);
+    CHECK_TEXT(err.text, path);
+    CHECK_TEXT(err.text, word);
+}
+
+static void test_wrong_scales(void)
+{
+    scaled_file f;
+    svr_error err = {0};
+
+    scaled_init(&f, SVR_I8);
+    f.scale->dims[0] = ROWS - 1;
+    check_scaled_refused(&f, SVR_ERR_FORMAT, scale_name);
+    f.scale->rank = 2;
+    f.scale->dims[0] = 1, f.scale->dims[1] = ROWS;
+    check_scaled_refused(&f, SVR_ERR_FORMAT, "144 values");
+    f.scale->rank = 1;
+    f.scale->dims[0] = ROWS;
+    f.scale->dtype = SVR_F16;
+    check_scaled_refused(&f, SVR_ERR_FORMAT, "scales must be f32");
+    f.scale->dtype = SVR_F32;
+    f.scale->name = "txt_in.weight_scale";
+    check_scaled_refused(&f, SVR_ERR_FORMAT, "integers without their scales");
+    f.matrix->dtype = SVR_F8_E4M3; /* plain values, and scales that belong to nothing */
+    check_scaled_refused(&f, SVR_ERR_FORMAT, "'txt_in.weight_scale' does not belong");
+    f.model.count--;
+    CHECK_OK(bind_dit(&f.model, SVR_MODEL_DIT_3B, &err), err);
+    model_file_free(&f.model);
+
+    scaled_init(&f, SVR_F16); /* nothing to scale */
+    check_scaled_refused(&f, SVR_ERR_FORMAT, "does not belong");
+    model_file_find(&f.model, "blocks.0.ada.vid.attn_gate")->dtype = SVR_I8;
+    f.model.count--;
+    check_scaled_refused(&f, SVR_ERR_FORMAT, "blocks.0.ada.vid.attn_gate");
+    model_file_free(&f.model);
+}
+
+/* Notes of another library may confirm what is there and nothing else. */
+static void test_notes_beside_scales(void)
+{
+    static const struct {
+        svr_dtype type;
+        svr_status want;
+        const char *text;
+    } notes[] = {
+        {SVR_F8_E4M3, SVR_OK, "{\"format\":\"float8_e4m3fn\"}"},
+        {SVR_I8, SVR_OK, "{\"format\":\"int8_tensorwise\"}"},
+        {SVR_I8, SVR_OK, "{\"format\":\"int8_tensorwise\",\"convrot\":false}"},
+        {SVR_I8, SVR_ERR_UNSUPPORTED,
+         "{\"format\":\"int8_tensorwise\",\"convrot\":true,\"convrot_groupsize\":256}"},
+        {SVR_I8, SVR_ERR_UNSUPPORTED, "{\"format\":\"float8_e4m3fn\"}"},
+        {SVR_F8_E4M3, SVR_ERR_UNSUPPORTED, "{\"format\":\"mxfp8\"}"},
+        {SVR_F8_E4M3, SVR_ERR_UNSUPPORTED, "{\"format\":8}"},
+        {SVR_F8_E4M3, SVR_ERR_UNSUPPORTED, "[]"},
+        {SVR_F8_E4M3, SVR_ERR_FORMAT, "{\"format\""},
+        {SVR_F16, SVR_ERR_FORMAT, "{\"format\":\"float8_e4m3fn\"}"},
+    };
+
+    for (size_t i = 0; i < sizeof notes / sizeof notes[0]; i++) {
+        scaled_file f;
+        svr_error err = {0};
+        test_tensor *note;
+
+        scaled_init(&f, notes[i].type);
+        if (notes[i].type == SVR_F16)
+            f.model.count--;
+        model_file_append(&f.model, note_name);
+        note = &f.model.tensors[f.model.count - 1];
+        note->dtype = SVR_U8;
+        note->dims[0] = (int64_t) strlen(notes[i].text);
+        note->data = notes[i].text;
+        CHECK(bind_dit(&f.model, SVR_MODEL_DIT_3B, &err) == notes[i].want);
+        if (notes[i].want != SVR_OK)
+            CHECK_TEXT(err.text, "blocks.0.attn.proj_qkv.vid.");
+        model_file_free(&f.model);
+    }
+}
+
+/* The published transformers have 210 and 288 matrices that may be kept in 8 bits. */
+static void test_factors(void)
+{
+    for (int large = 0; large < 2; large++) {
+        svr_dit_config config =
+            svr_dit_config_published(large ? SVR_MODEL_DIT_7B : SVR_MODEL_DIT_3B);
+        svr_weights *weights = NULL;
+        svr_error err = {0};
+        int factors = 0;
+
+        CHECK_OK(svr_weights_generate_dit(&config, count_up, NULL, &weights, &err), err);
+        for (size_t i = 0; i < svr_weights_count(weights); i++)
+            factors += svr_weights_at(weights, i)->factor;
+        CHECK(factors == (large ? 288 : 210));
+        CHECK(svr_weights_factor_type(weights) == SVR_F32);
+        CHECK(!svr_weights_find(weights, "vid_in.proj.weight")->factor);
+        svr_weights_destroy(weights);
+    }
+}
+
 static void test_generated_values(void)
 {
     svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
@@ -316,6 +509,10 @@ int main(void)
     RUN(test_split_text_tail);
     RUN(test_values_of_all_types);
     RUN(test_values_that_are_not_finite);
+    RUN(test_scaled_matrices);
+    RUN(test_wrong_scales);
+    RUN(test_notes_beside_scales);
+    RUN(test_factors);
     RUN(test_generated_values);
     remove(path);
     return check_done();

@@ -1,0 +1,88 @@
+#include "verify/ladder.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void verify_ladder_init(verify_ladder *ladder)
+{
+    *ladder =
+        (verify_ladder){.plain = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free)};
+}
+
+void verify_ladder_finish(verify_ladder *ladder)
+{
+    g_hash_table_destroy(ladder->plain);
+}
+
+void verify_ladder_begin(verify_ladder *ladder, svr_quantization rung)
+{
+    ladder->rung = rung;
+    ladder->least = INFINITY;
+    ladder->compared = 0;
+}
+
+/* nano's frames lie in [0,1], everything else has no bounds. */
+static bool is_picture(const char *file, const char *tensor)
+{
+    return g_str_has_prefix(file, "nano_") && strcmp(tensor, "out") == 0;
+}
+
+static bool is_result(const char *tensor)
+{
+    return strcmp(tensor, "out") == 0 || strcmp(tensor, "vid_out_rows") == 0 ||
+           g_str_has_suffix(tensor, ".v");
+}
+
+static double range_of(const float *values, size_t n)
+{
+    float least = values[0], most = values[0];
+
+    for (size_t i = 1; i < n; i++) {
+        least = fminf(least, values[i]);
+        most = fmaxf(most, values[i]);
+    }
+    return (double) most - (double) least;
+}
+
+static void compare(verify_ladder *ladder, const char *name, const float *got, const float *plain,
+                    size_t n, double peak)
+{
+    double error = 0, squares = 0, psnr;
+
+    for (size_t i = 0; i < n; i++) {
+        double d = (double) got[i] - (double) plain[i];
+
+        error += d * d;
+        squares += (double) plain[i] * (double) plain[i];
+    }
+    psnr = 10 * log10(peak * peak * (double) n / error);
+    /* written so that a NaN stays */
+    ladder->least = psnr >= ladder->least ? ladder->least : psnr;
+    ladder->compared++;
+    printf("%-5s %-40s %6.1f dB, l2 %.1e\n", svr_quantization_name(ladder->rung), name, psnr,
+           sqrt(error / squares));
+}
+
+void verify_ladder_take(verify_ladder *ladder, const char *file, const char *tensor,
+                        const float *got, size_t n)
+{
+    g_autofree char *name = g_strconcat(file, "/", tensor, NULL);
+    const float *plain = g_hash_table_lookup(ladder->plain, name);
+
+    if (!is_result(tensor) || n == 0)
+        return;
+    if (ladder->rung == SVR_QUANTIZATION_AUTO_FP16)
+        g_hash_table_insert(ladder->plain, g_steal_pointer(&name),
+                            g_memdup2(got, n * sizeof(*got)));
+    else if (plain)
+        compare(ladder, name, got, plain, n, is_picture(file, tensor) ? 1 : range_of(plain, n));
+}
+
+void verify_ladder_end(const verify_ladder *ladder)
+{
+    if (ladder->compared > 0)
+        printf("%-5s least of %d: %.1f dB\n", svr_quantization_name(ladder->rung), ladder->compared,
+               ladder->least);
+    fflush(stdout);
+}
