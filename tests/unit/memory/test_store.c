@@ -4,7 +4,9 @@
 #include "memory/store.h"
 
 #include "check.h"
+#include "write_safetensors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,6 +206,71 @@ static void test_factors_are_quantised(void)
     check_factors(SVR_I8);
 }
 
+static const char file_path[] = "test_store.tmp";
+
+/* The same transformer in a file, zeros but for one matrix of integers with scales. */
+static svr_safetensors *write_file(const svr_weights *names, const int8_t *matrix,
+                                   const float *scales)
+{
+    size_t count = svr_weights_count(names);
+    test_tensor *tensors = calloc(count + 1, sizeof *tensors);
+    svr_safetensors *file = NULL;
+    svr_error err = {0};
+
+    CHECK(tensors != NULL);
+    for (size_t i = 0; i < count; i++) {
+        const svr_weight_spec *spec = svr_weights_at(names, i);
+        bool scaled = strcmp(spec->name, big_name) == 0;
+
+        tensors[i] = (test_tensor){.name = spec->name,
+                                   .dtype = scaled ? SVR_I8 : SVR_F16,
+                                   .rank = spec->rank,
+                                   .data = scaled ? matrix : NULL};
+        memcpy(tensors[i].dims, spec->dims, sizeof spec->dims);
+    }
+    tensors[count] =
+        (test_tensor){"blocks.0.mlp.vid.proj_in.weight_scale", SVR_F32, 1, {1100}, scales};
+    test_write_safetensors(file_path, tensors, count + 1, NULL);
+    free(tensors);
+    CHECK_OK(svr_safetensors_open(file_path, &file, &err), err);
+    return file;
+}
+
+/* What a file holds in the type in which it is kept comes over as it is, in several chunks. */
+static void test_factors_as_stored(void)
+{
+    rig r = open_rig(NULL, SVR_F16, SVR_F16, NULL);
+    int8_t *matrix = malloc(BIG);
+    float scales[1100];
+    svr_weights *stored = NULL;
+    svr_store *store = NULL;
+    svr_store_item item = {.name = big_name, .form = SVR_FORM_FACTOR};
+    svr_safetensors *file;
+    int id;
+
+    CHECK(matrix != NULL);
+    for (size_t i = 0; i < BIG; i++)
+        matrix[i] = (int8_t) (i * 31 % 251 - 125); /* no 127: not what quantising it would give */
+    for (int i = 0; i < 1100; i++)
+        scales[i] = (float) (1 + i * 7 % 1100);
+    file = write_file(r.weights, matrix, scales);
+    CHECK_OK(svr_weights_bind_dit(file, &config, &stored, &r.err), r.err);
+    CHECK_OK(svr_store_create(r.backend, stored, SVR_F16, 1, &store, &r.err), r.err);
+    CHECK_OK(svr_store_quantize(store, SVR_I8, &r.err), r.err);
+    CHECK_OK(svr_store_add(store, &item, &id, &r.err), r.err);
+    CHECK_OK(svr_store_load(store, 0, 1, NULL, &r.err), r.err);
+    CHECK_OK(svr_store_acquire(store, 0, &r.err), r.err);
+    CHECK(memcmp(svr_store_tensor(store, id).data, matrix, BIG) == 0);
+    CHECK(memcmp(svr_store_scale(store, id).data, scales, sizeof scales) == 0);
+    svr_store_release(store, 0);
+    svr_store_destroy(store);
+    svr_weights_destroy(stored);
+    svr_safetensors_close(file);
+    free(matrix);
+    remove(file_path);
+    close_rig(&r);
+}
+
 static svr_status lacks_type(const svr_backend *backend, svr_dtype dtype, svr_error *err)
 {
     (void) backend;
@@ -398,6 +465,7 @@ int main(void)
 {
     RUN(test_matrices_are_rounded_to_storage);
     RUN(test_factors_are_quantised);
+    RUN(test_factors_as_stored);
     RUN(test_device_may_lack_quantisation);
     RUN(test_vectors_stay_exact);
     RUN(test_convolutions_have_channels_last);
