@@ -155,7 +155,10 @@ static svr_networks make_networks(svr_model *m)
 
 svr_vae_cut svr_model_default_cut(void)
 {
-    return (svr_vae_cut){.slice_frames = 4, .piece_values = (int64_t) 1 << 26};
+    return (svr_vae_cut){.slice_frames = 4,
+                         .whole_frames = 5,
+                         .encoder.piece_values = (int64_t) 5 << 27,
+                         .decoder.piece_values = (int64_t) 1 << 26};
 }
 
 static svr_status check_fit(const svr_model *m, svr_error *err)

@@ -69,7 +69,10 @@ static void test_counting_backend_predicts_the_peak(void)
 {
     vae_rig rig = rig_open(NULL, &small, SVR_F16);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
-    const svr_vae_cut cuts[] = {{0}, {.slice_frames = 4}, {4, 0, 8, 8, 4, 4}};
+    const svr_vae_cut cuts[] = {
+        {0},
+        {.slice_frames = 4},
+        {.slice_frames = 4, .tile_h = 8, .tile_w = 8, .overlap_h = 4, .overlap_w = 4}};
     svr_error err = {0};
 
     CHECK(counting != NULL);
@@ -148,7 +151,7 @@ static void test_decoder_in_pieces(void)
         float *whole = rig_decode(&rig, &(svr_vae_cut){0}, z, zin, out);
 
         for (int64_t values = 1; values < 40000; values = values * 3 + 1) {
-            svr_vae_cut cut = {.slice_frames = 4, .piece_values = values};
+            svr_vae_cut cut = {.slice_frames = 4, .decoder.piece_values = values};
             svr_exec dry = {.backend = counting, .scratch = svr_scratch_create_counting()};
             svr_tensor fake_z = svr_tensor_4d((void *) 0xD000000000000000u, SVR_F32, zin[0], zin[1],
                                               zin[2], zin[3]);
@@ -173,7 +176,7 @@ static void test_decoder_in_pieces(void)
 static void test_pieces_bound_the_memory(void)
 {
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
-    svr_vae_cut piece = {.piece_values = 1}, slice = {.slice_frames = 4};
+    svr_vae_cut piece = {.decoder.piece_values = 1}, slice = {.slice_frames = 4};
     size_t peak[3];
 
     for (int i = 0; i < 3; i++) {
@@ -294,9 +297,9 @@ static void test_refusals(void)
     bad.dims[1] = 12;
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &m, &bad, &err), SVR_ERR_SHAPE, err);
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &x, &x, &err), SVR_ERR_SHAPE, err);
-    cut.piece_values = -1;
+    cut.decoder.piece_values = -1;
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &m, &x, &err), SVR_ERR_INVALID, err);
-    cut.piece_values = 0;
+    cut.decoder.piece_values = 0;
     cut.slice_frames = 3;
     CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &x, &m, &err), SVR_ERR_INVALID, err);
     cut = (svr_vae_cut){.tile_h = 8};
