@@ -147,12 +147,25 @@ static void give_input(vae_pass *p, vae_segment *s, svr_tensor *input)
         svr_vae_give(p->run, &s->held);
 }
 
-/* Frames on their way to the host are given time until the last step of the next piece: there they
- * would add to what that step makes.  A lone step has no other, and its input is fetched first. */
-static svr_status settle_before(vae_pass *p, bool last_step, svr_error *err)
+/* A sweep of one large step, perhaps with small ones: made for the least memory. */
+static bool is_lone(const vae_pass *p, int index)
 {
-    return last_step && parks(p) && p->on_host ? svr_vae_park_settle(p->run, &p->target, err)
-                                               : SVR_OK;
+    const vae_segment *s = &p->plan->segments[index];
+    int large = 0;
+
+    for (int i = s->first; i < s->end; i++) {
+        vae_step_kind kind = p->half->steps[i].kind;
+
+        large += kind == VAE_STEP_OPEN || kind == VAE_STEP_CLOSE || kind == VAE_STEP_UP;
+    }
+    return s->starts_sweep && index == p->end - 1 && large <= 1;
+}
+
+/* Frames on their way to the host are given time until the last step of the next piece, whose
+ * result they would add to; a lone step's, until its next input is fetched. */
+static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
+{
+    return due && parks(p) && p->on_host ? svr_vae_park_settle(p->run, &p->target, err) : SVR_OK;
 }
 
 /* All steps of a segment on one piece. */
@@ -271,11 +284,10 @@ static svr_status fetch_to_decode(vae_pass *p, int index, vae_piece *piece, vae_
 static svr_status run_segment(vae_pass *p, int index, int64_t want, const vae_frames *place,
                               vae_frames *x, svr_error *err) /* NOLINT(misc-no-recursion) */
 {
-    const vae_segment *s = &p->plan->segments[index];
     vae_piece piece;
     vae_frames parked;
 
-    SVR_TRY(settle_before(p, index == p->end - 1 && s->end - s->first == 1, err));
+    SVR_TRY(settle_before(p, is_lone(p, index), err));
     SVR_TRY(p->decodes ? fetch_to_decode(p, index, &piece, x, err)
                        : fetch_to_encode(p, index, want, &piece, x, err));
     if (index == p->end - 1 && parks(p) && !p->on_host) {
