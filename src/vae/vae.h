@@ -27,9 +27,9 @@ enum { SVR_VAE_GROUP_ENCODER = 0, SVR_VAE_GROUP_DECODER, SVR_VAE_GROUPS };
  * of the memory when pieces are small, so steps can be grouped into sweeps: a sweep works through
  * the whole clip, only its own carried frames exist meanwhile, and its result is parked.
  *
- * The arithmetic per frame is the same whatever the numbers here.  Ops may take another way for
- * another number of frames, so piece_values can change the rounding; carried_values does so only
- * where it changes the pieces, and park_on_host never. */
+ * What is computed for a frame is the same whatever the numbers here, to the bit where ops compute
+ * frames one by one (the CPU's do).  A backend that takes another way for another number of frames
+ * may round differently with other pieces; with other places to park, never. */
 typedef struct svr_vae_memory {
     /* A piece has so many frames that the widest activation it becomes at one resolution has about
      * this many values, at least one frame of it (two where time is halved); 0: all frames. */
@@ -45,8 +45,8 @@ typedef struct svr_vae_memory {
 /* How a clip is cut.  Zeroed: whole. */
 typedef struct svr_vae_cut {
     /* video frames that go through all layers together, a multiple of the temporal factor; the
-     * first slice has one frame more; 0: the clip.  Pieces are cut from slices; a decoder with
-     * piece_values ignores it. */
+     * first slice has one frame more; 0: the clip.  The encoder's pieces are cut from slices; a
+     * decoder with piece_values has none. */
     int slice_frames;
     /* clips of up to so many video frames are not cut in time, whatever the other numbers */
     int whole_frames;

@@ -222,7 +222,7 @@ svr_status svr_vae_upsample(vae_run *run, const vae_block *block, vae_frames *x,
         .w = svr_store_tensor(store, block->rescale.weight),
         .b = svr_store_tensor(store, block->rescale.bias),
         .tz = tz,
-        .head_starts = tz == 2 && before.starts,
+        .head_starts = before.starts,
     };
 
     SVR_TRY(result(run, tz * d[0] - (tz == 2 && run->vae->state.first), hwc, &args.y, err));

@@ -11,8 +11,10 @@ svr_status svr_vae_enter(vae_run *run, const vae_half *half, const svr_tensor *c
     const int64_t *d = clip->dims;
     svr_tensor tail;
 
-    if (first > 0) { /* frame 0 counts for all that would be before it */
-        input.before.head = svr_tensor_slice(clip, first > before ? first - before : 0, before - 1);
+    if (first == 1) {
+        input.before = (vae_carried){.head = svr_tensor_slice(clip, 0, 1), .starts = true};
+    } else if (first > 1) {
+        input.before.head = svr_tensor_slice(clip, first - before, before - 1);
         input.before.recent = svr_tensor_slice(clip, first - 1, 1);
     }
     *h = (vae_frames){0};

@@ -135,10 +135,11 @@ typedef struct vae_plan {
 } vae_plan;
 
 /* The last input frames of a convolution, scratch memory.  A 3x3x3 convolution has one in each, so
- * that a piece of one frame costs one copy; others have all in head. */
+ * that a piece of one frame costs one copy; others have all in head.  Where the clip's frame 0 is
+ * all that has been there (`starts`), it is the last of them. */
 typedef struct vae_carried {
     svr_tensor head, recent;
-    bool starts; /* of an upsampler: frame 0 of the clip and nothing else has been there */
+    bool starts;
 } vae_carried;
 
 /* Memory of the temporal convolutions while a clip runs in pieces. */

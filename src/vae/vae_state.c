@@ -113,8 +113,17 @@ void svr_vae_state_end(vae_run *run)
 vae_carried svr_vae_carried(const vae_run *run, const vae_conv *conv)
 {
     const vae_state *state = &run->vae->state;
+    vae_carried carried;
 
-    return conv->state < 0 || state->first ? (vae_carried){0} : state->carried[conv->state];
+    if (conv->state < 0 || state->first)
+        return (vae_carried){0};
+    carried = state->carried[conv->state];
+    if (!carried.starts)
+        return carried;
+    if (svr_tensor_present(&carried.recent))
+        return (vae_carried){.head = carried.recent, .starts = true};
+    carried.head = svr_tensor_slice(&carried.head, carried.head.dims[0] - 1, 1);
+    return carried;
 }
 
 static svr_status copy_frames(vae_run *run, const svr_tensor *x, int64_t first,
@@ -125,16 +134,14 @@ static svr_status copy_frames(vae_run *run, const svr_tensor *x, int64_t first,
     return svr_op_copy(run->exec, &copy, err);
 }
 
-/* Frame x becomes the newest, in the memory of the oldest; at the clip's start it counts for the
- * one before as well. */
+/* Frame x becomes the newest, in the memory of the oldest. */
 static svr_status add_frame(vae_run *run, const svr_tensor *x, vae_carried *carried, svr_error *err)
 {
     svr_tensor oldest = carried->head;
 
     if (!svr_tensor_present(&carried->recent))
         return copy_frames(run, x, 0, &carried->head, err);
-    if (run->vae->state.first)
-        SVR_TRY(copy_frames(run, x, 0, &carried->recent, err));
+    carried->starts = run->vae->state.first;
     carried->head = carried->recent;
     carried->recent = oldest;
     return copy_frames(run, x, 0, &carried->recent, err);
@@ -167,6 +174,7 @@ svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tens
         return add_frame(run, x, carried, err);
     if (!svr_tensor_present(&carried->recent))
         return copy_frames(run, x, last, &carried->head, err);
+    carried->starts = false;
     SVR_TRY(copy_frames(run, x, last - 1, &carried->head, err));
     return copy_frames(run, x, last, &carried->recent, err);
 }
@@ -182,8 +190,7 @@ svr_status svr_vae_state_exchange(vae_run *run, const vae_conv *conv, svr_tensor
     carried = &state->carried[conv->state];
     if (!svr_tensor_same_shape(x, &carried->recent))
         return svr_vae_state_keep(run, conv, x, err);
-    if (state->first) /* the first frame counts for the one before as well */
-        SVR_TRY(copy_frames(run, x, 0, &carried->recent, err));
+    carried->starts = state->first;
     oldest = carried->head;
     carried->head = carried->recent;
     carried->recent = *x;

@@ -20,6 +20,7 @@ svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *inp
         .x = input->x,
         .head = input->before.head,
         .recent = input->before.recent,
+        .head_starts = input->before.starts,
         .w = svr_tensor_slice(&w, 0, y->dims[3]),
         .b = svr_tensor_slice(&b, 0, y->dims[3]),
         .y = *y,
