@@ -32,6 +32,7 @@ void svr_vae_destroy(svr_vae *vae)
     if (!vae)
         return;
     svr_arena_destroy(vae->arena);
+    free(vae->plan.host_frames);
     free(vae);
 }
 

@@ -132,6 +132,11 @@ typedef struct vae_plan {
     bool *breaks;          /* [steps]: a sweep begins here */
     int64_t *cost;         /* [steps + 1] */
     int *from;             /* [steps + 1] */
+    /* [host_slots] places for views of parked frames, half of them for a sweep's source and half
+     * for its target, in turn */
+    svr_tensor *host_frames;
+    size_t host_slots;
+    bool upper;
 } vae_plan;
 
 /* The last input frames of a convolution, scratch memory.  A 3x3x3 convolution has one in each, so
@@ -163,8 +168,11 @@ typedef struct vae_state {
 /* A clip's activation between two sweeps. */
 typedef struct vae_parked {
     bool on_host;
-    svr_tensor x, residual; /* whole clip, scratch memory or page-locked host memory */
-    svr_tensor moments;     /* [T,groups,3] F32, scratch memory: the statistics of x */
+    int64_t frames;
+    svr_tensor x, residual; /* on the device: the whole clip, scratch memory */
+    /* on the host: frame by frame, as far as they have been put and not yet taken */
+    svr_tensor *host_x, *host_residual;
+    svr_tensor moments; /* [T,groups,3] F32, scratch memory: the statistics of x */
     bool has_moments;
     /* on the host only: frames that are on their way out, and those that are on their way in */
     vae_frames leaving, coming;
@@ -314,7 +322,11 @@ svr_status svr_vae_picture(vae_run *run, const vae_half *half, svr_tensor *h, co
 
 /* ---- vae_park.c: clips between sweeps */
 
-/* Takes memory for the activation in front of step `step` of the plan. */
+/* Makes room to list clips of up to `frames` frames on the host. */
+svr_status svr_vae_park_prepare(svr_vae *vae, int64_t frames, svr_error *err);
+
+/* Takes memory for the activation in front of step `step` of the plan; on the host it is taken as
+ * frames are put, and given back as they are taken. */
 svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step, bool on_host,
                              vae_parked *parked, svr_error *err);
 

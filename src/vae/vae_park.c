@@ -7,28 +7,57 @@
  * the memory for something else, and COMPUTE follows the copy before the frames are used. */
 #include "vae/vae_internal.h"
 
-/* Memory for `channels` of every frame of the activation d. */
-static svr_status take(vae_run *run, const vae_parked *parked, const int64_t d[4], int64_t channels,
-                       svr_tensor *out, svr_error *err)
-{
-    const int64_t dims[4] = {d[0], d[1], d[2], channels};
+#include "base/checked.h"
 
-    return parked->on_host ? svr_exec_host_alloc(run->exec, run->storage, 4, dims, out, err)
-                           : svr_exec_alloc(run->exec, run->storage, 4, dims, out, err);
+#include <stdlib.h>
+#include <string.h>
+
+svr_status svr_vae_park_prepare(svr_vae *vae, int64_t frames, svr_error *err)
+{
+    vae_plan *plan = &vae->plan;
+    size_t slots = (size_t) frames * 4; /* x and residual, of source and target */
+
+    if (plan->host_slots < slots) {
+        free(plan->host_frames);
+        plan->host_slots = 0;
+        plan->host_frames = calloc(slots, sizeof plan->host_frames[0]);
+        if (!plan->host_frames)
+            return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to list %zu parked frames", slots);
+        plan->host_slots = slots;
+    }
+    /* a run that failed left views of memory that is no longer ours */
+    memset(plan->host_frames, 0, plan->host_slots * sizeof plan->host_frames[0]);
+    return SVR_OK;
+}
+
+/* Places for views of frames that will be sent to the host; the other half is the source's. */
+static void list_frames(vae_plan *plan, vae_parked *parked)
+{
+    size_t quarter = plan->host_slots / 4;
+
+    plan->upper = !plan->upper;
+    parked->host_x = plan->host_frames + (plan->upper ? 2 * quarter : 0);
+    parked->host_residual = parked->host_x + quarter;
 }
 
 svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step, bool on_host,
                              vae_parked *parked, svr_error *err)
 {
     const int64_t *d = run->vae->plan.dims[step];
+    const vae_resnet *resnet = half->steps[step].resnet;
 
-    *parked = (vae_parked){.on_host = on_host};
+    *parked = (vae_parked){.on_host = on_host, .frames = d[0]};
     SVR_TRY(svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(d[0], run->vae->config.norm_groups, 3),
                            &parked->moments, err));
+    if (on_host) {
+        list_frames(&run->vae->plan, parked);
+        return SVR_OK;
+    }
     if (half->steps[step].kind == VAE_STEP_CLOSE)
-        SVR_TRY(take(run, parked, d, svr_vae_residual_channels(half->steps[step].resnet),
-                     &parked->residual, err));
-    return take(run, parked, d, d[3], &parked->x, err);
+        SVR_TRY(svr_exec_alloc(run->exec, run->storage,
+                               SVR_DIMS(d[0], d[1], d[2], svr_vae_residual_channels(resnet)),
+                               &parked->residual, err));
+    return svr_exec_alloc(run->exec, run->storage, 4, d, &parked->x, err);
 }
 
 static svr_tensor part(const svr_tensor *whole, int64_t first, int64_t count)
@@ -55,19 +84,22 @@ static svr_status put_moments(vae_run *run, vae_parked *parked, int64_t first, c
     return svr_op_copy(run->exec, &copy, err);
 }
 
-/* Sends x, which ops have made by now, to its frames of `whole`. */
-static svr_status send(vae_run *run, const svr_tensor *whole, int64_t first, svr_tensor *x,
-                       svr_tensor *leaving, svr_error *err)
+/* Sends x, which ops have made by now, frame by frame. */
+static svr_status send(vae_run *run, svr_tensor *frames, svr_tensor *x, svr_tensor *leaving,
+                       svr_error *err)
 {
-    svr_tensor to;
-
     if (!svr_tensor_present(x))
         return SVR_OK;
-    to = svr_tensor_slice(whole, first, x->dims[0]);
     *leaving = *x;
     *x = (svr_tensor){0};
-    return svr_backend_copy_out(run->exec->backend, to.data, leaving->data,
-                                svr_tensor_bytes(leaving), err);
+    for (int64_t i = 0; i < leaving->dims[0]; i++) {
+        svr_tensor frame = svr_tensor_slice(leaving, i, 1);
+
+        SVR_TRY(svr_exec_host_alloc(run->exec, frame.dtype, 4, frame.dims, &frames[i], err));
+        SVR_TRY(svr_backend_copy_out(run->exec->backend, frames[i].data, frame.data,
+                                     svr_tensor_bytes(&frame), err));
+    }
+    return SVR_OK;
 }
 
 svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae_frames *x,
@@ -82,8 +114,8 @@ svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae
         return SVR_OK;
     }
     SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_OUT, err));
-    SVR_TRY(send(run, &parked->x, first, &x->x, &parked->leaving.x, err));
-    SVR_TRY(send(run, &parked->residual, first, &x->residual, &parked->leaving.residual, err));
+    SVR_TRY(send(run, parked->host_x + first, &x->x, &parked->leaving.x, err));
+    SVR_TRY(send(run, parked->host_residual + first, &x->residual, &parked->leaving.residual, err));
     return svr_backend_mark(backend, SVR_QUEUE_OUT, &parked->left, err);
 }
 
@@ -96,15 +128,21 @@ svr_status svr_vae_park_settle(vae_run *run, vae_parked *parked, svr_error *err)
     return SVR_OK;
 }
 
-static svr_status receive(vae_run *run, const svr_tensor *whole, const vae_range *range,
-                          svr_tensor *x, svr_error *err)
+static svr_status receive(vae_run *run, const svr_tensor *frames, int64_t count, svr_tensor *x,
+                          svr_error *err)
 {
-    svr_tensor from = part(whole, range->first, range->count);
+    const int64_t *d = frames->dims;
 
-    if (!svr_tensor_present(whole))
+    if (!svr_tensor_present(frames))
         return SVR_OK;
-    SVR_TRY(svr_exec_alloc(run->exec, run->storage, 4, from.dims, x, err));
-    return svr_backend_copy_in(run->exec->backend, x->data, from.data, svr_tensor_bytes(x), err);
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage, SVR_DIMS(count, d[1], d[2], d[3]), x, err));
+    for (int64_t i = 0; i < count; i++) {
+        svr_tensor frame = svr_tensor_slice(x, i, 1);
+
+        SVR_TRY(svr_backend_copy_in(run->exec->backend, frame.data, frames[i].data,
+                                    svr_tensor_bytes(&frame), err));
+    }
+    return SVR_OK;
 }
 
 /* Begins to bring frames in. */
@@ -113,11 +151,22 @@ static svr_status fetch(vae_run *run, vae_parked *parked, const vae_range *range
     svr_backend *backend = run->exec->backend;
 
     SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
-    SVR_TRY(receive(run, &parked->residual, range, &parked->coming.residual, err));
-    SVR_TRY(receive(run, &parked->x, range, &parked->coming.x, err));
+    SVR_TRY(receive(run, parked->host_residual + range->first, range->count,
+                    &parked->coming.residual, err));
+    SVR_TRY(receive(run, parked->host_x + range->first, range->count, &parked->coming.x, err));
     return svr_backend_mark(backend, SVR_QUEUE_IN, &parked->came, err);
 }
 
+static void free_frames(vae_run *run, vae_parked *parked, int64_t first, int64_t count)
+{
+    for (int64_t i = first; i < first + count; i++) {
+        svr_exec_host_free(run->exec, &parked->host_x[i]);
+        svr_exec_host_free(run->exec, &parked->host_residual[i]);
+    }
+}
+
+/* What has come is no longer needed on the host: copies to its memory follow ops, and these follow
+ * the copy that read it. */
 static svr_status take_from_host(vae_run *run, vae_parked *parked, const vae_range *range,
                                  vae_frames *x, svr_error *err)
 {
@@ -132,7 +181,9 @@ static svr_status take_from_host(vae_run *run, vae_parked *parked, const vae_ran
     parked->coming = (vae_frames){0};
     if (next.count > 0)
         SVR_TRY(fetch(run, parked, &next, err));
-    return svr_backend_follow(backend, SVR_QUEUE_COMPUTE, came, err);
+    SVR_TRY(svr_backend_follow(backend, SVR_QUEUE_COMPUTE, came, err));
+    free_frames(run, parked, range->first, range->count);
+    return SVR_OK;
 }
 
 svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *range,
@@ -156,13 +207,10 @@ svr_status svr_vae_park_close(vae_run *run, vae_parked *parked, svr_error *err)
     svr_exec_free(run->exec, &parked->coming.x);
     svr_exec_free(run->exec, &parked->coming.residual);
     svr_exec_free(run->exec, &parked->moments);
-    if (parked->on_host) {
-        svr_exec_host_free(run->exec, &parked->x);
-        svr_exec_host_free(run->exec, &parked->residual);
-    } else {
-        svr_exec_free(run->exec, &parked->x);
-        svr_exec_free(run->exec, &parked->residual);
-    }
+    if (parked->on_host)
+        free_frames(run, parked, 0, parked->frames);
+    svr_exec_free(run->exec, &parked->x);
+    svr_exec_free(run->exec, &parked->residual);
     *parked = (vae_parked){0};
     return SVR_OK;
 }

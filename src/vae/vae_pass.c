@@ -431,10 +431,16 @@ static void let_copies_end(svr_backend *backend)
 
 static svr_status run_clip(vae_pass *p, const svr_vae_cut *cut, svr_error *err)
 {
+    svr_vae *vae = p->run->vae;
+    /* of the longer end */
+    int64_t frames =
+        p->decodes ? svr_vae_temporal_factor(&vae->config) * p->in->dims[0] : p->in->dims[0];
     svr_status status;
 
-    p->plan = &p->run->vae->plan;
-    svr_vae_plan_clip(p->run->vae, p->half, cut, p->in);
+    p->plan = &vae->plan;
+    svr_vae_plan_clip(vae, p->half, cut, p->in);
+    if (p->on_host)
+        SVR_TRY(svr_vae_park_prepare(vae, frames, err));
     status = run_sweeps(p, err);
     if (status != SVR_OK && p->on_host)
         let_copies_end(p->run->exec->backend);
