@@ -15,8 +15,8 @@ extern "C" {
 
 typedef struct svr_model svr_model;
 
-/* Slices of 4 frames in the encoder, pieces of 2^26 values in the decoder: small, and large enough
- * to fill a device. */
+/* Slices of 4 frames in the encoder, less where frames are larger than 720p, and pieces of 2^26
+ * values in the decoder: small, and large enough to fill a device.  Clips of 5 frames go whole. */
 svr_vae_cut svr_model_default_cut(void);
 
 typedef struct svr_model_options {

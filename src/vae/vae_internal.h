@@ -199,6 +199,19 @@ typedef struct vae_run {
     bool goes_on;
 } vae_run;
 
+/* A clip on its way through a half. */
+typedef struct vae_pass {
+    vae_run *run;
+    const vae_half *half;
+    const svr_tensor *in, *out;
+    vae_plan *plan;
+    bool decodes;
+    bool on_host; /* parks there */
+    int end;      /* segment behind the sweep at work */
+    vae_parked source, target;
+    int64_t done; /* frames of the sweep's result */
+} vae_pass;
+
 /* A convolution's input: `x`, scratch memory, and the frames before it (empty: none), borrowed. */
 typedef struct vae_input {
     vae_carried before;
@@ -352,7 +365,22 @@ svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *
 /* Gives the memory back, also of frames that were fetched in vain.  Accepts a zeroed one. */
 svr_status svr_vae_park_close(vae_run *run, vae_parked *parked, svr_error *err);
 
-/* ---- vae_pass.c: a whole clip or tile through a half */
+/* ---- vae_pass.c: pieces and segments of a sweep */
+
+/* Whether the sweep at work is not the last. */
+static inline bool svr_vae_parks(const vae_pass *p)
+{
+    return p->end < p->plan->count;
+}
+
+/* Frames that the end of the sweep asks for (encoder). */
+int64_t svr_vae_demand(const vae_pass *p);
+
+/* x = the segment's next piece, of up to `want` frames (encoder), at `place` if that is given. */
+svr_status svr_vae_run_segment(vae_pass *p, int index, int64_t want, const vae_frames *place,
+                               vae_frames *x, svr_error *err);
+
+/* ---- vae_sweeps.c: a whole clip or tile through a half */
 svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err);
 svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
