@@ -38,7 +38,7 @@ int64_t svr_conv3d_before(const svr_conv3d_args *args)
 {
     if (!svr_tensor_present(&args->head))
         return -1;
-    return args->head.dims[0] + svr_tensor_present(&args->recent);
+    return args->head_starts ? -2 : args->head.dims[0] + svr_tensor_present(&args->recent);
 }
 
 svr_conv_key svr_conv_key_of(const svr_conv3d_args *args)

@@ -32,7 +32,8 @@ typedef struct svr_conv_choice {
 
 typedef struct svr_conv_cache svr_conv_cache;
 
-/* Frames of head and recent together; -1 without head, where frame 0 is repeated. */
+/* Frames of head and recent together; -1 without head and -2 for a head that starts, where frame 0
+ * is repeated. */
 int64_t svr_conv3d_before(const svr_conv3d_args *args);
 
 svr_conv_key svr_conv_key_of(const svr_conv3d_args *args);

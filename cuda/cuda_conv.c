@@ -75,7 +75,7 @@ static layout layout_of(const svr_conv3d_args *args, svr_cuda_conv_plan plan)
 {
     size_t pixel = (size_t) (args->x.dims[1] * args->x.dims[2] * args->x.dims[3]) *
                    svr_dtype_size(args->x.dtype);
-    int64_t before = svr_conv3d_before(args);
+    int64_t before = args->head_starts ? 1 : svr_conv3d_before(args);
     size_t frames = before > 0 ? (size_t) (before + args->x.dims[0]) : 0;
     size_t start = svr_cuda_conv3d_repeated(args) > 0 ? svr_tensor_bytes(&args->w) : 0;
     layout l;

@@ -149,9 +149,9 @@ conv_problem svr::conv_describe(const svr_conv3d_args *args, const svr_tensor *w
     p.pad_left = args->pad_left;
     p.has_head = svr_tensor_present(&args->head);
     p.has_recent = svr_tensor_present(&args->recent);
+    p.before = p.has_head ? (int) args->head.dims[0] + p.has_recent : 0;
     /* summed taps start at frame 0, so what is missing in front is what the full kernel lacks */
-    p.back = p.has_head ? (int) args->head.dims[0] + p.has_recent : (int) args->w.dims[1] - 1;
-    p.back -= (int) args->w.dims[1] - p.kt;
+    p.back = p.has_head && !args->head_starts ? p.before : p.kt - 1;
     p.halo = p.kh * p.kw > 1 && p.kh <= 3 && p.kw <= 3 && p.stride_s == 1;
     p.phases = p.tz = 1;
     p.first_y = t0;
@@ -228,6 +228,8 @@ int svr_cuda_conv3d_repeated(const svr_conv3d_args *args)
 {
     int kt = (int) args->w.dims[1], n;
 
+    if (args->head_starts)
+        return 1;
     if (svr_tensor_present(&args->head) || kt == 1)
         return 0;
     n = (kt - 2) / args->stride_t + 1;
@@ -331,7 +333,8 @@ size_t svr_cuda_conv3d_own_workspace(svr_cuda_backend *b, const svr_conv3d_args 
     return product + conv_moments_workspace(&args->y, conv_parts(&p));
 }
 
-/* Output frame t, whose kernel meets frame 0 more than once: with temporal taps summed. */
+/* Output frame t, whose kernel meets the clip's frame 0 more than once: with temporal taps summed.
+ */
 static svr_status run_repeated(svr_exec *exec, const svr_conv3d_args *args, int t, void *workspace,
                                float2 *partials, svr_error *err)
 {
@@ -341,7 +344,7 @@ static svr_status run_repeated(svr_exec *exec, const svr_conv3d_args *args, int 
     int64_t n;
 
     summed.data = workspace;
-    summed.dims[1] = t * args->stride_t + 1;
+    summed.dims[1] = t * args->stride_t + 1 + args->head_starts;
     n = svr_tensor_elems(&summed);
     SVR_STORAGE_SWITCH(
         args->w.dtype, T,

@@ -24,7 +24,8 @@ struct conv_problem {
     int kt, kh, kw; /* taps */
     int stride_t, stride_s;
     int pad_top, pad_left;
-    int back; /* frames in front of x: those of head and recent, or kt - 1 repeats of frame 0 */
+    int back;   /* the first output frame's kernel begins so many frames in front of x */
+    int before; /* frames of head and recent */
     int has_head, has_recent;
     int halo; /* 1: all spatial taps out of one tile with its border (stride 1, up to 3x3) */
     /* Upsampling: the output has 2 x 2 x tz phases, (dy*2 + dx)*tz + dz, each with weights of its
@@ -58,7 +59,7 @@ __device__ __forceinline__ conv_frame conv_frame_at(const conv_problem &p, int a
 {
     if (at >= 0 || !p.has_head)
         return {0, max(at, 0)};
-    return p.has_recent && at == -1 ? conv_frame{2, 0} : conv_frame{1, at + p.back};
+    return p.has_recent && at == -1 ? conv_frame{2, 0} : conv_frame{1, at + p.before};
 }
 
 /* Output frames [t0, t0 + frames) with `weights` [K, kt, kh, kw, C] as a problem. */

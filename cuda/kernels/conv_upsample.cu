@@ -342,6 +342,7 @@ static conv_problem describe(const merged *m, const form_shape &s, int t0, int f
     p.pad_top = p.pad_left = 1; /* of phase 0 */
     p.back = s.kt - 1;
     p.has_head = has_head;
+    p.before = has_head ? (int) args->head.dims[0] : 0;
     p.halo = 1;
     p.phases = 4 * s.dzs;
     p.tz = s.dzs;
@@ -395,7 +396,7 @@ static svr_status run_all(svr_exec *exec, const merged *m, svr_error *err)
     int frames = (int) args->x.dims[0], kt = args->tz == 2 ? 2 : 3;
 
     if (args->head_starts) {
-        SVR_TRY(run_frames(exec, m, 0, 1, kt, err));
+        SVR_TRY(run_frames(exec, m, 0, 1, 2, err));
         return run_frames(exec, m, 1, frames - 1, kt, err);
     }
     if (svr_tensor_present(&args->head))

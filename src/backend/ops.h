@@ -31,6 +31,7 @@ typedef enum svr_activation {
 /* Causal 3-D convolution (cross-correlation) over padded time P = [head | recent | x]:
  *   y[j] = b + sum_k w[:,k] * P[j*stride_t + k] (+ residual[j]),  T' = (len(P) - kt) / stride_t + 1
  * Without head, x[0] is repeated kt-1 times in front (clip start).  Space is zero-padded.
+ * head_starts (kt 3, stride_t 1): head is the clip's frame 0 alone and is repeated once in front.
  *   x [T,H,W,C] storage   head [0..kt-1,H,W,C] like x, optional
  *   recent [1,H,W,C] like x, optional: the last frame in front of x, where it does not lie behind
  *   head; head then holds at most kt-2
@@ -44,6 +45,7 @@ typedef struct svr_conv3d_args {
     svr_tensor x, head, recent, w, b, residual, y, moments;
     int stride_t, stride_s;
     int pad_top, pad_bottom, pad_left, pad_right;
+    bool head_starts;
 } svr_conv3d_args;
 
 /* Group normalisation of each frame by itself, biased variance, then the activation:
@@ -79,8 +81,8 @@ typedef struct svr_tap_sum_args {
 /* Upsampling by 2 in space and by tz in time, then a causal 3x3x3 convolution:
  *   u = depth_to_space(x up^T + up_b),  y = conv3d(u, w, b) with one zero all round in space.
  * Without head the clip starts: with tz 2 u lacks frame 1, as with drop_second.
- * head_starts (tz 2): head is the clip's frame 0, whose absent second half counts as the first.
- *   x [T,H,W,C] storage   head [3 - tz,H,W,C] like x, optional: the frames before x
+ * head_starts: head is the clip's frame 0 alone, as at the start of a longer x.
+ *   x [T,H,W,C] storage   head [3 - tz, or 1 that starts,H,W,C] like x, optional: frames before x
  *   up [4*tz*M,1,1,1,C] weight type, up_b [4*tz*M] F32
  *   w [K,3,3,3,M] weight type, b [K] F32, optional
  *   y [tz*T - (tz 2 without head: 1), 2H, 2W, K] like x, or F32

@@ -41,8 +41,13 @@ static svr_status check_head(const svr_conv3d_args *args, int64_t *before, svr_e
                              "recent goes with head only", err));
     *before = most;
     if (!svr_tensor_present(&args->head))
-        return SVR_OK;
+        return svr_check_option("conv3d", !args->head_starts, "head_starts goes with head", err);
     *before = args->head.dims[0] + recent;
+    if (args->head_starts)
+        SVR_TRY(svr_check_option("conv3d", *before == 1 && most == 2 && args->stride_t == 1,
+                                 "head_starts goes with one frame, three taps and stride 1", err));
+    if (args->head_starts)
+        *before = most;
     return svr_check_fit(*before <= most,
                          "conv3d: head and recent may hold as many frames as the kernel w has, "
                          "less one",
@@ -163,15 +168,16 @@ svr_status svr_check_upsample_conv3d(const svr_upsample_conv3d_args *args, svr_e
 
     SVR_TRY(SVR_CHECK_OPERANDS("upsample_conv3d", args, operands, err));
     SVR_TRY(svr_check_option("upsample_conv3d", tz == 1 || tz == 2, "tz must be 1 or 2", err));
-    SVR_TRY(svr_check_option("upsample_conv3d", !args->head_starts || (tz == 2 && !starts),
-                             "head_starts goes with head and tz 2 only", err));
+    SVR_TRY(svr_check_option("upsample_conv3d", !args->head_starts || !starts,
+                             "head_starts goes with head", err));
     SVR_TRY(svr_check_fit(args->up.dims[0] == 4 * tz * args->w.dims[4],
                           "upsample_conv3d: up must have 4 * tz outputs per channel of w",
                           &args->up, &args->w, err));
     SVR_TRY(svr_check_fit(y->dtype == x->dtype || y->dtype == SVR_F32,
                           "upsample_conv3d: y must have the type of x, or f32", y, x, err));
-    SVR_TRY(svr_check_fit(starts || head->dims[0] == 3 - tz,
-                          "upsample_conv3d: head must hold 3 - tz frames", head, x, err));
+    SVR_TRY(svr_check_fit(starts || head->dims[0] == (args->head_starts ? 1 : 3 - tz),
+                          "upsample_conv3d: head must hold 3 - tz frames, or one that starts", head,
+                          x, err));
     SVR_TRY(check_moments("upsample_conv3d", &args->moments, y, err));
     return svr_check_dims("upsample_conv3d", "y", y,
                           (int64_t[]){tz * x->dims[0] - (tz == 2 && starts), 2 * x->dims[1],

@@ -18,6 +18,9 @@ static plan plan_of(const svr_upsample_conv3d_args *args, void *workspace)
     unsigned char *at = workspace;
     plan p = {.before = svr_tensor_present(&args->head) ? args->head.dims[0] * args->tz : 0};
 
+    if (args->head_starts) /* the clip's frame 0 has no second half */
+        p.before = 1;
+
     p.shuffled = svr_tensor_4d(at, args->x.dtype, p.before + y[0], y[1], y[2], args->w.dims[4]);
     at += svr_align_up(svr_tensor_bytes(&p.shuffled), ALIGN_BYTES);
     p.widened = svr_tensor_4d(at, args->x.dtype, 1, x[1], x[2], args->up.dims[0]);
@@ -47,7 +50,8 @@ static svr_conv3d_args convolution(const svr_upsample_conv3d_args *args, const p
                             .pad_top = 1,
                             .pad_bottom = 1,
                             .pad_left = 1,
-                            .pad_right = 1};
+                            .pad_right = 1,
+                            .head_starts = args->head_starts};
 
     if (p->before > 0)
         conv.head = svr_tensor_slice(&p->shuffled, 0, p->before);
@@ -69,24 +73,15 @@ size_t svr_upsample_plain_workspace(svr_backend *backend, const svr_upsample_con
     return (size_t) ((unsigned char *) p.rest - anywhere) + (a > b ? a : b);
 }
 
-/* The clip's frame 0 has no second half: the first stands for it. */
-static svr_status repeat_first_half(svr_exec *exec, const plan *p, svr_error *err)
-{
-    svr_copy_args copy = {.src = svr_tensor_slice(&p->shuffled, 0, 1),
-                          .dst = svr_tensor_slice(&p->shuffled, 1, 1)};
-
-    return exec->backend->ops->copy(exec, &copy, NULL, err);
-}
-
 /* Frames of x to frames of p->shuffled from `to` on; at the clip's start the second is dropped. */
 static svr_status shuffle_frames(svr_exec *exec, const svr_upsample_conv3d_args *args,
                                  const plan *p, const svr_tensor *x, int64_t to, svr_error *err)
 {
     const svr_ops *ops = exec->backend->ops;
-    bool starts = args->tz == 2 && !svr_tensor_present(&args->head);
+    bool starts = args->head_starts || !svr_tensor_present(&args->head);
 
     for (int64_t i = 0; i < x->dims[0]; i++) {
-        bool drop = starts && i == 0;
+        bool drop = args->tz == 2 && starts && to == 0;
         int64_t frames = args->tz - drop;
         svr_conv3d_args widen = widening(args, p);
         svr_depth_to_space_args shuffle = {.x = p->widened,
@@ -111,8 +106,6 @@ svr_status svr_upsample_plain(svr_exec *exec, const svr_upsample_conv3d_args *ar
 
     if (p.before > 0)
         SVR_TRY(shuffle_frames(exec, args, &p, &args->head, 0, err));
-    if (args->head_starts)
-        SVR_TRY(repeat_first_half(exec, &p, err));
     SVR_TRY(shuffle_frames(exec, args, &p, &args->x, p.before, err));
     return exec->backend->ops->conv3d(exec, &conv, p.rest, err);
 }

@@ -26,7 +26,7 @@ typedef struct conv {
     int64_t kt, kh, kw;
     int64_t heads;      /* frames of head */
     int64_t recent;     /* frames between head and x: 0 or 1 */
-    int64_t replicated; /* frames of P in front of x that repeat x[0] */
+    int64_t replicated; /* frames of P in front that repeat the first of head or x */
     int64_t tap;        /* floats of packed weights per temporal tap and lane: kh*kw*C */
     int64_t taps;       /* temporal taps per block: kt, then sums of the first 2, 3, .. */
     int64_t row_tasks;
@@ -58,9 +58,9 @@ static conv conv_make(svr_backend *backend, const svr_conv3d_args *args)
     c.H_out = args->y.dims[1], c.W_out = args->y.dims[2];
     c.heads = head ? args->head.dims[0] : 0;
     c.recent = svr_tensor_present(&args->recent) ? 1 : 0;
-    c.replicated = head ? 0 : c.kt - 1;
+    c.replicated = args->head_starts ? 1 : head ? 0 : c.kt - 1;
     c.tap = c.kh * c.kw * c.C;
-    c.taps = head ? c.kt : 2 * c.kt - 1;
+    c.taps = c.replicated > 0 ? 2 * c.kt - 1 : c.kt;
     c.row_tasks = svr_ceil_div(c.H_out, ROWS_PER_TASK);
     c.patch = patch_floats(&c);
     return c;
@@ -129,7 +129,8 @@ static int find_sources(const conv *c, int64_t j, source *sources)
     int count = 0;
 
     if (c->replicated > 0 && copies > 1) {
-        sources[count++] = (source){&c->args->x, 0, c->kt + copies - 2};
+        sources[count++] =
+            (source){c->heads > 0 ? &c->args->head : &c->args->x, 0, c->kt + copies - 2};
     } else {
         copies = 0;
     }

@@ -21,7 +21,9 @@ enum {
     ALIGN_BYTES = 64
 };
 
-static const double least_flops = 2e7; /* below, making primitives costs more than is gained */
+/* Of an output frame, whatever their number, so that a clip cut in time is computed in one way.
+ * Below, making primitives costs more than is gained. */
+static const double least_flops = 1e7;
 
 /* Bands that need the same primitives. */
 typedef struct band_kind {
@@ -34,7 +36,7 @@ typedef struct conv {
     const svr_conv3d_args *args;
     int64_t kt, C, K, W, W_out, H, H_out;
     int64_t rows, bands; /* output rows of a band */
-    int64_t replicated;  /* frames in front of x that repeat x[0] */
+    int64_t replicated;  /* frames in front that repeat the first of head or x */
     int64_t taps;        /* kt, then sums of the first 2, 3, .. kt */
     dnnl_engine_t engine;
     dnnl_memory_desc_t weights; /* of one tap, as the primitives want it */
@@ -50,7 +52,7 @@ typedef struct conv {
 bool svr_cpu_library_serves_conv3d(const svr_conv3d_args *args)
 {
     double flops = 2.0 * (double) svr_tensor_elems(&args->y) * (double) svr_tensor_elems(&args->w) /
-                   (double) args->w.dims[0];
+                   (double) (args->w.dims[0] * svr_max_i64(args->y.dims[0], 1));
 
     return args->x.dtype == SVR_F32 && args->y.dtype == SVR_F32 && args->w.dtype == SVR_F32 &&
            args->x.dims[3] >= LEAST_CHANNELS && args->y.dims[3] >= LEAST_CHANNELS &&
@@ -65,8 +67,8 @@ static conv conv_make(const svr_conv3d_args *args)
     c.H = args->x.dims[1], c.W = args->x.dims[2], c.C = args->x.dims[3];
     c.K = args->w.dims[0], c.kt = args->w.dims[1];
     c.H_out = args->y.dims[1], c.W_out = args->y.dims[2];
-    c.replicated = head ? 0 : c.kt - 1;
-    c.taps = head ? c.kt : 2 * c.kt - 1;
+    c.replicated = args->head_starts ? 1 : head ? 0 : c.kt - 1;
+    c.taps = c.replicated > 0 ? 2 * c.kt - 1 : c.kt;
     c.rows = BAND_FLOATS / svr_max_i64(c.W * c.C, c.W_out * c.K);
     c.rows = svr_min_i64(svr_max_i64(c.rows, 2), c.H_out);
     c.bands = svr_ceil_div(c.H_out, c.rows);
@@ -336,7 +338,7 @@ static int find_sources(const conv *c, int64_t j, source *sources)
     if (c->replicated == 0 || copies < 2)
         copies = 0;
     else
-        sources[count++] = (source){x, c->kt + copies - 2};
+        sources[count++] = (source){heads > 0 ? head : x, c->kt + copies - 2};
     for (int64_t k = copies; k < c->kt; k++) {
         int64_t at = first + k, frame = at - heads - recent;
 

@@ -7,7 +7,10 @@
 
 svr_placement svr_placement_default(void)
 {
-    return (svr_placement){.cut = {.slice_frames = 4, .piece_values = (int64_t) 1 << 26},
+    return (svr_placement){.cut = {.slice_frames = 4,
+                                   .whole_frames = 5,
+                                   .encoder.piece_values = (int64_t) 5 << 27,
+                                   .decoder.piece_values = (int64_t) 1 << 26},
                            .resident_blocks = INT_MAX,
                            .slots = 2};
 }
@@ -45,7 +48,8 @@ void svr_model_describe_weights(void *user, svr_network_weights *out)
         .encoder = svr_store_group_bytes(m->vae_store, SVR_VAE_GROUP_ENCODER),
         .decoder = svr_store_group_bytes(m->vae_store, SVR_VAE_GROUP_DECODER),
         .fixed = svr_store_group_bytes(m->dit_store, layers),
-        .blocks = layers};
+        .blocks = layers,
+        .full_channels = m->vae_config.channels[0]};
     for (int i = 0; i < layers; i++) {
         uint64_t bytes = svr_store_group_bytes(m->dit_store, i);
 

@@ -49,6 +49,11 @@ void svr_phases_slice_dims(const svr_phases *p, int frames, int64_t dims[4])
     dims[3] = 3;
 }
 
+svr_size svr_phases_padded(const svr_phases *p)
+{
+    return p->config.sizes.padded;
+}
+
 void svr_phases_latent_grid(const svr_phases *p, int64_t frames, int grid[3])
 {
     grid[0] = (int) ((frames - 1) / p->networks->temporal_factor) + 1;

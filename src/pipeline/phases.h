@@ -81,11 +81,25 @@ SVR_CHECKED svr_status svr_phases_finish(svr_phases *phases, svr_exec *exec,
                                          const svr_phases_slice *slice, svr_phase_times *times,
                                          svr_error *err);
 
+typedef enum svr_stage {
+    SVR_STAGE_ENCODE, /* upload, resize, VAE encoder */
+    SVR_STAGE_DIT,
+    SVR_STAGE_DECODE,
+    SVR_STAGE_FINISH, /* alpha, colour, pack */
+    SVR_STAGES
+} svr_stage;
+
+/* What one stage of a whole batch needs, in bytes. */
+typedef struct svr_stage_need {
+    uint64_t scratch;               /* peak while it works */
+    uint64_t copied_in, copied_out; /* through the queues beside the computation */
+} svr_stage_need;
+
 /* What batches need, in bytes. */
 typedef struct svr_phases_need {
     uint64_t scratch; /* peak on the device */
     uint64_t host;    /* peak of page-locked memory, weights apart */
-    uint64_t copied_in, copied_out; /* a whole batch, through the queues beside the computation */
+    svr_stage_need stage[SVR_STAGES];
 } svr_phases_need;
 
 /* How much of the batches of a plan is counted. */
@@ -102,6 +116,9 @@ SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, const svr_temporal_pl
                                        bool uniform, svr_plan_extent extent,
                                        const svr_cancel *cancel, svr_phases_need *need,
                                        svr_error *err);
+
+/* Size of the frames that the networks see. */
+svr_size svr_phases_padded(const svr_phases *phases);
 
 /* Tokens of the transformer in a batch of `frames` frames. */
 int64_t svr_phases_tokens(const svr_phases *phases, int frames);

@@ -19,7 +19,9 @@ typedef struct svr_placement {
     bool relay;          /* streamed groups are read from the file each time */
 } svr_placement;
 
-/* Everything where it is used, nothing streamed, pieces that fill a device. */
+/* Everything resident, pieces that fill a device: slices of 4 frames in the encoder, less where
+ * frames are larger than 720p, and pieces of 2^26 values in the decoder; clips of 5 frames go whole.
+ */
 svr_placement svr_placement_default(void);
 
 /* What of networks can be placed, in bytes on the device. */
@@ -28,6 +30,7 @@ typedef struct svr_network_weights {
     uint64_t fixed; /* what always stays on the device */
     int blocks;     /* of the transformer */
     uint64_t block_total, block_largest;
+    int full_channels; /* of the VAE's activations at full resolution */
 } svr_network_weights;
 
 /* Bytes that weights take with a placement. */

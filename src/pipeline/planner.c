@@ -1,54 +1,20 @@
 #include "pipeline/planner.h"
 
 #include "base/checked.h"
-
-#include <string.h>
-
-/* Streaming a block's weights costs nothing when the batch has so many tokens that multiplying them
- * takes longer than copying: F/W tokens for F FLOP/s and W byte/s, whatever the block's size.  Cards
- * of today lie between 5000 and 11000. */
-enum { BREAK_EVEN_TOKENS = 11000 };
+#include "pipeline/plan_levels.h"
 
 /* What stays free of what the device has free: for libraries and for the display. */
 #define MARGIN_BYTES ((uint64_t) 256 << 20)
 enum { MARGIN_SHARE = 32 };
 
-/* ------------------------------------------------------------------ the list */
+/* Bytes that can be copied each way while a stage computes: an H100 behind PCI Express 5, whose
+ * copies hide least; smaller cards compute more slowly than their copies are slower.  A block of
+ * the transformer multiplies all tokens with each of its weights, so the bytes go with both. */
+enum { ENCODE_BYTES_PER_PIXEL = 800, DECODE_BYTES_PER_PIXEL = 1700, BREAK_EVEN_TOKENS = 11000 };
 
-/* Ways to do with less activation memory, each at more cost than the one before. */
-typedef struct level {
-    int64_t piece_values, token_chunk;
-} level;
-
-#define VALUES(bits) ((int64_t) 1 << (bits))
-
-static const level levels[] = {
-    {VALUES(26), 0},
-    {VALUES(26), 16384},
-    {VALUES(24), 8192},
-    {VALUES(24), 4096},
-    {1, 2048},
-};
-enum { LEVELS = sizeof levels / sizeof levels[0], CHEAP_LEVELS = 2, ECONOMY_LEVEL = 2 };
-
-/* A point in the list. */
-typedef struct attempt {
-    int level;
-    bool streamed; /* the VAE's weights come for their phase, and blocks beyond `resident` */
-    int resident;  /* blocks */
-} attempt;
-
-static svr_placement placement_of(const attempt *a)
-{
-    svr_placement p = svr_placement_default();
-
-    p.cut.piece_values = levels[a->level].piece_values;
-    p.token_chunk = levels[a->level].token_chunk;
-    p.stream_vae = a->streamed;
-    if (a->streamed)
-        p.resident_blocks = a->resident;
-    return p;
-}
+/* How often a choice is made again with less room, since ranges do not always pack as tightly as
+ * the stages' peaks say. */
+enum { MOST_TRIES = 6 };
 
 /* ------------------------------------------------------------------ counting */
 
@@ -78,58 +44,118 @@ static uint64_t state_bytes(const svr_planning *p)
            frame_bytes(p, waiting.shared);
 }
 
-static void describe(const svr_planning *p, const svr_placement *placement,
-                     const svr_weight_need *weights, const svr_phases_need *need,
-                     svr_memory_plan *out)
-{
-    svr_network_weights all = {0};
-
-    if (p->networks->weights)
-        p->networks->weights(p->networks->user, &all);
-    *out = (svr_memory_plan){
-        .weights = weights->resident,
-        .state = state_bytes(p),
-        .scratch = need->scratch,
-        .host = weights->host + need->host,
-        .host_parked = need->host,
-        .copied_in = need->copied_in,
-        .copied_out = need->copied_out,
-        .batch_size = p->temporal->batch,
-        .blocks = all.blocks,
-        .streamed_blocks = weights->streamed_blocks,
-        .slots = weights->streamed_blocks > 0 ? placement->slots : 0,
-        .token_chunk = placement->token_chunk,
-        .vae_streamed = placement->stream_vae,
-        .state_on_host = need->host > 0,
-        .tiled = placement->cut.tile_h > 0,
-        .hidden = need->copied_in + need->copied_out == 0 ||
-                  svr_phases_tokens(p->phases, p->temporal->batch) >= BREAK_EVEN_TOKENS};
-    out->peak = out->weights + out->state + out->scratch;
-}
-
-static svr_status weigh(const svr_planning *p, const attempt *a, svr_plan_extent extent,
-                        svr_memory_plan *out, svr_error *err)
-{
-    svr_placement placement = placement_of(a);
-    svr_weight_need weights = {0};
-    svr_phases_need need;
-
-    if (p->networks->place)
-        SVR_TRY(p->networks->place(p->networks->user, &placement, &weights, err));
-    SVR_TRY(svr_phases_plan(p->phases, p->temporal, p->uniform, extent, p->cancel, &need, err));
-    describe(p, &placement, &weights, &need, out);
-    return SVR_OK;
-}
-
-/* ------------------------------------------------------------------ the search */
-
-static int block_count(const svr_planning *p)
+static svr_network_weights weights_of(const svr_planning *p)
 {
     svr_network_weights weights = {0};
 
     if (p->networks->weights)
         p->networks->weights(p->networks->user, &weights);
-    return weights.blocks;
+    return weights;
+}
+
+static uint64_t copied(const svr_phases_need *need, bool in)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < SVR_STAGES; i++)
+        sum += in ? need->stage[i].copied_in : need->stage[i].copied_out;
+    return sum;
+}
+
+/* What each stage can hide, see above. */
+static void hidden_bytes(const svr_planning *p, uint64_t out[3])
+{
+    const svr_size size = svr_phases_padded(p->phases);
+    uint64_t pixels = (uint64_t) size.height * (uint64_t) size.width *
+                      (uint64_t) p->temporal->batch;
+    double tokens = (double) svr_phases_tokens(p->phases, p->temporal->batch);
+
+    out[0] = ENCODE_BYTES_PER_PIXEL * pixels;
+    out[1] = (uint64_t) ((double) weights_of(p).block_total * tokens / BREAK_EVEN_TOKENS);
+    out[2] = DECODE_BYTES_PER_PIXEL * pixels;
+}
+
+static bool is_hidden(const svr_planning *p, const svr_phases_need *need)
+{
+    uint64_t hidden[3];
+
+    hidden_bytes(p, hidden);
+    for (int i = 0; i < 3; i++)
+        if (need->stage[i].copied_in > hidden[i] || need->stage[i].copied_out > hidden[i])
+            return false;
+    return true;
+}
+
+static void describe(const svr_planning *p, const svr_placement *placement,
+                     const svr_weight_need *weights, const svr_phases_need *need,
+                     svr_memory_plan *out)
+{
+    *out = (svr_memory_plan){.weights = weights->resident,
+                             .state = state_bytes(p),
+                             .scratch = need->scratch,
+                             .host = weights->host + need->host,
+                             .host_parked = need->host,
+                             .copied_in = copied(need, true),
+                             .copied_out = copied(need, false),
+                             .batch_size = p->temporal->batch,
+                             .blocks = weights_of(p).blocks,
+                             .streamed_blocks = weights->streamed_blocks,
+                             .slots = weights->streamed_blocks > 0 ? placement->slots : 0,
+                             .token_chunk = placement->token_chunk,
+                             .vae_streamed = placement->stream_vae,
+                             .state_on_host = need->host > 0,
+                             .tiled = placement->cut.tile_h > 0,
+                             .hidden = is_hidden(p, need)};
+    out->peak = out->weights + out->state + out->scratch;
+}
+
+/* Counts a placement; the networks have it then. */
+static svr_status weigh(const svr_planning *p, const svr_placement *placement,
+                        svr_plan_extent extent, svr_phases_need *need, svr_memory_plan *out,
+                        svr_error *err)
+{
+    svr_weight_need weights = {0};
+
+    if (p->networks->place)
+        SVR_TRY(p->networks->place(p->networks->user, placement, &weights, err));
+    SVR_TRY(svr_phases_plan(p->phases, p->temporal, p->uniform, extent, p->cancel, need, err));
+    describe(p, placement, &weights, need, out);
+    return SVR_OK;
+}
+
+static svr_placement placement_of(const svr_planning *p, const svr_level_choice *choice)
+{
+    const svr_size size = svr_phases_padded(p->phases);
+
+    return svr_level_placement(choice, weights_of(p).full_channels, size.height, size.width);
+}
+
+/* ------------------------------------------------------------------ the search */
+
+/* All levels of all stages, one dry run a level. */
+static svr_status make_table(const svr_planning *p, svr_level_table *out, svr_error *err)
+{
+    int levels = p->networks->place ? SVR_PLAN_LEVELS : 1;
+    svr_placement fastest = svr_placement_default();
+    svr_weight_need ignored;
+
+    /* behind a failure the networks know their weights only with a placement */
+    if (p->networks->place)
+        SVR_TRY(p->networks->place(p->networks->user, &fastest, &ignored, err));
+    *out = (svr_level_table){.weights = weights_of(p)};
+    hidden_bytes(p, out->hidden);
+    for (int i = 0; i < levels; i++) {
+        svr_level_choice all = {.level = {i, i, i}};
+        svr_placement placement = placement_of(p, &all);
+        svr_phases_need need;
+        svr_memory_plan plan;
+
+        SVR_TRY(weigh(p, &placement, SVR_PLAN_WHOLE_BATCH, &need, &plan, err));
+        for (int s = 0; s < SVR_STAGES; s++)
+            out->stage[i][s] = need.stage[s];
+        out->state = plan.state;
+    }
+    return SVR_OK;
 }
 
 static bool fits(const svr_memory_plan *plan, uint64_t limit)
@@ -137,63 +163,55 @@ static bool fits(const svr_memory_plan *plan, uint64_t limit)
     return limit == 0 || plan->peak <= limit;
 }
 
-/* Counts an attempt; whole batches first, since these are what most placements fail by. */
-static svr_status try_attempt(const svr_planning *p, const attempt *a, uint64_t limit, bool *found,
-                              svr_memory_plan *out, svr_error *err)
+/* As many blocks stay as fit. */
+static svr_status fill_blocks(const svr_planning *p, svr_placement *placement, uint64_t limit,
+                              svr_error *err)
 {
-    *found = false;
-    SVR_TRY(weigh(p, a, SVR_PLAN_WHOLE_BATCH, out, err));
-    if (!fits(out, limit))
-        return SVR_OK;
-    SVR_TRY(weigh(p, a, SVR_PLAN_EVERY_BATCH, out, err));
-    *found = fits(out, limit);
-    return SVR_OK;
-}
+    int low = 0, high = weights_of(p).blocks;
 
-/* With streamed weights: as many blocks stay as fit. */
-static svr_status try_streamed(const svr_planning *p, int level_index, uint64_t limit, bool *found,
-                               svr_memory_plan *out, svr_error *err)
-{
-    int low = 0, high = p->request->mode == SVR_VRAM_EXTREME_ECONOMY ? 0 : block_count(p);
-    attempt a = {.level = level_index, .streamed = true};
-
-    SVR_TRY(try_attempt(p, &a, limit, found, out, err));
-    if (!*found)
-        return SVR_OK;
     while (low < high) {
-        svr_memory_plan more;
+        svr_phases_need need;
+        svr_memory_plan plan;
 
-        a.resident = (low + high + 1) / 2;
-        SVR_TRY(weigh(p, &a, SVR_PLAN_WHOLE_BATCH, &more, err));
-        if (fits(&more, limit))
-            low = a.resident;
+        placement->resident_blocks = (low + high + 1) / 2;
+        SVR_TRY(weigh(p, placement, SVR_PLAN_WHOLE_BATCH, &need, &plan, err));
+        if (fits(&plan, limit))
+            low = placement->resident_blocks;
         else
-            high = a.resident - 1;
+            high = placement->resident_blocks - 1;
     }
-    /* shorter batches may need a little more */
-    for (a.resident = low; a.resident >= 0; a.resident--) {
-        SVR_TRY(try_attempt(p, &a, limit, found, out, err));
-        if (*found)
-            return SVR_OK;
-    }
+    placement->resident_blocks = low;
     return SVR_OK;
 }
 
-/* The first of the list that fits. */
-static svr_status search(const svr_planning *p, uint64_t limit, bool *found, svr_memory_plan *out,
-                         svr_error *err)
+/* Counts a choice with all lengths of batches, which the networks have then. */
+static svr_status settle(const svr_planning *p, const svr_level_choice *choice, uint64_t limit,
+                         svr_memory_plan *out, svr_error *err)
 {
-    bool hidden = svr_phases_tokens(p->phases, p->temporal->batch) >= BREAK_EVEN_TOKENS;
-    bool economy = p->request->mode != SVR_VRAM_AUTO;
-    int resident_levels = !p->networks->place ? 1 : hidden ? CHEAP_LEVELS : CHEAP_LEVELS + 1;
+    svr_placement placement = placement_of(p, choice);
+    svr_phases_need need;
+
+    if (choice->streamed && p->request->mode != SVR_VRAM_EXTREME_ECONOMY)
+        SVR_TRY(fill_blocks(p, &placement, limit, err));
+    return weigh(p, &placement, SVR_PLAN_EVERY_BATCH, &need, out, err);
+}
+
+static svr_status search(const svr_planning *p, const svr_level_table *table, uint64_t limit,
+                         bool *found, svr_memory_plan *out, svr_error *err)
+{
+    uint64_t aim = limit;
+    svr_level_choice choice;
 
     *found = false;
-    for (int i = 0; i < resident_levels && !economy && !*found; i++)
-        SVR_TRY(try_attempt(p, &(attempt){.level = i}, limit, found, out, err));
-    if (!p->networks->place)
-        return SVR_OK;
-    for (int i = economy ? ECONOMY_LEVEL : 0; i < LEVELS && !*found; i++)
-        SVR_TRY(try_streamed(p, i, limit, found, out, err));
+    for (int i = 0; i < MOST_TRIES; i++) {
+        if (!svr_level_choose(table, p->request->mode, aim, &choice))
+            break;
+        SVR_TRY(settle(p, &choice, limit, out, err));
+        *found = fits(out, limit);
+        if (*found || out->peak - limit >= aim)
+            return SVR_OK;
+        aim -= out->peak - limit;
+    }
     return SVR_OK;
 }
 
@@ -214,11 +232,22 @@ static uint64_t budget_of(const svr_planning *p)
     return room > margin ? room - margin : 1;
 }
 
+static svr_status smallest(const svr_planning *p, const svr_level_table *table,
+                           svr_memory_plan *out, svr_error *err)
+{
+    svr_level_choice choice = svr_level_smallest(table);
+    svr_placement placement = placement_of(p, &choice);
+    svr_phases_need need;
+
+    return weigh(p, &placement, SVR_PLAN_EVERY_BATCH, &need, out, err);
+}
+
 svr_status svr_plan_smallest(const svr_planning *p, svr_memory_plan *out, svr_error *err)
 {
-    attempt a = {.level = p->networks->place ? LEVELS - 1 : 0, .streamed = p->networks->place != NULL};
+    svr_level_table table;
 
-    return weigh(p, &a, SVR_PLAN_EVERY_BATCH, out, err);
+    SVR_TRY(make_table(p, &table, err));
+    return smallest(p, &table, out, err);
 }
 
 /* In MiB, rounded up. */
@@ -227,32 +256,36 @@ static unsigned long long mib(uint64_t bytes)
     return (unsigned long long) ((bytes + ((uint64_t) 1 << 20) - 1) >> 20);
 }
 
-static svr_status refuse(const svr_planning *p, uint64_t budget, svr_error *err)
+/* The last resort is the smallest plan; what it needs is told when it does not fit either. */
+static svr_status take_smallest(const svr_planning *p, const svr_level_table *table,
+                                uint64_t budget, svr_memory_plan *out, svr_error *err)
 {
-    svr_memory_plan least;
-
-    SVR_TRY(svr_plan_smallest(p, &least, err));
+    SVR_TRY(smallest(p, table, out, err));
+    if (fits(out, budget))
+        return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_NO_VRAM,
                     "%llu MiB of device memory are too few for batches of %d frames of this size: "
                     "the smallest vram-budget that works is %llu MiB (%llu bytes); give as much, or "
                     "use a smaller batch-size or picture",
-                    (unsigned long long) (budget >> 20), p->temporal->batch, mib(least.peak),
-                    mib(least.peak) << 20);
+                    (unsigned long long) (budget >> 20), p->temporal->batch, mib(out->peak),
+                    mib(out->peak) << 20);
 }
 
 svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error *err)
 {
     uint64_t budget = budget_of(p), limit = budget;
+    svr_level_table table;
     bool found;
 
     if (p->request->mode == SVR_VRAM_AUTO && p->request->threshold > 0 &&
         (limit == 0 || p->request->threshold < limit))
         limit = p->request->threshold;
-    SVR_TRY(search(p, limit, &found, out, err));
+    SVR_TRY(make_table(p, &table, err));
+    SVR_TRY(search(p, &table, limit, &found, out, err));
     if (!found && limit != budget)
-        SVR_TRY(search(p, budget, &found, out, err));
+        SVR_TRY(search(p, &table, budget, &found, out, err));
     if (!found)
-        return refuse(p, budget, err);
+        SVR_TRY(take_smallest(p, &table, budget, out, err));
     out->budget = budget;
     return SVR_OK;
 }

@@ -1,6 +1,5 @@
 #include "vae/vae.h"
 
-#include "base/checked.h"
 #include "vae/vae_internal.h"
 
 #include <stdlib.h>
@@ -33,6 +32,7 @@ void svr_vae_destroy(svr_vae *vae)
     if (!vae)
         return;
     svr_arena_destroy(vae->arena);
+    free(vae->plan.host_frames);
     free(vae);
 }
 
@@ -41,98 +41,13 @@ const svr_vae_config *svr_vae_get_config(const svr_vae *vae)
     return &vae->config;
 }
 
-svr_status svr_vae_enter(vae_run *run, const vae_half *half, const vae_input *input, svr_tensor *h,
-                         svr_error *err)
+static svr_status check_memory(const char *half, const svr_vae_memory *m, svr_error *err)
 {
-    const vae_state *state = &run->vae->state;
-    const vae_conv *conv = &half->conv_in;
-    const int64_t *d = input->x.dims;
-    int64_t carried = conv->kt - 1;
-    svr_tensor tail;
-
-    SVR_TRY(svr_exec_poll(run->exec, err));
-    SVR_TRY(svr_exec_alloc(run->exec, run->storage, SVR_DIMS(d[0], d[1], d[2], conv->out), h, err));
-    SVR_TRY(svr_vae_conv(run, conv, input, NULL, h, err));
-    if (state->sliced && state->first && d[0] >= carried) {
-        tail = svr_tensor_slice(&input->x, d[0] - carried, carried);
-        SVR_TRY(svr_exec_tap(run->exec, conv->tap, &tail, err));
-    }
-    return svr_vae_tap(run, half->tap_conv_in, h, err);
-}
-
-svr_status svr_vae_leave(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
-                         svr_error *err)
-{
-    vae_input input;
-
-    SVR_TRY(svr_exec_poll(run->exec, err));
-    SVR_TRY(svr_vae_norm_consume(run, &half->norm_out, &half->conv_out, h, &input, err));
-    SVR_TRY(svr_vae_conv(run, &half->conv_out, &input, NULL, y, err));
-    SVR_TRY(svr_vae_state_keep(run, &half->conv_out, &input.x, err));
-    svr_exec_free(run->exec, &input.x);
-    return SVR_OK;
-}
-
-static svr_status encode_slice(vae_run *run, const vae_input *input, const svr_tensor *moments,
-                               svr_error *err)
-{
-    const vae_half *half = &run->vae->encoder;
-    svr_tensor h;
-
-    SVR_TRY(svr_vae_enter(run, half, input, &h, err));
-    for (int i = 0; i < run->vae->config.stages; i++)
-        SVR_TRY(svr_vae_down_block(run, &half->blocks[i], &h, err));
-    SVR_TRY(svr_vae_mid(run, &half->mid, &h, err));
-    return svr_vae_leave(run, half, &h, moments, err);
-}
-
-vae_input svr_vae_clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
-                              int64_t end)
-{
-    vae_input part = {.x = svr_tensor_slice(clip, first, end - first)};
-
-    int64_t before = conv_in->kt - 1;
-
-    if (first == 0)
-        return part;
-    /* frame 0 counts for all that would be before it */
-    part.before.head = svr_tensor_slice(clip, svr_max_i64(0, first - before), before - 1);
-    part.before.recent = svr_tensor_slice(clip, first - 1, 1);
-    return part;
-}
-
-/* One slice further: [0, 1 + step), then `step` frames each; step 0: all. */
-static int64_t slice_end(vae_state *state, int64_t first, int64_t step, int64_t frames)
-{
-    int64_t end = state->sliced ? svr_min_i64(frames, first + step + (first == 0)) : frames;
-
-    state->first = first == 0;
-    state->last = end == frames;
-    return end;
-}
-
-svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
-                               const svr_tensor *moments, svr_error *err)
-{
-    const vae_half *half = &run->vae->encoder;
-    int64_t frames = x->dims[0], factor = svr_vae_temporal_factor(&run->vae->config), done = 0;
-    bool sliced = cut->slice_frames > 0 && frames - 1 > cut->slice_frames;
-
-    SVR_TRY(svr_vae_state_begin(run, sliced, sliced ? cut->slice_frames + 1 : frames, err));
-    if (sliced)
-        SVR_TRY(svr_vae_state_take_encoder(run, x->dims[1], x->dims[2], err));
-    for (int64_t a = 0, b; a < frames; a = b) {
-        vae_input input;
-        svr_tensor out;
-
-        b = slice_end(&run->vae->state, a, cut->slice_frames, frames);
-        input = svr_vae_clip_frames(x, &half->conv_in, a, b);
-        out = svr_tensor_slice(moments, done, (b - 1) / factor + 1 - done);
-        SVR_TRY(encode_slice(run, &input, &out, err));
-        done += out.dims[0];
-    }
-    svr_vae_state_end(run);
-    return SVR_OK;
+    if (m->piece_values >= 0 && m->carried_values >= 0)
+        return SVR_OK;
+    return SVR_FAIL(err, SVR_ERR_INVALID,
+                    "%s in pieces of %lld values that carry %lld; give 0 or more", half,
+                    (long long) m->piece_values, (long long) m->carried_values);
 }
 
 static svr_status check_cut(const svr_vae *vae, const svr_vae_cut *cut, svr_error *err)
@@ -143,9 +58,11 @@ static svr_status check_cut(const svr_vae *vae, const svr_vae_cut *cut, svr_erro
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "slices of %d frames; they must be 0 or a multiple of %d frames",
                         cut->slice_frames, factor);
-    if (cut->piece_values < 0)
-        return SVR_FAIL(err, SVR_ERR_INVALID, "pieces of %lld values; give 0 or more",
-                        (long long) cut->piece_values);
+    SVR_TRY(check_memory("encoder", &cut->encoder, err));
+    SVR_TRY(check_memory("decoder", &cut->decoder, err));
+    if (cut->whole_frames < 0)
+        return SVR_FAIL(err, SVR_ERR_INVALID, "clips of up to %d frames whole; give 0 or more",
+                        cut->whole_frames);
     if (cut->tile_h < 0 || cut->tile_w < 0 || (cut->tile_h == 0) != (cut->tile_w == 0) ||
         cut->overlap_h < 0 || cut->overlap_w < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID,

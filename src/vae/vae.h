@@ -19,16 +19,38 @@ typedef struct svr_vae svr_vae;
 
 enum { SVR_VAE_GROUP_ENCODER = 0, SVR_VAE_GROUP_DECODER, SVR_VAE_GROUPS };
 
+/* How one half trades work for memory.  Zeroed: the clip whole, which is fastest and largest.
+ *
+ * A half is a list of steps: the two halves of each resnet, attention, down- and upsamplers, first
+ * and last layer.  Steps at one resolution work on one piece of the clip after the other, and each
+ * convolution carries its last input frames from piece to piece.  What is carried is what remains
+ * of the memory when pieces are small, so steps can be grouped into sweeps: a sweep works through
+ * the whole clip, only its own carried frames exist meanwhile, and its result is parked.
+ *
+ * What is computed for a frame is the same whatever the numbers here, to the bit where ops compute
+ * frames one by one (the CPU's do).  A backend that takes another way for another number of frames
+ * may round differently with other pieces; with other places to park, never. */
+typedef struct svr_vae_memory {
+    /* A piece has so many frames that the widest activation it becomes at one resolution has about
+     * this many values, at least one frame of it (two where time is halved); 0: all frames. */
+    int64_t piece_values;
+    /* A sweep carries at most this many values (of the storage type), or one step; 0: one sweep.
+     * The sweeps are those that park the fewest values. */
+    int64_t carried_values;
+    /* Parked clips go to page-locked host memory (exec->host) by copies beside the computation,
+     * instead of to scratch memory. */
+    bool park_on_host;
+} svr_vae_memory;
+
 /* How a clip is cut.  Zeroed: whole. */
 typedef struct svr_vae_cut {
-    /* video frames per slice, a multiple of the temporal factor; 0: the clip in one piece.  The
-     * first slice has one frame more.  Never changes the result beyond rounding. */
+    /* video frames that go through all layers together, a multiple of the temporal factor; the
+     * first slice has one frame more; 0: the clip.  The encoder's pieces are cut from slices; a
+     * decoder with piece_values has none. */
     int slice_frames;
-    /* the decoder's memory: from stage to stage frames go on in pieces of so many that the widest
-     * activation of a piece has about this many values, at least one frame; 0: all that come.  A
-     * stage that sees the clip in one piece carries nothing over; clips of up to two latent frames
-     * go whole.  Never changes the result beyond rounding; taps need 0. */
-    int64_t piece_values;
+    /* clips of up to so many video frames are not cut in time, whatever the other numbers */
+    int whole_frames;
+    svr_vae_memory encoder, decoder;
     /* spatial tiles in pixels (another function: norms see only the tile), 0: none.  spec vae.md §7
      */
     int tile_h, tile_w, overlap_h, overlap_w;
@@ -46,8 +68,8 @@ const svr_vae_config *svr_vae_get_config(const svr_vae *vae);
 /* moments = encoder(x): mean in channels 0..L-1 and, where moments has 2L channels, logvar behind
  * it (not clamped); L = latent_channels.
  *   x [T,H,W,3] storage, model values, T = f*n+1   moments [n+1, H/s, W/s, L or 2L] storage or F32
- * s = spatial factor; sizes are rounded down.  Taps: "tap.enc.*", "mem.*" after the first slice.
- * Errors: SHAPE, CANCELLED, NO_VRAM, DEVICE. */
+ * s = spatial factor; sizes are rounded down.  Taps: "tap.enc.*" of a clip in one piece, "mem.*"
+ * after the first slice. Errors: SHAPE, CANCELLED, NO_VRAM, DEVICE. */
 SVR_CHECKED svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
                                       const svr_tensor *x, const svr_tensor *moments,
                                       svr_error *err);

@@ -1,48 +1,95 @@
 #include "vae/vae_internal.h"
 
-/* x = shortcut(x), a 1x1x1 convolution. */
-static svr_status apply_shortcut(vae_run *run, const vae_resnet *r, svr_tensor *x, svr_error *err)
+/* Memory for the result of the step at work. */
+static svr_status result(vae_run *run, int64_t frames, const int64_t hwc[3], svr_tensor *y,
+                         svr_error *err)
 {
-    vae_input input = {.x = *x};
-
-    return svr_vae_conv_consume(run, &r->shortcut, &input, x, err);
+    if (run->place) {
+        *y = run->place->x;
+        return SVR_OK;
+    }
+    return svr_exec_alloc(run->exec, run->storage, SVR_DIMS(frames, hwc[0], hwc[1], hwc[2]), y,
+                          err);
 }
 
-/* Residual and normalised input of a resnet: x becomes the one, `input` the other.  A shortcut that
- * narrows runs first, so that the norm can use up its input. */
-static svr_status split(vae_run *run, const vae_resnet *r, bool narrows, svr_tensor *x,
-                        vae_input *input, svr_error *err)
+/* y = shortcut(x), a 1x1x1 convolution; y is made where there is none yet. */
+static svr_status apply_shortcut(vae_run *run, const vae_resnet *r, const svr_tensor *x,
+                                 svr_tensor *y, svr_error *err)
 {
-    svr_tensor narrow;
+    const int64_t *d = x->dims;
 
-    if (!narrows)
-        return svr_vae_norm(run, &r->norm1, &r->conv1, x, input, err);
-    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
-                           SVR_DIMS(x->dims[0], x->dims[1], x->dims[2], r->shortcut.out), &narrow,
-                           err));
-    SVR_TRY(svr_vae_conv(run, &r->shortcut, &(vae_input){.x = *x}, NULL, &narrow, err));
-    SVR_TRY(svr_vae_norm_consume(run, &r->norm1, &r->conv1, x, input, err));
-    *x = narrow;
+    if (!svr_tensor_present(y))
+        SVR_TRY(svr_exec_alloc(run->exec, run->storage, SVR_DIMS(d[0], d[1], d[2], r->shortcut.out),
+                               y, err));
+    return svr_vae_conv(run, &r->shortcut, &(vae_input){.x = *x}, NULL, y, err);
+}
+
+static bool narrows(const vae_resnet *r)
+{
+    return r->has_shortcut && r->shortcut.out < r->shortcut.in;
+}
+
+/* The residual becomes `to`. */
+static svr_status move_residual(vae_run *run, const svr_tensor *to, vae_frames *x, svr_error *err)
+{
+    svr_copy_args copy = {.src = x->residual, .dst = *to};
+
+    SVR_TRY(svr_op_copy(run->exec, &copy, err));
+    svr_vae_give(run, &x->residual);
+    x->residual = *to;
     return SVR_OK;
 }
 
-/* The shortcut runs where the residual is smallest: early when it narrows, late when it widens. */
-svr_status svr_vae_resnet(vae_run *run, const vae_resnet *r, svr_tensor *x, svr_error *err)
+/* The shortcut runs where the residual is smallest: here when it narrows, and then before the norm,
+ * which uses up its input; late when it widens. */
+svr_status svr_vae_split(vae_run *run, const vae_resnet *r, vae_frames *x, vae_input *input,
+                         svr_error *err)
 {
-    bool narrows = r->has_shortcut && r->shortcut.out < r->shortcut.in;
-    bool widens = r->has_shortcut && !narrows;
-    vae_input input;
-    svr_tensor h;
+    if (narrows(r)) {
+        if (run->place)
+            x->residual = run->place->residual;
+        SVR_TRY(apply_shortcut(run, r, &x->x, &x->residual, err));
+        return svr_vae_norm_consume(run, &r->norm1, &r->conv1, &x->x, input, err);
+    }
+    SVR_TRY(svr_vae_norm(run, &r->norm1, &r->conv1, &x->x, input, err));
+    *x = (vae_frames){.residual = x->x};
+    return run->place ? move_residual(run, &run->place->residual, x, err) : SVR_OK;
+}
 
-    SVR_TRY(svr_exec_poll(run->exec, err));
-    SVR_TRY(split(run, r, narrows, x, &input, err));
-    SVR_TRY(svr_vae_conv_consume(run, &r->conv1, &input, &h, err));
-    SVR_TRY(svr_vae_norm_consume(run, &r->norm2, &r->conv2, &h, &input, err));
-    if (widens)
-        SVR_TRY(apply_shortcut(run, r, x, err));
-    SVR_TRY(svr_vae_conv(run, &r->conv2, &input, x, x, err));
+svr_status svr_vae_open(vae_run *run, const vae_resnet *r, vae_input *input, vae_frames *x,
+                        svr_error *err)
+{
+    const int64_t *d = input->x.dims;
+    const int64_t dims[4] = {d[0], d[1], d[2], r->conv1.out};
+
+    if (run->goes_on) /* the spare memory is for what conv2 sees and keeps */
+        SVR_TRY(svr_vae_take(run, dims, &x->x, err));
+    else
+        SVR_TRY(result(run, dims[0], dims + 1, &x->x, err));
+    SVR_TRY(svr_vae_conv(run, &r->conv1, input, NULL, &x->x, err));
+    SVR_TRY(svr_vae_state_keep(run, &r->conv1, &input->x, err));
+    svr_vae_give(run, &input->x);
+    return SVR_OK;
+}
+
+svr_status svr_vae_close(vae_run *run, const vae_resnet *r, vae_frames *x, svr_error *err)
+{
+    svr_tensor residual = x->residual, y = {0};
+    vae_input input;
+
+    SVR_TRY(svr_vae_norm_consume(run, &r->norm2, &r->conv2, &x->x, &input, err));
+    if (r->has_shortcut && !narrows(r)) {
+        SVR_TRY(apply_shortcut(run, r, &x->residual, &y, err));
+        svr_vae_give(run, &x->residual);
+        residual = y;
+    }
+    y = run->place ? run->place->x : residual;
+    SVR_TRY(svr_vae_conv(run, &r->conv2, &input, &residual, &y, err));
     SVR_TRY(svr_vae_state_exchange(run, &r->conv2, &input.x, err));
     svr_vae_give(run, &input.x);
+    if (run->place)
+        svr_vae_give(run, &residual);
+    *x = (vae_frames){.x = y};
     return SVR_OK;
 }
 
@@ -90,14 +137,10 @@ static svr_status project(vae_run *run, const vae_attention *a, const svr_tensor
     return SVR_OK;
 }
 
-static svr_status attention(vae_run *run, const vae_attention *a, const svr_tensor *x,
-                            svr_error *err)
+svr_status svr_vae_attend(vae_run *run, const vae_attention *a, const svr_tensor *x, svr_error *err)
 {
     svr_frame_attention_args args = {0};
 
-    if (!a->active)
-        return SVR_OK;
-    SVR_TRY(svr_exec_poll(run->exec, err));
     SVR_TRY(project(run, a, x, &args, err));
     SVR_TRY(svr_exec_alloc(run->exec, run->storage, args.q.rank, args.q.dims, &args.y, err));
     SVR_TRY(svr_op_frame_attention(run->exec, &args, err));
@@ -109,24 +152,22 @@ static svr_status attention(vae_run *run, const vae_attention *a, const svr_tens
     return SVR_OK;
 }
 
-svr_status svr_vae_mid(vae_run *run, const vae_mid *mid, svr_tensor *x, svr_error *err)
+svr_status svr_vae_downsample(vae_run *run, const vae_block *block, vae_frames *x, svr_error *err)
 {
-    SVR_TRY(svr_vae_resnet(run, &mid->first, x, err));
-    SVR_TRY(attention(run, &mid->attention, x, err));
-    SVR_TRY(svr_vae_resnet(run, &mid->second, x, err));
-    return svr_vae_tap(run, mid->tap, x, err);
-}
+    const vae_conv *conv = &block->rescale;
+    vae_input input = {.before = svr_vae_carried(run, conv), .x = x->x};
+    const int64_t *d = x->x.dims;
+    int64_t before =
+        svr_tensor_present(&input.before.head) ? conv->kt - conv->stride_t : conv->kt - 1;
+    const int64_t hwc[3] = {d[1] / conv->stride_s, d[2] / conv->stride_s, conv->out};
+    svr_tensor y;
 
-svr_status svr_vae_down_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err)
-{
-    for (int i = 0; i < block->resnet_count; i++)
-        SVR_TRY(svr_vae_resnet(run, &block->resnets[i], x, err));
-    if (block->rescales) {
-        vae_input input = {.before = svr_vae_carried(run, &block->rescale), .x = *x};
-
-        SVR_TRY(svr_vae_conv_consume(run, &block->rescale, &input, x, err));
-    }
-    return svr_vae_tap(run, block->tap, x, err);
+    SVR_TRY(result(run, (before + d[0] - conv->kt) / conv->stride_t + 1, hwc, &y, err));
+    SVR_TRY(svr_vae_conv(run, conv, &input, NULL, &y, err));
+    SVR_TRY(svr_vae_state_keep(run, conv, &x->x, err));
+    svr_vae_give(run, &x->x);
+    x->x = y;
+    return SVR_OK;
 }
 
 /* Frame `index` of x, not the clip's first, widened and shuffled into its frames of `y`. */
@@ -167,32 +208,28 @@ static svr_status tap_memory(vae_run *run, const vae_block *block, const svr_ten
     return SVR_OK;
 }
 
-svr_status svr_vae_upsample(vae_run *run, const vae_block *block, const svr_tensor *x,
-                            svr_tensor *y, svr_error *err)
+svr_status svr_vae_upsample(vae_run *run, const vae_block *block, vae_frames *x, svr_error *err)
 {
     const svr_store *store = run->vae->store;
     vae_carried before = svr_vae_carried(run, &block->rescale);
+    const int64_t *d = x->x.dims, hwc[3] = {2 * d[1], 2 * d[2], block->rescale.out};
     int tz = block->temporal ? 2 : 1;
     svr_upsample_conv3d_args args = {
-        .x = *x,
+        .x = x->x,
         .head = before.head,
         .up = svr_store_tensor(store, block->upscale.weight),
         .up_b = svr_store_tensor(store, block->upscale.bias),
         .w = svr_store_tensor(store, block->rescale.weight),
         .b = svr_store_tensor(store, block->rescale.bias),
         .tz = tz,
-        .head_starts = tz == 2 && before.starts,
+        .head_starts = before.starts,
     };
 
-    SVR_TRY(svr_exec_poll(run->exec, err));
-    SVR_TRY(svr_exec_alloc(run->exec, run->storage,
-                           SVR_DIMS(tz * x->dims[0] - (tz == 2 && run->vae->state.first),
-                                    2 * x->dims[1], 2 * x->dims[2], block->rescale.out),
-                           &args.y, err));
+    SVR_TRY(result(run, tz * d[0] - (tz == 2 && run->vae->state.first), hwc, &args.y, err));
     args.moments = svr_vae_moments_for(run, &args.y);
     SVR_TRY(svr_op_upsample_conv3d(run->exec, &args, err));
-    SVR_TRY(svr_vae_upsample_keep(run, block, x, err));
-    SVR_TRY(tap_memory(run, block, x, err));
-    *y = args.y;
-    return svr_vae_tap(run, block->tap, y, err);
+    SVR_TRY(svr_vae_upsample_keep(run, block, &x->x, err));
+    SVR_TRY(tap_memory(run, block, &x->x, err));
+    x->x = args.y;
+    return SVR_OK;
 }

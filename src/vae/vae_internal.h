@@ -65,6 +65,27 @@ typedef struct vae_block {
     const char *tap;
 } vae_block;
 
+/* What a half is a list of.  A resnet is two steps, so that memory can be cut between them. */
+typedef enum vae_step_kind {
+    VAE_STEP_ENTER,   /* conv_in of the clip */
+    VAE_STEP_OPEN,    /* resnet: h = conv1(silu(norm1(x))), and x or its shortcut as residual */
+    VAE_STEP_CLOSE,   /* resnet: residual + conv2(silu(norm2(h))) */
+    VAE_STEP_ATTEND,  /* attention, in place */
+    VAE_STEP_DOWN,    /* strided convolution */
+    VAE_STEP_UP,      /* upsampler */
+    VAE_STEP_LEAVE,   /* encoder: norm and conv_out, to the moments */
+    VAE_STEP_PICTURE, /* decoder: the same, to the picture */
+} vae_step_kind;
+
+typedef struct vae_step {
+    vae_step_kind kind;
+    int stage; /* steps of one stage work at one resolution */
+    const vae_resnet *resnet;
+    const vae_attention *attention;
+    const vae_block *block;
+    const char *tap; /* name of the result; NULL without one */
+} vae_step;
+
 /* Encoder or decoder. */
 typedef struct vae_half {
     int group; /* of the store */
@@ -73,30 +94,90 @@ typedef struct vae_half {
     vae_norm norm_out;
     vae_mid mid;
     vae_block blocks[SVR_VAE_MAX_STAGES];
+    vae_step *steps;
+    int step_count;
 } vae_half;
 
+/* What goes from step to step: an activation, and between the two steps of a resnet its residual.
+ */
+typedef struct vae_frames {
+    svr_tensor x, residual;
+} vae_frames;
+
+/* Consecutive steps that work on the same pieces of a clip. */
+typedef struct vae_segment {
+    int first, end;  /* steps */
+    int64_t in, out; /* frames of the whole clip in front of it and behind */
+    int64_t most;    /* frames that it takes at a time; two where time is halved and this is 1 */
+    int64_t extra;   /* and so many more of the clip's first ones */
+    bool halves;     /* time, in its last step */
+    bool doubles;    /* time, in its first step */
+    bool cut;        /* sees the clip in several pieces, so it carries frames over */
+    bool starts_sweep;
+
+    /* while a clip runs: frames taken so far; encoder: frames made, and still owed to who asked
+     * last; decoder: what the segment before made and how many frames of it are used up */
+    int64_t taken, made, owed;
+    svr_tensor held;
+    int64_t used;
+    svr_tensor moments; /* encoder: statistics of an input that is put together from pieces */
+} vae_segment;
+
+/* How a clip goes through a half. */
+typedef struct vae_plan {
+    int64_t (*dims)[4];    /* [steps + 1]: of the whole clip's activation in front of each step */
+    vae_segment *segments; /* [steps] */
+    int count;             /* of segments */
+    int64_t slice;         /* latent frames of a slice; the clip's first has one more; 0: all */
+    bool *breaks;          /* [steps]: a sweep begins here */
+    int64_t *cost;         /* [steps + 1] */
+    int *from;             /* [steps + 1] */
+    /* [host_slots] places for views of parked frames, half of them for a sweep's source and half
+     * for its target, in turn */
+    svr_tensor *host_frames;
+    size_t host_slots;
+    bool upper;
+} vae_plan;
+
 /* The last input frames of a convolution, scratch memory.  A 3x3x3 convolution has one in each, so
- * that a piece of one frame costs one copy; others have all in head. */
+ * that a piece of one frame costs one copy; others have all in head.  Where the clip's frame 0 is
+ * all that has been there (`starts`), it is the last of them. */
 typedef struct vae_carried {
     svr_tensor head, recent;
-    bool starts; /* of an upsampler: frame 0 of the clip and nothing else has been there */
+    bool starts;
 } vae_carried;
 
-/* Memory of the temporal convolutions while a clip runs in slices. */
+/* Memory of the temporal convolutions while a clip runs in pieces. */
 typedef struct vae_state {
     vae_carried *carried; /* [count] */
     int count;
-    /* memory like that of the last stage's carried frames, for the frame that a convolution is fed
-     * and that changes places with the oldest carried one; empty while it is lent */
+    /* memory like that of the widest carried frames that come one by one, for the frame that a
+     * convolution is fed and that changes places with the oldest carried one; empty while it is
+     * lent */
     svr_tensor spare;
     void *lent;
-    /* [frames in hand, groups, 3] F32, scratch memory: statistics of the activation at
-     * moments_of, until something changes it */
-    svr_tensor moments;
-    const void *moments_of;
-    bool sliced;      /* false: one piece, nothing is remembered */
-    bool first, last; /* slice of the clip */
+    /* [frames in hand, groups, 3] F32, scratch memory: for statistics of an activation; `known` are
+     * those of the one at known_of, until something changes it */
+    svr_tensor moments, known;
+    const void *known_of;
+    svr_tensor parked[2]; /* whose memory activations may lie in, but is not theirs to give back */
+    bool sliced;          /* false: one piece, nothing is remembered */
+    bool first, last;     /* piece of the clip, as the segment at work sees it */
 } vae_state;
+
+/* A clip's activation between two sweeps. */
+typedef struct vae_parked {
+    bool on_host;
+    int64_t frames;
+    svr_tensor x, residual; /* on the device: the whole clip, scratch memory */
+    /* on the host: frame by frame, as far as they have been put and not yet taken */
+    svr_tensor *host_x, *host_residual;
+    svr_tensor moments; /* [T,groups,3] F32, scratch memory: the statistics of x */
+    bool has_moments;
+    /* on the host only: frames that are on their way out, and those that are on their way in */
+    vae_frames leaving, coming;
+    svr_mark left, came;
+} vae_parked;
 
 struct svr_vae {
     svr_vae_config config;
@@ -104,6 +185,7 @@ struct svr_vae {
     svr_arena *arena; /* names and resnets */
     vae_half encoder, decoder;
     vae_state state;
+    vae_plan plan; /* of the clip at work */
 };
 
 /* One evaluation. */
@@ -111,7 +193,24 @@ typedef struct vae_run {
     svr_exec *exec;
     svr_vae *vae;
     svr_dtype storage;
+    /* of the step at work: where its result goes (NULL: memory of its own), and whether the step
+     * behind it follows at once */
+    const vae_frames *place;
+    bool goes_on;
 } vae_run;
+
+/* A clip on its way through a half. */
+typedef struct vae_pass {
+    vae_run *run;
+    const vae_half *half;
+    const svr_tensor *in, *out;
+    vae_plan *plan;
+    bool decodes;
+    bool on_host; /* parks there */
+    int end;      /* segment behind the sweep at work */
+    vae_parked source, target;
+    int64_t done; /* frames of the sweep's result */
+} vae_pass;
 
 /* A convolution's input: `x`, scratch memory, and the frames before it (empty: none), borrowed. */
 typedef struct vae_input {
@@ -122,29 +221,40 @@ typedef struct vae_input {
 /* ---- vae_layers.c: declares all items of the store */
 svr_status svr_vae_declare(svr_vae *vae, svr_error *err);
 
+/* ---- vae_plan.c */
+
+/* Lists the steps of both halves and takes memory for plans. */
+svr_status svr_vae_list_steps(svr_vae *vae, svr_error *err);
+
+/* Fills vae->plan for a clip `in` of a half. */
+void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cut,
+                       const svr_tensor *in);
+
+/* Channels of a resnet's residual between its two steps. */
+int64_t svr_vae_residual_channels(const vae_resnet *r);
+
 /* ---- vae_state.c */
 
-/* Starts a clip that carries nothing yet, of which up to `frames` frames are in hand at a time. */
-svr_status svr_vae_state_begin(vae_run *run, bool sliced, int64_t frames, svr_error *err);
+/* Starts a sweep that carries nothing yet, of which up to `frames` frames are in hand at a time. */
+svr_status svr_vae_state_begin(vae_run *run, int64_t frames, svr_error *err);
 
 /* Where the statistics of y go, made by the op that makes y; and those of x, absent where nobody
  * made them. */
 svr_tensor svr_vae_moments_for(vae_run *run, const svr_tensor *y);
 svr_tensor svr_vae_moments_of(vae_run *run, const svr_tensor *x);
 
-/* Takes memory for the frames that are carried from slice to slice, all at once and before any
- * activation: what stays then lies packed at one end.  Encoder: frames of h x w pixels; decoder: of
- * one stage, whose input frames are h x w. */
-svr_status svr_vae_state_take_encoder(vae_run *run, int64_t h, int64_t w, svr_error *err);
-svr_status svr_vae_state_take_stage(vae_run *run, int stage, int64_t h, int64_t w, svr_error *err);
+/* Takes memory for the frames that a step carries from piece to piece, before any activation: what
+ * stays then lies packed at one end.  The step's input frames are h x w. */
+svr_status svr_vae_state_take(vae_run *run, const vae_half *half, const vae_step *step, int64_t h,
+                              int64_t w, svr_error *err);
 
-/* Gives that memory back. */
+/* Gives all that memory back. */
 void svr_vae_state_end(vae_run *run);
 
 /* The frames carried for `conv`; empty at the clip's start and where nothing is carried. */
 vae_carried svr_vae_carried(const vae_run *run, const vae_conv *conv);
 
-/* Remembers the last frames of an input x for the next slice. */
+/* Remembers the last frames of an input x for the next piece. */
 svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tensor *x,
                               svr_error *err);
 
@@ -153,11 +263,13 @@ svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tens
 svr_status svr_vae_state_exchange(vae_run *run, const vae_conv *conv, svr_tensor *x,
                                   svr_error *err);
 
-/* Memory of frames: the spare one where it has this size, else new scratch; and back. */
+/* Memory of frames: the spare one where it has this size, else new scratch. */
 svr_status svr_vae_take(vae_run *run, const int64_t dims[4], svr_tensor *out, svr_error *err);
+
+/* Gives an activation's memory back to whom it belongs and clears the view. */
 void svr_vae_give(vae_run *run, svr_tensor *t);
 
-/* Shows the last frames of the clip's first slice. */
+/* Shows the last frames of the clip's first piece. */
 svr_status svr_vae_state_tap(vae_run *run, const vae_conv *conv, const svr_tensor *x,
                              svr_error *err);
 
@@ -171,13 +283,12 @@ svr_status svr_vae_upsample_keep(vae_run *run, const vae_block *block, const svr
 
 /* ---- vae_steps.c: single layers */
 
+/* Shows x to the tap when the clip runs whole; `name` may be NULL. */
+svr_status svr_vae_tap(vae_run *run, const char *name, const svr_tensor *x, svr_error *err);
+
 /* y = conv(input) (+ residual); y is given.  Weights may have more rows than y has channels. */
 svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *input,
                         const svr_tensor *residual, const svr_tensor *y, svr_error *err);
-
-/* The same with y made here and the input freed; remembers what the next slice needs. */
-svr_status svr_vae_conv_consume(vae_run *run, const vae_conv *conv, vae_input *input, svr_tensor *y,
-                                svr_error *err);
 
 /* input = silu(norm(x)) for `conv`; x stays. */
 svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv,
@@ -187,34 +298,89 @@ svr_status svr_vae_norm(vae_run *run, const vae_norm *norm, const vae_conv *conv
 svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_conv *conv,
                                 svr_tensor *x, vae_input *input, svr_error *err);
 
-/* ---- vae_blocks.c: x becomes the result */
-svr_status svr_vae_resnet(vae_run *run, const vae_resnet *resnet, svr_tensor *x, svr_error *err);
-svr_status svr_vae_mid(vae_run *run, const vae_mid *mid, svr_tensor *x, svr_error *err);
-svr_status svr_vae_down_block(vae_run *run, const vae_block *block, svr_tensor *x, svr_error *err);
+/* ---- vae_blocks.c: steps; x becomes the result, at run->place */
 
-/* y, made here = x in twice the size; with time doubled, the clip's first frame counts once.  x
- * stays. */
-svr_status svr_vae_upsample(vae_run *run, const vae_block *block, const svr_tensor *x,
-                            svr_tensor *y, svr_error *err);
-
-/* Shows x to the tap when the clip runs whole. */
-svr_status svr_vae_tap(vae_run *run, const char *name, const svr_tensor *x, svr_error *err);
-
-/* ---- vae.c: first and last layers, shared by both halves */
-
-/* Frames [first, end) of a clip; the frames in front of them are what the first layer carries. */
-vae_input svr_vae_clip_frames(const svr_tensor *clip, const vae_conv *conv_in, int64_t first,
-                              int64_t end);
-
-/* First layer: h = conv_in(input); the input stays the caller's. */
-svr_status svr_vae_enter(vae_run *run, const vae_half *half, const vae_input *input, svr_tensor *h,
+/* The first half of a resnet's first step: x keeps the residual, `input` is what conv1 sees. */
+svr_status svr_vae_split(vae_run *run, const vae_resnet *r, vae_frames *x, vae_input *input,
                          svr_error *err);
 
-/* Last layers: y = conv_out(silu(norm(h))); h is used up. */
+/* And the second: x gets conv1(input) beside the residual. */
+svr_status svr_vae_open(vae_run *run, const vae_resnet *r, vae_input *input, vae_frames *x,
+                        svr_error *err);
+svr_status svr_vae_close(vae_run *run, const vae_resnet *r, vae_frames *x, svr_error *err);
+
+/* In place, always. */
+svr_status svr_vae_attend(vae_run *run, const vae_attention *a, const svr_tensor *x,
+                          svr_error *err);
+svr_status svr_vae_downsample(vae_run *run, const vae_block *block, vae_frames *x, svr_error *err);
+
+/* Twice the size; with time doubled, the clip's first frame counts once.  The memory of the old x
+ * stays the caller's. */
+svr_status svr_vae_upsample(vae_run *run, const vae_block *block, vae_frames *x, svr_error *err);
+
+/* ---- vae_ends.c: first and last layers */
+
+/* h = conv_in of frames [range[0], range[1]) of a clip; the frames in front of them are what it
+ * carries. */
+svr_status svr_vae_enter(vae_run *run, const vae_half *half, const svr_tensor *clip,
+                         const int64_t range[2], vae_frames *h, svr_error *err);
+
+/* y = conv_out(silu(norm(h))); h is used up. */
 svr_status svr_vae_leave(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
                          svr_error *err);
 
-/* ---- vae.c, vae_decode.c: a whole clip or tile */
+/* The decoder's: y is as many of the first frames as are wanted, perhaps none. */
+svr_status svr_vae_picture(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
+                           svr_error *err);
+
+/* ---- vae_park.c: clips between sweeps */
+
+/* Makes room to list clips of up to `frames` frames on the host. */
+svr_status svr_vae_park_prepare(svr_vae *vae, int64_t frames, svr_error *err);
+
+/* Takes memory for the activation in front of step `step` of the plan; on the host it is taken as
+ * frames are put, and given back as they are taken. */
+svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step, bool on_host,
+                             vae_parked *parked, svr_error *err);
+
+/* Memory of frames [first, first + count) on the device, for the op that makes them. */
+vae_frames svr_vae_park_place(const vae_parked *parked, int64_t first, int64_t count);
+
+/* Puts frames at `first` and on: to the host they are copied in the background, on the device they
+ * are where svr_vae_park_place() said already.  Either tensor may be absent.  x is cleared. */
+svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae_frames *x,
+                            svr_error *err);
+
+/* Frees what was put to the host so far; ops that use its memory wait for the copies. */
+svr_status svr_vae_park_settle(vae_run *run, vae_parked *parked, svr_error *err);
+
+/* x = frames [first, first + count); from the host, the `next` ones behind them are fetched
+ * meanwhile.  On the device the memory stays the parked clip's. */
+typedef struct vae_range {
+    int64_t first, count, next;
+} vae_range;
+svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *range,
+                             vae_frames *x, svr_error *err);
+
+/* Gives the memory back, also of frames that were fetched in vain.  Accepts a zeroed one. */
+svr_status svr_vae_park_close(vae_run *run, vae_parked *parked, svr_error *err);
+
+/* ---- vae_pass.c: pieces and segments of a sweep */
+
+/* Whether the sweep at work is not the last. */
+static inline bool svr_vae_parks(const vae_pass *p)
+{
+    return p->end < p->plan->count;
+}
+
+/* Frames that the end of the sweep asks for (encoder). */
+int64_t svr_vae_demand(const vae_pass *p);
+
+/* x = the segment's next piece, of up to `want` frames (encoder), at `place` if that is given. */
+svr_status svr_vae_run_segment(vae_pass *p, int index, int64_t want, const vae_frames *place,
+                               vae_frames *x, svr_error *err);
+
+/* ---- vae_sweeps.c: a whole clip or tile through a half */
 svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err);
 svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,

@@ -199,5 +199,5 @@ svr_status svr_vae_declare(svr_vae *vae, svr_error *err)
         svr_arena_alloc(vae->arena, (size_t) vae->state.count, sizeof vae->state.carried[0]);
     if (!vae->state.carried)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the VAE's layers");
-    return SVR_OK;
+    return svr_vae_list_steps(vae, err);
 }

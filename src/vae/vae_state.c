@@ -36,41 +36,38 @@ static svr_status take_upsampler(vae_run *run, const vae_block *block, int64_t h
     return take_frames(run, dims, &run->vae->state.carried[block->rescale.state].head, err);
 }
 
-/* The decoder's last layer carries what its earlier taps made, see vae_decode.c; and its stage has
- * the spare memory. */
-static svr_status take_last(vae_run *run, int64_t h, int64_t w, svr_error *err)
+/* The decoder's last layer carries what its earlier taps made, see vae_ends.c. */
+static svr_status take_sums(vae_run *run, const vae_conv *conv, int64_t h, int64_t w,
+                            svr_error *err)
 {
-    const vae_conv *conv = &run->vae->decoder.conv_out;
-    vae_state *state = &run->vae->state;
-    const int64_t dims[4] = {1, h, w, conv->in};
-
-    SVR_TRY(take_frames(run, dims, &state->spare, err));
     return svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(conv->kt - 1, h, w, conv->out * conv->kt),
-                          &state->carried[conv->state].head, err);
+                          &run->vae->state.carried[conv->state].head, err);
 }
 
-static svr_status take_resnet(vae_run *run, const vae_resnet *r, int64_t h, int64_t w,
-                              svr_error *err)
+svr_status svr_vae_state_take(vae_run *run, const vae_half *half, const vae_step *step, int64_t h,
+                              int64_t w, svr_error *err)
 {
-    SVR_TRY(take(run, &r->conv1, h, w, err));
-    return take(run, &r->conv2, h, w, err);
-}
-
-static svr_status take_mid(vae_run *run, const vae_mid *mid, int64_t h, int64_t w, svr_error *err)
-{
-    SVR_TRY(take_resnet(run, &mid->first, h, w, err));
-    return take_resnet(run, &mid->second, h, w, err);
-}
-
-static svr_status take_resnets(vae_run *run, const vae_block *block, int64_t h, int64_t w,
-                               svr_error *err)
-{
-    for (int i = 0; i < block->resnet_count; i++)
-        SVR_TRY(take_resnet(run, &block->resnets[i], h, w, err));
+    switch (step->kind) {
+    case VAE_STEP_OPEN:
+        return take(run, &step->resnet->conv1, h, w, err);
+    case VAE_STEP_CLOSE:
+        return take(run, &step->resnet->conv2, h, w, err);
+    case VAE_STEP_DOWN:
+        return take(run, &step->block->rescale, h, w, err);
+    case VAE_STEP_UP:
+        return take_upsampler(run, step->block, h, w, err);
+    case VAE_STEP_LEAVE:
+        return take(run, &half->conv_out, h, w, err);
+    case VAE_STEP_PICTURE:
+        return take_sums(run, &half->conv_out, h, w, err);
+    case VAE_STEP_ENTER:
+    case VAE_STEP_ATTEND:
+        break;
+    }
     return SVR_OK;
 }
 
-svr_status svr_vae_state_begin(vae_run *run, bool sliced, int64_t frames, svr_error *err)
+svr_status svr_vae_state_begin(vae_run *run, int64_t frames, svr_error *err)
 {
     vae_state *state = &run->vae->state;
 
@@ -78,60 +75,27 @@ svr_status svr_vae_state_begin(vae_run *run, bool sliced, int64_t frames, svr_er
     memset(state->carried, 0, (size_t) state->count * sizeof state->carried[0]);
     state->spare = state->moments = (svr_tensor){0};
     state->lent = NULL;
-    state->moments_of = NULL;
-    state->sliced = sliced;
-    state->first = true;
-    state->last = !sliced;
+    state->known_of = NULL;
     return svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(frames, run->vae->config.norm_groups, 3),
                           &state->moments, err);
 }
 
 svr_tensor svr_vae_moments_for(vae_run *run, const svr_tensor *y)
 {
-    run->vae->state.moments_of = y->data;
-    return svr_tensor_slice(&run->vae->state.moments, 0, y->dims[0]);
+    vae_state *state = &run->vae->state;
+
+    state->known_of = y->data;
+    state->known = svr_tensor_slice(&state->moments, 0, y->dims[0]);
+    return state->known;
 }
 
 svr_tensor svr_vae_moments_of(vae_run *run, const svr_tensor *x)
 {
     vae_state *state = &run->vae->state;
-    bool known = state->moments_of == x->data;
+    bool known = state->known_of == x->data;
 
-    state->moments_of = NULL;
-    return known ? svr_tensor_slice(&state->moments, 0, x->dims[0]) : (svr_tensor){0};
-}
-
-svr_status svr_vae_state_take_encoder(vae_run *run, int64_t h, int64_t w, svr_error *err)
-{
-    const vae_half *half = &run->vae->encoder;
-
-    for (int i = 0; i < run->vae->config.stages; i++) {
-        const vae_block *block = &half->blocks[i];
-
-        SVR_TRY(take_resnets(run, block, h, w, err));
-        if (!block->rescales)
-            continue;
-        SVR_TRY(take(run, &block->rescale, h, w, err));
-        h /= 2;
-        w /= 2;
-    }
-    SVR_TRY(take_mid(run, &half->mid, h, w, err));
-    return take(run, &half->conv_out, h, w, err);
-}
-
-svr_status svr_vae_state_take_stage(vae_run *run, int stage, int64_t h, int64_t w, svr_error *err)
-{
-    const vae_half *half = &run->vae->decoder;
-
-    if (stage == 0) {
-        SVR_TRY(take_mid(run, &half->mid, h, w, err));
-    } else {
-        SVR_TRY(take_upsampler(run, &half->blocks[stage - 1], h, w, err));
-        h *= 2;
-        w *= 2;
-    }
-    SVR_TRY(take_resnets(run, &half->blocks[stage], h, w, err));
-    return stage == run->vae->config.stages - 1 ? take_last(run, h, w, err) : SVR_OK;
+    state->known_of = NULL;
+    return known ? state->known : (svr_tensor){0};
 }
 
 void svr_vae_state_end(vae_run *run)
@@ -149,8 +113,17 @@ void svr_vae_state_end(vae_run *run)
 vae_carried svr_vae_carried(const vae_run *run, const vae_conv *conv)
 {
     const vae_state *state = &run->vae->state;
+    vae_carried carried;
 
-    return conv->state < 0 || state->first ? (vae_carried){0} : state->carried[conv->state];
+    if (conv->state < 0 || state->first)
+        return (vae_carried){0};
+    carried = state->carried[conv->state];
+    if (!carried.starts)
+        return carried;
+    if (svr_tensor_present(&carried.recent))
+        return (vae_carried){.head = carried.recent, .starts = true};
+    carried.head = svr_tensor_slice(&carried.head, carried.head.dims[0] - 1, 1);
+    return carried;
 }
 
 static svr_status copy_frames(vae_run *run, const svr_tensor *x, int64_t first,
@@ -161,16 +134,14 @@ static svr_status copy_frames(vae_run *run, const svr_tensor *x, int64_t first,
     return svr_op_copy(run->exec, &copy, err);
 }
 
-/* Frame x becomes the newest, in the memory of the oldest; at the clip's start it counts for the
- * one before as well. */
+/* Frame x becomes the newest, in the memory of the oldest. */
 static svr_status add_frame(vae_run *run, const svr_tensor *x, vae_carried *carried, svr_error *err)
 {
     svr_tensor oldest = carried->head;
 
     if (!svr_tensor_present(&carried->recent))
         return copy_frames(run, x, 0, &carried->head, err);
-    if (run->vae->state.first)
-        SVR_TRY(copy_frames(run, x, 0, &carried->recent, err));
+    carried->starts = run->vae->state.first;
     carried->head = carried->recent;
     carried->recent = oldest;
     return copy_frames(run, x, 0, &carried->recent, err);
@@ -203,6 +174,7 @@ svr_status svr_vae_state_keep(vae_run *run, const vae_conv *conv, const svr_tens
         return add_frame(run, x, carried, err);
     if (!svr_tensor_present(&carried->recent))
         return copy_frames(run, x, last, &carried->head, err);
+    carried->starts = false;
     SVR_TRY(copy_frames(run, x, last - 1, &carried->head, err));
     return copy_frames(run, x, last, &carried->recent, err);
 }
@@ -218,8 +190,7 @@ svr_status svr_vae_state_exchange(vae_run *run, const vae_conv *conv, svr_tensor
     carried = &state->carried[conv->state];
     if (!svr_tensor_same_shape(x, &carried->recent))
         return svr_vae_state_keep(run, conv, x, err);
-    if (state->first) /* the first frame counts for the one before as well */
-        SVR_TRY(copy_frames(run, x, 0, &carried->recent, err));
+    carried->starts = state->first;
     oldest = carried->head;
     carried->head = carried->recent;
     carried->recent = *x;
@@ -243,16 +214,25 @@ svr_status svr_vae_take(vae_run *run, const int64_t dims[4], svr_tensor *out, sv
     return SVR_OK;
 }
 
+static bool lies_in(const svr_tensor *t, const svr_tensor *whole)
+{
+    const char *start = whole->data, *at = t->data;
+
+    return svr_tensor_present(whole) && at >= start && at < start + svr_tensor_bytes(whole);
+}
+
 void svr_vae_give(vae_run *run, svr_tensor *t)
 {
     vae_state *state = &run->vae->state;
 
-    if (!svr_tensor_present(t) || t->data != state->lent) {
-        svr_exec_free(run->exec, t);
+    if (!svr_tensor_present(t))
         return;
+    if (t->data == state->lent) {
+        state->spare = *t;
+        state->lent = NULL;
+    } else if (!lies_in(t, &state->parked[0]) && !lies_in(t, &state->parked[1])) {
+        svr_exec_free(run->exec, t);
     }
-    state->spare = *t;
-    state->lent = NULL;
     *t = (svr_tensor){0};
 }
 

@@ -7,7 +7,7 @@ static svr_tensor weight(const vae_run *run, int id)
 
 svr_status svr_vae_tap(vae_run *run, const char *name, const svr_tensor *x, svr_error *err)
 {
-    return run->vae->state.sliced ? SVR_OK : svr_exec_tap(run->exec, name, x, err);
+    return run->vae->state.sliced || !name ? SVR_OK : svr_exec_tap(run->exec, name, x, err);
 }
 
 /* Space is padded by one zero all round; strided convolutions by one below and right only. */
@@ -20,6 +20,7 @@ svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *inp
         .x = input->x,
         .head = input->before.head,
         .recent = input->before.recent,
+        .head_starts = input->before.starts,
         .w = svr_tensor_slice(&w, 0, y->dims[3]),
         .b = svr_tensor_slice(&b, 0, y->dims[3]),
         .y = *y,
@@ -36,22 +37,6 @@ svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *inp
     if (conv->normed)
         args.moments = svr_vae_moments_for(run, y);
     return svr_op_conv3d(run->exec, &args, err);
-}
-
-svr_status svr_vae_conv_consume(vae_run *run, const vae_conv *conv, vae_input *input, svr_tensor *y,
-                                svr_error *err)
-{
-    const int64_t *d = input->x.dims;
-    int64_t before =
-        svr_tensor_present(&input->before.head) ? conv->kt - conv->stride_t : conv->kt - 1;
-    const int64_t dims[4] = {(before + d[0] - conv->kt) / conv->stride_t + 1, d[1] / conv->stride_s,
-                             d[2] / conv->stride_s, conv->out};
-
-    SVR_TRY(svr_vae_take(run, dims, y, err));
-    SVR_TRY(svr_vae_conv(run, conv, input, NULL, y, err));
-    SVR_TRY(svr_vae_state_keep(run, conv, &input->x, err));
-    svr_exec_free(run->exec, &input->x);
-    return SVR_OK;
 }
 
 static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor *x,

@@ -26,6 +26,7 @@ typedef struct conv_case {
     enum { PLAIN, ADD, ADD_IN_PLACE } residual;
     int groups; /* of the statistics of the result; 0: none */
     bool no_bias, f32_out, small;
+    bool head_starts;
 } conv_case;
 
 static const conv_case conv_cases[] = {
@@ -240,6 +241,40 @@ static const conv_case conv_cases[] = {
      .stride = {1, 1},
      .pad = {0, 0, 0, 0},
      .no_bias = true},
+    /* behind the clip's first frame */
+    {.x = {1, 5, 16, 32},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 1,
+     .head_starts = true,
+     .small = true},
+    {.x = {4, 3, 37, 64},
+     .w = {64, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 1,
+     .residual = ADD_IN_PLACE,
+     .groups = 8,
+     .head_starts = true,
+     .small = true},
+    {.x = {3, 9, 70, 128},
+     .w = {128, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD,
+     .head_frames = 1,
+     .groups = 32,
+     .head_starts = true},
+    {.x = {2, 6, 31, 3},
+     .w = {16, 3, 3, 3},
+     .stride = {1, 1},
+     .pad = {1, 1, 1, 1},
+     .head = HEAD_IN_FRONT,
+     .head_frames = 1,
+     .head_starts = true},
     /* odd ones */
     {.x = {1, 1, 1, 1}, .w = {1, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .small = true},
     {.x = {7, 1, 1, 5}, .w = {7, 3, 3, 3}, .stride = {1, 1}, .pad = {1, 1, 1, 1}, .no_bias = true},
@@ -287,7 +322,8 @@ static int64_t conv_size(int64_t size, int kernel, int stride)
 
 static ops_array *conv_output(ops_bench *bench, const conv_case *c, svr_dtype dtype)
 {
-    int64_t frames = c->x[0] + (c->head == NO_HEAD ? c->w[1] - 1 : c->head_frames);
+    bool starts = c->head == NO_HEAD || c->head_starts;
+    int64_t frames = c->x[0] + (starts ? c->w[1] - 1 : c->head_frames);
     int64_t dims[4] = {conv_size(frames, c->w[1], c->stride[0]),
                        conv_size(c->x[1] + c->pad[0] + c->pad[1], c->w[2], c->stride[1]),
                        conv_size(c->x[2] + c->pad[2] + c->pad[3], c->w[3], c->stride[1]), c->w[0]};
@@ -357,7 +393,8 @@ static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
                                        .pad_top = c->pad[0],
                                        .pad_bottom = c->pad[1],
                                        .pad_left = c->pad[2],
-                                       .pad_right = c->pad[3]};
+                                       .pad_right = c->pad[3],
+                                       .head_starts = c->head_starts};
     if (c->groups > 0)
         moments = ops_output(bench, SVR_F32, SVR_DIMS(args[0].y.dims[0], c->groups, 3));
     if (c->residual == ADD)
@@ -369,8 +406,9 @@ static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
     magnitude = ops_doubles(bench, svr_tensor_elems(&args[0].y));
     reference_conv3d(&args[OPS_REFERENCE], magnitude);
     ops_compare(bench, y, magnitude,
-                SUM_UNITS * OPS_F32_EPS +
-                    (c->head == NO_HEAD ? ops_inner_rounding(bench, dtype) : 0.0));
+                SUM_UNITS * OPS_F32_EPS + (c->head == NO_HEAD || c->head_starts
+                                               ? ops_inner_rounding(bench, dtype)
+                                               : 0.0));
     if (moments)
         compare_moments(bench, moments, &args[OPS_REFERENCE].y, dtype);
 }
@@ -556,6 +594,9 @@ static const upsample_case upsample_cases[] = {
     {{2, 4, 3, 16}, 8, 24, 2, true, false, false, true, true},
     {{1, 3, 2, 64}, 64, 64, 2, true, false, false, true, true},
     {{3, 2, 66, 64}, 64, 128, 2, true, true, false, false, true},
+    {{2, 4, 3, 16}, 8, 24, 1, true, false, false, true, true},
+    {{1, 3, 2, 64}, 64, 64, 1, true, false, false, true, true},
+    {{3, 2, 66, 64}, 64, 128, 1, true, true, false, false, true},
 };
 
 static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtype dtype)
@@ -563,7 +604,8 @@ static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtyp
     int64_t T = c->x[0], H = c->x[1], W = c->x[2], C = c->x[3], E = (int64_t) 4 * c->tz * c->m;
     svr_dtype kept = ops_weight_dtype(bench, dtype);
     ops_array *x = ops_input(bench, dtype, SVR_DIMS(T, H, W, C));
-    ops_array *head = c->head ? ops_input(bench, dtype, SVR_DIMS(3 - c->tz, H, W, C)) : NULL;
+    int64_t heads = c->head_starts ? 1 : 3 - c->tz;
+    ops_array *head = c->head ? ops_input(bench, dtype, SVR_DIMS(heads, H, W, C)) : NULL;
     ops_array *up = ops_input(bench, kept, SVR_DIMS(E, 1, 1, 1, C));
     ops_array *up_b = ops_input(bench, SVR_F32, SVR_DIMS(E));
     ops_array *w = ops_input(bench, kept, SVR_DIMS(c->k, 3, 3, 3, c->m));

@@ -50,6 +50,8 @@ static const double *padded(const svr_conv3d_args *a, int64_t t, int64_t y, int6
 
     if (y < 0 || y >= H || x < 0 || x >= W)
         return NULL;
+    if (a->head_starts) /* what would be in front of it is the same */
+        t = t > 0 ? t - 1 : 0;
     if (svr_tensor_present(&a->head)) {
         int64_t recent = svr_tensor_present(&a->recent) ? 1 : 0;
 
@@ -213,7 +215,8 @@ static double shuffled(const svr_upsample_conv3d_args *a, const int64_t at[4], d
 void reference_upsample_conv3d(const svr_upsample_conv3d_args *a, double *magnitude)
 {
     const int64_t *y = a->y.dims;
-    int64_t heads = svr_tensor_present(&a->head) ? a->head.dims[0] * a->tz : 0, M = a->w.dims[4];
+    int64_t M = a->w.dims[4];
+    int64_t heads = a->head_starts ? 2 : svr_tensor_present(&a->head) ? a->head.dims[0] * a->tz : 0;
     int64_t frames = heads + y[0], n = frames * y[1] * y[2] * M, i = 0;
     int64_t weights = svr_tensor_elems(&a->w);
     double *u = calloc((size_t) n, sizeof *u), *mass = calloc((size_t) n, sizeof *mass);
@@ -238,7 +241,7 @@ void reference_upsample_conv3d(const svr_upsample_conv3d_args *a, double *magnit
                 for (int64_t m = 0; m < M; m++, i++) {
                     int64_t full = t + (heads == 0 && a->tz == 2 && t > 0);
 
-                    full -= a->head_starts && t == 1;
+                    full -= a->head_starts && (a->tz == 1 ? t > 0 : t == 1);
 
                     u[i] = shuffled(a, (int64_t[]){full, h, w, m}, &mass[i]);
                 }

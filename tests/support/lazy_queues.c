@@ -27,7 +27,7 @@ static svr_status host_alloc(svr_backend *backend, size_t bytes, void **out, svr
 {
     if (limit != 0 && backend->use.host_live + bytes > limit)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "refused by a test");
-    *out = malloc(bytes);
+    *out = aligned_alloc(256, (bytes + 255) & ~(size_t) 255);
     return *out ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory");
 }
 

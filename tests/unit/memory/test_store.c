@@ -259,7 +259,7 @@ static void test_factors_as_stored(void)
     CHECK_OK(svr_store_quantize(store, SVR_I8, &r.err), r.err);
     CHECK_OK(svr_store_add(store, &item, &id, &r.err), r.err);
     CHECK_OK(svr_store_load(store, 0, 1, NULL, &r.err), r.err);
-    CHECK_OK(svr_store_acquire(store, 0, &r.err), r.err);
+    CHECK_OK(svr_store_acquire(store, &(svr_exec){.backend = r.backend}, 0, &r.err), r.err);
     CHECK(memcmp(svr_store_tensor(store, id).data, matrix, BIG) == 0);
     CHECK(memcmp(svr_store_scale(store, id).data, scales, sizeof scales) == 0);
     svr_store_release(store, 0);

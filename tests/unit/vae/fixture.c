@@ -62,6 +62,7 @@ vae_rig rig_open(const char *path, const svr_vae_config *config, svr_dtype stora
     CHECK_OK(svr_store_load(rig.store, 0, SVR_VAE_GROUPS, NULL, &err), err);
     CHECK_OK(svr_backend_alloc(rig.backend, SVR_MEM_SCRATCH, rig.block_bytes, &rig.block, &err),
              err);
+    CHECK_OK(svr_backend_host_alloc(rig.backend, rig.block_bytes, &rig.host_block, &err), err);
     rig.exec.backend = rig.backend;
     rig_reset_scratch(&rig);
     return rig;
@@ -70,13 +71,17 @@ vae_rig rig_open(const char *path, const svr_vae_config *config, svr_dtype stora
 void rig_reset_scratch(vae_rig *rig)
 {
     svr_scratch_destroy(rig->exec.scratch);
+    svr_scratch_destroy(rig->exec.host);
     rig->exec.scratch = svr_scratch_create(rig->block, rig->block_bytes);
-    CHECK(rig->exec.scratch != NULL);
+    rig->exec.host = svr_scratch_create(rig->host_block, rig->block_bytes);
+    CHECK(rig->exec.scratch != NULL && rig->exec.host != NULL);
 }
 
 void rig_close(vae_rig *rig)
 {
     svr_scratch_destroy(rig->exec.scratch);
+    svr_scratch_destroy(rig->exec.host);
+    svr_backend_host_free(rig->backend, rig->block_bytes, rig->host_block);
     svr_backend_free(rig->backend, SVR_MEM_SCRATCH, rig->block_bytes, rig->block);
     svr_vae_destroy(rig->vae);
     svr_store_destroy(rig->store);
@@ -127,6 +132,7 @@ static float *run(vae_rig *rig, half_function half, const svr_vae_cut *cut, cons
     rig_reset_scratch(rig);
     CHECK_OK(half(&rig->exec, rig->vae, cut, x, &y, &err), err);
     CHECK(svr_scratch_live(rig->exec.scratch) == 0);
+    CHECK(svr_scratch_live(rig->exec.host) == 0);
     free(x->data);
     return y.data;
 }

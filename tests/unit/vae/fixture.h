@@ -17,7 +17,7 @@ typedef struct vae_rig {
     svr_vae *vae;
     svr_dtype storage;
     svr_exec exec;
-    void *block; /* scratch memory */
+    void *block, *host_block; /* scratch memory, and as much of the host */
     size_t block_bytes;
 } vae_rig;
 
@@ -25,7 +25,7 @@ typedef struct vae_rig {
 vae_rig rig_open(const char *path, const svr_vae_config *config, svr_dtype storage);
 void rig_close(vae_rig *rig);
 
-/* Starts the scratch memory anew, so that its peak belongs to the next run. */
+/* Starts both scratch memories anew, so that their peaks belong to the next run. */
 void rig_reset_scratch(vae_rig *rig);
 
 /* Host copies of a tensor [1,C,T,H,W] of a golden file as [T,H,W,C]; sizes go to dims. */

@@ -30,7 +30,9 @@ static const golden_case encode_cases[] = {
     {"enc1", 0, {.slice_frames = 4}},
     {"enc9_sliced", 5, {.slice_frames = 4}},
     {"enc13_sliced", 0, {.slice_frames = 4}},
-    {"enc5_tiled", 0, {4, 0, 32, 40, 16, 16}},
+    {"enc5_tiled",
+     0,
+     {.slice_frames = 4, .tile_h = 32, .tile_w = 40, .overlap_h = 16, .overlap_w = 16}},
 };
 static const golden_case decode_cases[] = {
     {"dec2", 4, {0}},

@@ -1,0 +1,234 @@
+#include "pipeline/plan_levels.h"
+
+#include "base/checked.h"
+
+#include <limits.h>
+
+enum { ENCODER, TRANSFORMER, DECODER, NETWORKS };
+
+static const svr_stage stages[NETWORKS] = {SVR_STAGE_ENCODE, SVR_STAGE_DIT, SVR_STAGE_DECODE};
+
+/* Pieces and carried values in frames of full size, 0: the default and one sweep. */
+typedef struct vae_level {
+    int piece, carried;
+    bool host;
+} vae_level;
+
+/* A sweep border costs the time of reading and writing a frame once more on the device, and copies
+ * on the host; the order is that of cost for most sizes, and copies are weighed besides. */
+static const vae_level vae_levels[SVR_PLAN_LEVELS] = {
+    {0, 0, false}, {2, 0, false}, {1, 0, false}, {1, 12, false}, {1, 8, false},
+    {1, 5, false}, {1, 4, false}, {1, 2, false}, {1, 12, true},  {1, 8, true},
+    {1, 5, true},  {1, 4, true},  {1, 2, true},  {1, 1, true},
+};
+
+/* Tokens that a block takes at a time. */
+static const int token_chunks[SVR_PLAN_LEVELS] = {0, 32768, 16384, 8192, 4096, 2048, 1024};
+enum { CHUNK_LEVELS = 7, ECONOMY_VAE_LEVEL = 2, ECONOMY_CHUNK_LEVEL = 3 };
+
+static int level_count(int network)
+{
+    return network == TRANSFORMER ? CHUNK_LEVELS : SVR_PLAN_LEVELS;
+}
+
+static svr_vae_memory vae_memory(int level, int64_t frame_values, const svr_vae_memory *fastest)
+{
+    const vae_level *l = &vae_levels[level];
+
+    if (l->piece == 0)
+        return *fastest;
+    return (svr_vae_memory){.piece_values = svr_min_i64(l->piece * frame_values,
+                                                        fastest->piece_values),
+                            .carried_values = l->carried * frame_values,
+                            .park_on_host = l->host};
+}
+
+svr_placement svr_level_placement(const svr_level_choice *c, int full_channels, int height,
+                                  int width)
+{
+    svr_placement p = svr_placement_default();
+    int64_t frame = (int64_t) full_channels * height * width;
+    svr_vae_cut fastest = p.cut;
+
+    p.cut.encoder = vae_memory(c->level[ENCODER], frame, &fastest.encoder);
+    p.cut.decoder = vae_memory(c->level[DECODER], frame, &fastest.decoder);
+    /* short clips go whole at the fastest level of both */
+    if (c->level[ENCODER] > 0 || c->level[DECODER] > 0)
+        p.cut.whole_frames = 0;
+    p.token_chunk = token_chunks[c->level[TRANSFORMER]];
+    p.stream_vae = c->streamed;
+    if (c->streamed)
+        p.resident_blocks = 0;
+    return p;
+}
+
+/* ------------------------------------------------------------------ cost */
+
+static uint64_t more_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes that are not copied behind work, and a little for those that are, and for smaller pieces: a
+ * percent of a stage's time a level. */
+static double stage_cost(const svr_level_table *t, int network, uint64_t copied, int level)
+{
+    double hidden = (double) t->hidden[network], bytes = (double) copied;
+    double exposed = bytes > hidden ? bytes - hidden : 0.0;
+
+    return exposed + 0.05 * bytes + 0.01 * hidden * level;
+}
+
+/* Bytes of weights that are brought in for a stage, and slots for them, in scratch memory. */
+typedef struct fetched {
+    uint64_t copied[NETWORKS], slots[NETWORKS];
+} fetched;
+
+static fetched weights_fetched(const svr_level_table *t, const svr_level_choice *c)
+{
+    const svr_network_weights *w = &t->weights;
+    fetched f = {{0}, {0}};
+
+    if (!c->streamed)
+        return f;
+    f.copied[ENCODER] = f.slots[ENCODER] = w->encoder;
+    f.copied[DECODER] = f.slots[DECODER] = w->decoder;
+    if (c->resident < w->block_total) {
+        f.copied[TRANSFORMER] = w->block_total - c->resident;
+        f.slots[TRANSFORMER] =
+            (uint64_t) svr_placement_default().slots * w->block_largest;
+    }
+    return f;
+}
+
+/* The cheapest level of a network whose stage takes at most `room`; -1: none. */
+static int cheapest_level(const svr_level_table *t, int network, int first, uint64_t room,
+                          uint64_t fetched_bytes, double *cost)
+{
+    int best = -1;
+
+    for (int i = first; i < level_count(network); i++) {
+        const svr_stage_need *need = &t->stage[i][stages[network]];
+        double c = stage_cost(t, network,
+                              more_of(need->copied_in + fetched_bytes, need->copied_out), i);
+
+        if (need->scratch <= room && (best < 0 || c < *cost)) {
+            best = i;
+            *cost = c;
+        }
+    }
+    return best;
+}
+
+static int first_level(svr_vram_mode mode, int network)
+{
+    if (mode == SVR_VRAM_AUTO)
+        return 0;
+    return network == TRANSFORMER ? ECONOMY_CHUNK_LEVEL : ECONOMY_VAE_LEVEL;
+}
+
+/* Levels for scratch memory of `scratch` bytes; false when some stage cannot do with that. */
+static bool fill_levels(const svr_level_table *t, svr_vram_mode mode, uint64_t scratch,
+                        svr_level_choice *c, double *cost)
+{
+    fetched f = weights_fetched(t, c);
+
+    *cost = 0.0;
+    if (t->stage[0][SVR_STAGE_FINISH].scratch > scratch)
+        return false;
+    for (int n = 0; n < NETWORKS; n++) {
+        double stage = 0.0;
+
+        if (f.slots[n] > scratch)
+            return false;
+        c->level[n] = cheapest_level(t, n, first_level(mode, n), scratch - f.slots[n], f.copied[n],
+                                     &stage);
+        if (c->level[n] < 0)
+            return false;
+        *cost += stage;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ choice */
+
+/* The best so far. */
+typedef struct best_choice {
+    bool any;
+    double cost;
+    svr_level_choice choice;
+} best_choice;
+
+static void consider(const svr_level_table *t, svr_vram_mode mode, uint64_t scratch,
+                     svr_level_choice choice, best_choice *best)
+{
+    double cost;
+
+    if (!fill_levels(t, mode, scratch, &choice, &cost) || (best->any && cost >= best->cost))
+        return;
+    *best = (best_choice){true, cost, choice};
+}
+
+/* Everything that is not scratch memory when all weights that may go are streamed. */
+static uint64_t least_fixed(const svr_level_table *t)
+{
+    return t->state + t->weights.fixed;
+}
+
+static uint64_t all_weights(const svr_level_table *t)
+{
+    return t->weights.encoder + t->weights.decoder + t->weights.block_total;
+}
+
+/* Choices with scratch memory of this size. */
+static void consider_scratch(const svr_level_table *t, svr_vram_mode mode, uint64_t limit,
+                             uint64_t scratch, best_choice *best)
+{
+    svr_level_choice c = {.streamed = false};
+    uint64_t fixed = least_fixed(t);
+
+    if (mode == SVR_VRAM_AUTO && (limit == 0 || fixed + all_weights(t) + scratch <= limit))
+        consider(t, mode, scratch, c, best);
+    if (t->weights.blocks == 0 || (limit != 0 && fixed + scratch > limit))
+        return;
+    c.streamed = true;
+    c.resident = limit == 0 ? t->weights.block_total : limit - fixed - scratch;
+    if (mode == SVR_VRAM_EXTREME_ECONOMY)
+        c.resident = 0;
+    if (c.resident > t->weights.block_total)
+        c.resident = t->weights.block_total;
+    if (mode != SVR_VRAM_AUTO || limit != 0)
+        consider(t, mode, scratch, c, best);
+}
+
+/* Scratch sizes at which something changes: what some level of some stage takes, with and without
+ * its weights. */
+bool svr_level_choose(const svr_level_table *t, svr_vram_mode mode, uint64_t limit,
+                      svr_level_choice *out)
+{
+    svr_level_choice streamed = {.streamed = true};
+    fetched f = weights_fetched(t, &streamed);
+    best_choice best = {.any = false};
+
+    for (int n = 0; n < NETWORKS; n++)
+        for (int i = 0; i < level_count(n); i++) {
+            uint64_t plain = t->stage[i][stages[n]].scratch;
+
+            consider_scratch(t, mode, limit, plain, &best);
+            consider_scratch(t, mode, limit, plain + f.slots[n], &best);
+        }
+    consider_scratch(t, mode, limit, t->stage[0][SVR_STAGE_FINISH].scratch, &best);
+    *out = best.choice;
+    return best.any;
+}
+
+svr_level_choice svr_level_smallest(const svr_level_table *t)
+{
+    svr_level_choice c = {.streamed = t->weights.blocks > 0};
+
+    for (int n = 0; n < NETWORKS; n++)
+        for (int i = 1; i < level_count(n); i++)
+            if (t->stage[i][stages[n]].scratch < t->stage[c.level[n]][stages[n]].scratch)
+                c.level[n] = i;
+    return c;
+}

@@ -1,0 +1,45 @@
+/* Ways for each stage to do with less memory, and which combination costs least within a limit.
+ * Level 5.  Thread: the one that computes. */
+#ifndef SVR_PIPELINE_PLAN_LEVELS_H
+#define SVR_PIPELINE_PLAN_LEVELS_H
+
+#include "pipeline/memory_plan.h"
+#include "pipeline/phases.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Levels of each of the three networks' stages; 0 is the fastest. */
+enum { SVR_PLAN_LEVELS = 14 };
+
+typedef struct svr_level_choice {
+    int level[3];   /* of encoder, transformer, decoder */
+    bool streamed;  /* the VAE's weights come for their phase; blocks beyond `resident` too */
+    uint64_t resident; /* bytes of blocks that may stay; with `streamed` only */
+} svr_level_choice;
+
+/* What is known when a choice is made. */
+typedef struct svr_level_table {
+    svr_network_weights weights;
+    svr_stage_need stage[SVR_PLAN_LEVELS][SVR_STAGES]; /* without weights that come and go */
+    uint64_t state;
+    /* bytes that a stage of this size can copy each way while it computes */
+    uint64_t hidden[3];
+} svr_level_table;
+
+/* The placement of a choice for frames of height x width pixels, except resident_blocks. */
+svr_placement svr_level_placement(const svr_level_choice *choice, int full_channels, int height,
+                                  int width);
+
+/* The cheapest choice whose peak is at most `limit`, 0: none.  False: none fits. */
+bool svr_level_choose(const svr_level_table *table, svr_vram_mode mode, uint64_t limit,
+                      svr_level_choice *out);
+
+/* The choice with the lowest peak. */
+svr_level_choice svr_level_smallest(const svr_level_table *table);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,216 @@
+/* A clip's activation between two sweeps: in scratch memory, or in page-locked host memory with
+ * copies beside the computation.
+ *
+ * What copies need of the queues.  Out: OUT follows the ops that made the frames; their memory is
+ * given back only after COMPUTE follows the copy, so whoever gets it next comes later, and so does
+ * the next sweep, which reads it.  In: IN follows COMPUTE, of which ops that were issued may use
+ * the memory for something else, and COMPUTE follows the copy before the frames are used. */
+#include "vae/vae_internal.h"
+
+#include "base/checked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+svr_status svr_vae_park_prepare(svr_vae *vae, int64_t frames, svr_error *err)
+{
+    vae_plan *plan = &vae->plan;
+    size_t slots = (size_t) frames * 4; /* x and residual, of source and target */
+
+    if (plan->host_slots < slots) {
+        free(plan->host_frames);
+        plan->host_slots = 0;
+        plan->host_frames = calloc(slots, sizeof plan->host_frames[0]);
+        if (!plan->host_frames)
+            return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to list %zu parked frames", slots);
+        plan->host_slots = slots;
+    }
+    /* a run that failed left views of memory that is no longer ours */
+    memset(plan->host_frames, 0, plan->host_slots * sizeof plan->host_frames[0]);
+    return SVR_OK;
+}
+
+/* Places for views of frames that will be sent to the host; the other half is the source's. */
+static void list_frames(vae_plan *plan, vae_parked *parked)
+{
+    size_t quarter = plan->host_slots / 4;
+
+    plan->upper = !plan->upper;
+    parked->host_x = plan->host_frames + (plan->upper ? 2 * quarter : 0);
+    parked->host_residual = parked->host_x + quarter;
+}
+
+svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step, bool on_host,
+                             vae_parked *parked, svr_error *err)
+{
+    const int64_t *d = run->vae->plan.dims[step];
+    const vae_resnet *resnet = half->steps[step].resnet;
+
+    *parked = (vae_parked){.on_host = on_host, .frames = d[0]};
+    SVR_TRY(svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(d[0], run->vae->config.norm_groups, 3),
+                           &parked->moments, err));
+    if (on_host) {
+        list_frames(&run->vae->plan, parked);
+        return SVR_OK;
+    }
+    if (half->steps[step].kind == VAE_STEP_CLOSE)
+        SVR_TRY(svr_exec_alloc(run->exec, run->storage,
+                               SVR_DIMS(d[0], d[1], d[2], svr_vae_residual_channels(resnet)),
+                               &parked->residual, err));
+    return svr_exec_alloc(run->exec, run->storage, 4, d, &parked->x, err);
+}
+
+static svr_tensor part(const svr_tensor *whole, int64_t first, int64_t count)
+{
+    return svr_tensor_present(whole) ? svr_tensor_slice(whole, first, count) : (svr_tensor){0};
+}
+
+vae_frames svr_vae_park_place(const vae_parked *parked, int64_t first, int64_t count)
+{
+    return (vae_frames){.x = part(&parked->x, first, count),
+                        .residual = part(&parked->residual, first, count)};
+}
+
+/* The statistics of x, where the op that made it made them. */
+static svr_status put_moments(vae_run *run, vae_parked *parked, int64_t first, const svr_tensor *x,
+                              svr_error *err)
+{
+    svr_copy_args copy = {.src = svr_vae_moments_of(run, x)};
+
+    parked->has_moments = svr_tensor_present(&copy.src);
+    if (!parked->has_moments)
+        return SVR_OK;
+    copy.dst = svr_tensor_slice(&parked->moments, first, x->dims[0]);
+    return svr_op_copy(run->exec, &copy, err);
+}
+
+/* Sends x, which ops have made by now, frame by frame. */
+static svr_status send(vae_run *run, svr_tensor *frames, svr_tensor *x, svr_tensor *leaving,
+                       svr_error *err)
+{
+    if (!svr_tensor_present(x))
+        return SVR_OK;
+    *leaving = *x;
+    *x = (svr_tensor){0};
+    for (int64_t i = 0; i < leaving->dims[0]; i++) {
+        svr_tensor frame = svr_tensor_slice(leaving, i, 1);
+
+        SVR_TRY(svr_exec_host_alloc(run->exec, frame.dtype, 4, frame.dims, &frames[i], err));
+        SVR_TRY(svr_backend_copy_out(run->exec->backend, frames[i].data, frame.data,
+                                     svr_tensor_bytes(&frame), err));
+    }
+    return SVR_OK;
+}
+
+svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae_frames *x,
+                            svr_error *err)
+{
+    svr_backend *backend = run->exec->backend;
+
+    if (svr_tensor_present(&x->x))
+        SVR_TRY(put_moments(run, parked, first, &x->x, err));
+    if (!parked->on_host) {
+        *x = (vae_frames){0};
+        return SVR_OK;
+    }
+    SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_OUT, err));
+    SVR_TRY(send(run, parked->host_x + first, &x->x, &parked->leaving.x, err));
+    SVR_TRY(send(run, parked->host_residual + first, &x->residual, &parked->leaving.residual, err));
+    return svr_backend_mark(backend, SVR_QUEUE_OUT, &parked->left, err);
+}
+
+svr_status svr_vae_park_settle(vae_run *run, vae_parked *parked, svr_error *err)
+{
+    if (svr_tensor_present(&parked->leaving.x) || svr_tensor_present(&parked->leaving.residual))
+        SVR_TRY(svr_backend_follow(run->exec->backend, SVR_QUEUE_COMPUTE, parked->left, err));
+    svr_vae_give(run, &parked->leaving.x);
+    svr_vae_give(run, &parked->leaving.residual);
+    return SVR_OK;
+}
+
+static svr_status receive(vae_run *run, const svr_tensor *frames, int64_t count, svr_tensor *x,
+                          svr_error *err)
+{
+    const int64_t *d = frames->dims;
+
+    if (!svr_tensor_present(frames))
+        return SVR_OK;
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage, SVR_DIMS(count, d[1], d[2], d[3]), x, err));
+    for (int64_t i = 0; i < count; i++) {
+        svr_tensor frame = svr_tensor_slice(x, i, 1);
+
+        SVR_TRY(svr_backend_copy_in(run->exec->backend, frame.data, frames[i].data,
+                                    svr_tensor_bytes(&frame), err));
+    }
+    return SVR_OK;
+}
+
+/* Begins to bring frames in. */
+static svr_status fetch(vae_run *run, vae_parked *parked, const vae_range *range, svr_error *err)
+{
+    svr_backend *backend = run->exec->backend;
+
+    SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
+    SVR_TRY(receive(run, parked->host_residual + range->first, range->count,
+                    &parked->coming.residual, err));
+    SVR_TRY(receive(run, parked->host_x + range->first, range->count, &parked->coming.x, err));
+    return svr_backend_mark(backend, SVR_QUEUE_IN, &parked->came, err);
+}
+
+static void free_frames(vae_run *run, vae_parked *parked, int64_t first, int64_t count)
+{
+    for (int64_t i = first; i < first + count; i++) {
+        svr_exec_host_free(run->exec, &parked->host_x[i]);
+        svr_exec_host_free(run->exec, &parked->host_residual[i]);
+    }
+}
+
+/* What has come is no longer needed on the host: copies to its memory follow ops, and these follow
+ * the copy that read it. */
+static svr_status take_from_host(vae_run *run, vae_parked *parked, const vae_range *range,
+                                 vae_frames *x, svr_error *err)
+{
+    svr_backend *backend = run->exec->backend;
+    vae_range next = {.first = range->first + range->count, .count = range->next};
+    svr_mark came;
+
+    if (range->first == 0)
+        SVR_TRY(fetch(run, parked, range, err));
+    *x = parked->coming;
+    came = parked->came;
+    parked->coming = (vae_frames){0};
+    if (next.count > 0)
+        SVR_TRY(fetch(run, parked, &next, err));
+    SVR_TRY(svr_backend_follow(backend, SVR_QUEUE_COMPUTE, came, err));
+    free_frames(run, parked, range->first, range->count);
+    return SVR_OK;
+}
+
+svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *range,
+                             vae_frames *x, svr_error *err)
+{
+    vae_state *state = &run->vae->state;
+
+    if (parked->on_host)
+        SVR_TRY(take_from_host(run, parked, range, x, err));
+    else
+        *x = svr_vae_park_place(parked, range->first, range->count);
+    state->known_of = parked->has_moments ? x->x.data : NULL;
+    state->known = svr_tensor_slice(&parked->moments, range->first, range->count);
+    return SVR_OK;
+}
+
+svr_status svr_vae_park_close(vae_run *run, vae_parked *parked, svr_error *err)
+{
+    if (svr_tensor_present(&parked->coming.x))
+        SVR_TRY(svr_backend_follow(run->exec->backend, SVR_QUEUE_COMPUTE, parked->came, err));
+    svr_exec_free(run->exec, &parked->coming.x);
+    svr_exec_free(run->exec, &parked->coming.residual);
+    svr_exec_free(run->exec, &parked->moments);
+    if (parked->on_host)
+        free_frames(run, parked, 0, parked->frames);
+    svr_exec_free(run->exec, &parked->x);
+    svr_exec_free(run->exec, &parked->residual);
+    *parked = (vae_parked){0};
+    return SVR_OK;
+}

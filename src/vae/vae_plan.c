@@ -1,0 +1,379 @@
+/* How a clip goes through a half: its steps, the pieces that they work on, and the sweeps that they
+ * are grouped into.  Plain arithmetic on sizes; nothing here touches a device. */
+#include "vae/vae_internal.h"
+
+#include "base/checked.h"
+
+#include <string.h>
+
+/* ---------------------------------------------------------------------------- steps */
+
+static void add_step(vae_half *half, vae_step step)
+{
+    half->steps[half->step_count++] = step;
+}
+
+/* Names the result of the step added last. */
+static void name_result(vae_half *half, const char *tap)
+{
+    half->steps[half->step_count - 1].tap = tap;
+}
+
+static void add_resnet(vae_half *half, int stage, const vae_resnet *r)
+{
+    add_step(half, (vae_step){.kind = VAE_STEP_OPEN, .stage = stage, .resnet = r});
+    add_step(half, (vae_step){.kind = VAE_STEP_CLOSE, .stage = stage, .resnet = r});
+}
+
+static void add_mid(vae_half *half, int stage)
+{
+    const vae_mid *mid = &half->mid;
+
+    add_resnet(half, stage, &mid->first);
+    if (mid->attention.active)
+        add_step(half,
+                 (vae_step){.kind = VAE_STEP_ATTEND, .stage = stage, .attention = &mid->attention});
+    add_resnet(half, stage, &mid->second);
+    name_result(half, mid->tap);
+}
+
+static void add_resnets(vae_half *half, int stage)
+{
+    for (int i = 0; i < half->blocks[stage].resnet_count; i++)
+        add_resnet(half, stage, &half->blocks[stage].resnets[i]);
+}
+
+static void add_enter(vae_half *half)
+{
+    add_step(half, (vae_step){.kind = VAE_STEP_ENTER, .tap = half->tap_conv_in});
+}
+
+static void list_encoder(vae_half *half, int stages)
+{
+    add_enter(half);
+    for (int i = 0; i < stages; i++) {
+        const vae_block *block = &half->blocks[i];
+
+        add_resnets(half, i);
+        if (block->rescales)
+            add_step(half, (vae_step){.kind = VAE_STEP_DOWN, .stage = i, .block = block});
+        name_result(half, block->tap);
+    }
+    add_mid(half, stages - 1);
+    add_step(half, (vae_step){.kind = VAE_STEP_LEAVE, .stage = stages - 1});
+}
+
+static void list_decoder(vae_half *half, int stages)
+{
+    add_enter(half);
+    add_mid(half, 0);
+    for (int i = 0; i < stages; i++) {
+        const vae_block *before = i > 0 ? &half->blocks[i - 1] : NULL;
+
+        if (before)
+            add_step(
+                half,
+                (vae_step){.kind = VAE_STEP_UP, .stage = i, .block = before, .tap = before->tap});
+        add_resnets(half, i);
+    }
+    name_result(half, half->blocks[stages - 1].tap);
+    add_step(half, (vae_step){.kind = VAE_STEP_PICTURE, .stage = stages - 1});
+}
+
+/* First and last layer, the mid block, and each stage's resnets and sampler. */
+static int most_steps(const vae_half *half, int stages)
+{
+    int count = 2 + 5;
+
+    for (int i = 0; i < stages; i++)
+        count += 2 * half->blocks[i].resnet_count + 1;
+    return count;
+}
+
+static bool take_plan(svr_vae *vae, size_t steps)
+{
+    vae_plan *plan = &vae->plan;
+
+    plan->dims = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->dims[0]);
+    plan->segments = svr_arena_alloc(vae->arena, steps, sizeof plan->segments[0]);
+    plan->breaks = svr_arena_alloc(vae->arena, steps, sizeof plan->breaks[0]);
+    plan->cost = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->cost[0]);
+    plan->from = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->from[0]);
+    return plan->dims && plan->segments && plan->breaks && plan->cost && plan->from;
+}
+
+svr_status svr_vae_list_steps(svr_vae *vae, svr_error *err)
+{
+    int stages = vae->config.stages, counts[2];
+    vae_half *halves[2] = {&vae->encoder, &vae->decoder};
+
+    for (int i = 0; i < 2; i++) {
+        counts[i] = most_steps(halves[i], stages);
+        halves[i]->steps =
+            svr_arena_alloc(vae->arena, (size_t) counts[i], sizeof halves[i]->steps[0]);
+    }
+    if (!halves[0]->steps || !halves[1]->steps ||
+        !take_plan(vae, (size_t) (counts[0] > counts[1] ? counts[0] : counts[1])))
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the VAE's steps");
+    list_encoder(halves[0], stages);
+    list_decoder(halves[1], stages);
+    return SVR_OK;
+}
+
+/* ---------------------------------------------------------------------------- sizes */
+
+int64_t svr_vae_residual_channels(const vae_resnet *r)
+{
+    return svr_min_i64(r->conv1.in, r->conv1.out);
+}
+
+/* Sizes [T,H,W,C] of what a step makes of `in`. */
+static void result_dims(const vae_half *half, const vae_step *step, const int64_t in[4],
+                        int64_t out[4])
+{
+    memcpy(out, in, 4 * sizeof out[0]);
+    switch (step->kind) {
+    case VAE_STEP_ENTER:
+        out[3] = half->conv_in.out;
+        break;
+    case VAE_STEP_OPEN:
+        out[3] = step->resnet->conv1.out;
+        break;
+    case VAE_STEP_DOWN:
+        out[0] = step->block->temporal ? (in[0] - 1) / 2 + 1 : in[0];
+        out[1] = in[1] / 2;
+        out[2] = in[2] / 2;
+        break;
+    case VAE_STEP_UP:
+        out[0] = step->block->temporal ? 2 * in[0] - 1 : in[0];
+        out[1] = 2 * in[1];
+        out[2] = 2 * in[2];
+        break;
+    case VAE_STEP_LEAVE:
+    case VAE_STEP_PICTURE:
+        out[3] = half->conv_out.out;
+        break;
+    case VAE_STEP_CLOSE:
+    case VAE_STEP_ATTEND:
+        break;
+    }
+}
+
+/* Values that a step carries from piece to piece, as svr_vae_state_take() takes them. */
+static int64_t carried_values(const vae_half *half, const vae_step *step, const int64_t in[4])
+{
+    int64_t frame = in[1] * in[2] * in[3];
+
+    switch (step->kind) {
+    case VAE_STEP_OPEN:
+    case VAE_STEP_CLOSE:
+    case VAE_STEP_LEAVE:
+        return 2 * frame;
+    case VAE_STEP_DOWN:
+        return step->block->rescale.state < 0 ? 0 : frame;
+    case VAE_STEP_UP:
+        return step->block->temporal ? frame : 2 * frame;
+    case VAE_STEP_PICTURE: /* nine sums a pixel of twice the size, two frames of them */
+        return 4 * in[1] * in[2] * half->conv_out.kt * half->conv_out.out;
+    case VAE_STEP_ENTER:
+    case VAE_STEP_ATTEND:
+        break;
+    }
+    return 0;
+}
+
+/* Values of the whole clip in front of step `index`; attention works in place and keeps its result
+ * to itself. */
+static int64_t parked_values(const vae_plan *plan, const vae_half *half, int index)
+{
+    const int64_t *d = plan->dims[index];
+    const vae_step *step = &half->steps[index];
+    int64_t channels = d[3];
+
+    if (half->steps[index - 1].kind == VAE_STEP_ATTEND)
+        return INT64_MAX / 4;
+    if (step->kind == VAE_STEP_CLOSE)
+        channels += svr_vae_residual_channels(step->resnet);
+    return d[0] * d[1] * d[2] * channels;
+}
+
+/* ---------------------------------------------------------------------------- pieces */
+
+static bool doubles_time(const vae_step *step)
+{
+    return step->kind == VAE_STEP_UP && step->block->temporal;
+}
+
+static bool halves_time(const vae_step *step)
+{
+    return step->kind == VAE_STEP_DOWN && step->block->temporal;
+}
+
+/* Values of the widest activation that one input frame leads to in a segment. */
+static int64_t frame_values(const vae_plan *plan, const vae_segment *s)
+{
+    int64_t widest = 1;
+
+    for (int i = s->first; i <= s->end; i++) {
+        const int64_t *d = plan->dims[i];
+        int64_t frames = i > s->first && s->doubles ? 2 : 1;
+
+        widest = svr_max_i64(widest, frames * d[1] * d[2] * d[3]);
+    }
+    return widest;
+}
+
+/* Starts a new segment at each stage and at each sweep. */
+static void list_segments(vae_plan *plan, const vae_half *half)
+{
+    vae_segment *s = NULL;
+
+    plan->count = 0;
+    for (int i = 0; i < half->step_count; i++) {
+        const vae_step *step = &half->steps[i];
+
+        if (i == 0 || plan->breaks[i] || step->stage != step[-1].stage) {
+            s = &plan->segments[plan->count++];
+            *s = (vae_segment){.first = i,
+                               .in = plan->dims[i][0],
+                               .doubles = doubles_time(step),
+                               .starts_sweep = i == 0 || plan->breaks[i]};
+        }
+        s->end = i + 1;
+        s->out = plan->dims[i + 1][0];
+        s->halves = halves_time(step);
+    }
+}
+
+/* Frames at a time. */
+static void cut_segments(vae_plan *plan, bool decodes, int64_t piece_values)
+{
+    for (int i = 0; i < plan->count; i++) {
+        vae_segment *s = &plan->segments[i];
+
+        s->most = s->in;
+        if (piece_values > 0) {
+            s->most = svr_max_i64(1, piece_values / frame_values(plan, s));
+        } else if (decodes && i == 0 && plan->slice > 0) {
+            s->most = plan->slice;
+            s->extra = 1;
+        }
+    }
+}
+
+/* A slice goes through the encoder whole: no segment of the last sweep is asked for more. */
+static void bound_by_slice(vae_plan *plan)
+{
+    int64_t want = plan->slice + 1;
+
+    for (int i = plan->count - 1; i >= 0; i--) {
+        vae_segment *s = &plan->segments[i];
+
+        want = s->halves ? 2 * want : want;
+        s->most = svr_min_i64(s->most, want);
+        if (s->starts_sweep)
+            return;
+    }
+}
+
+/* A segment of the decoder gets no more than the one before makes. */
+static void bound_by_supply(vae_plan *plan)
+{
+    for (vae_segment *s = plan->segments + 1; s < plan->segments + plan->count; s++) {
+        int64_t supply = (s[-1].doubles ? 2 : 1) * (s[-1].most + s[-1].extra);
+
+        if (!s->starts_sweep)
+            s->most = svr_min_i64(s->most, supply);
+    }
+}
+
+/* A segment is cut by its own pieces, in the decoder by those of the segment before, in the encoder
+ * by those that the one behind asks for. */
+static void find_cut_segments(vae_plan *plan, bool decodes)
+{
+    bool cut = !decodes && plan->slice > 0;
+
+    for (int n = 0; n < plan->count; n++) {
+        int i = decodes ? n : plan->count - 1 - n;
+        vae_segment *s = &plan->segments[i];
+
+        if (n > 0 && (decodes ? s->starts_sweep : s[1].starts_sweep))
+            cut = false;
+        cut = cut || s->in > s->most + s->extra;
+        s->cut = cut;
+    }
+}
+
+/* ---------------------------------------------------------------------------- sweeps */
+
+/* Whether a step carries anything, by the segments as they are now. */
+static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
+{
+    int i = 0;
+
+    while (plan->segments[i].end <= step)
+        i++;
+    return plan->segments[i].cut ? carried_values(half, &half->steps[step], plan->dims[step]) : 0;
+}
+
+/* Least values parked up to step `end`, and where the sweep that ends there begins. */
+static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t limit)
+{
+    int64_t sum = 0;
+    int carrying = 0;
+
+    plan->cost[end] = INT64_MAX;
+    for (int begin = end - 1; begin >= 0; begin--) {
+        int64_t carried = carried_by(plan, half, begin), cost;
+
+        sum += carried;
+        carrying += carried > 0;
+        if (sum > limit && carrying > 1)
+            return;
+        cost = plan->cost[begin] + (begin > 0 ? parked_values(plan, half, begin) : 0);
+        if (cost < plan->cost[end]) {
+            plan->cost[end] = cost;
+            plan->from[end] = begin;
+        }
+    }
+}
+
+static void find_sweeps(vae_plan *plan, const vae_half *half, int64_t limit)
+{
+    plan->cost[0] = 0;
+    for (int end = 1; end <= half->step_count; end++)
+        find_sweep(plan, half, end, limit);
+    for (int begin = plan->from[half->step_count]; begin > 0; begin = plan->from[begin])
+        plan->breaks[begin] = true;
+}
+
+/* Pieces first, since only what comes in pieces carries anything; then the sweeps, and the pieces
+ * within them. */
+void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cut,
+                       const svr_tensor *in)
+{
+    vae_plan *plan = &vae->plan;
+    int64_t factor = svr_vae_temporal_factor(&vae->config);
+    bool decodes = half == &vae->decoder;
+    int64_t frames = decodes ? factor * (in->dims[0] - 1) + 1 : in->dims[0];
+    svr_vae_cut used = frames > cut->whole_frames ? *cut : (svr_vae_cut){0};
+    const svr_vae_memory *memory = decodes ? &used.decoder : &used.encoder;
+    bool sliced = used.slice_frames > 0 && frames - 1 > used.slice_frames;
+
+    memcpy(plan->dims[0], in->dims, sizeof plan->dims[0]);
+    for (int i = 0; i < half->step_count; i++)
+        result_dims(half, &half->steps[i], plan->dims[i], plan->dims[i + 1]);
+    memset(plan->breaks, 0, (size_t) half->step_count * sizeof plan->breaks[0]);
+    plan->slice = sliced ? used.slice_frames / factor : 0;
+    for (int pass = 0; pass < 2; pass++) {
+        list_segments(plan, half);
+        cut_segments(plan, decodes, memory->piece_values);
+        if (decodes)
+            bound_by_supply(plan);
+        else if (plan->slice > 0)
+            bound_by_slice(plan);
+        find_cut_segments(plan, decodes);
+        if (pass == 0 && memory->carried_values > 0)
+            find_sweeps(plan, half, memory->carried_values);
+    }
+}

@@ -1,0 +1,177 @@
+/* A clip through a half, sweep by sweep: the memory of each, and what is parked in between. */
+#include "vae/vae_internal.h"
+
+#include "base/checked.h"
+
+/* Most frames that a segment has in hand. */
+static int64_t frames_in_hand(const vae_pass *p, const vae_segment *s)
+{
+    int64_t n = svr_min_i64(s->in, s->most + s->extra);
+
+    if (p->decodes)
+        return s->doubles ? 2 * n : n;
+    return s->halves ? svr_min_i64(s->in, svr_max_i64(2, s->most)) : n;
+}
+
+/* Memory for what a resnet's conv2 sees and keeps, where frames come one by one. */
+static svr_status take_spare(vae_pass *p, int begin, svr_error *err)
+{
+    const int64_t *widest = NULL;
+
+    for (int i = begin; i < p->end; i++) {
+        const vae_segment *s = &p->plan->segments[i];
+
+        for (int step = s->first + 1; step < s->end; step++) {
+            const int64_t *d = p->plan->dims[step];
+
+            if (s->cut && frames_in_hand(p, s) == 1 &&
+                p->half->steps[step].kind == VAE_STEP_CLOSE &&
+                (!widest || d[1] * d[2] * d[3] > widest[1] * widest[2] * widest[3]))
+                widest = d;
+        }
+    }
+    return widest ? svr_exec_alloc(p->run->exec, p->run->storage,
+                                   SVR_DIMS(1, widest[1], widest[2], widest[3]),
+                                   &p->run->vae->state.spare, err)
+                  : SVR_OK;
+}
+
+/* Memory that stays while a sweep runs. */
+static svr_status take_state(vae_pass *p, int begin, svr_error *err)
+{
+    const vae_plan *plan = p->plan;
+    int64_t most = 1;
+
+    for (int i = begin; i < p->end; i++)
+        most = svr_max_i64(most, frames_in_hand(p, &plan->segments[i]));
+    SVR_TRY(svr_vae_state_begin(p->run, most, err));
+    for (int i = begin; i < p->end; i++) {
+        vae_segment *s = &plan->segments[i];
+
+        if (!p->decodes && i > begin)
+            SVR_TRY(
+                svr_exec_alloc(p->run->exec, SVR_F32,
+                               SVR_DIMS(frames_in_hand(p, s), p->run->vae->config.norm_groups, 3),
+                               &s->moments, err));
+        for (int step = s->first; s->cut && step < s->end; step++)
+            SVR_TRY(svr_vae_state_take(p->run, p->half, &p->half->steps[step], plan->dims[step][1],
+                                       plan->dims[step][2], err));
+    }
+    return take_spare(p, begin, err);
+}
+
+/* Gives back what a sweep had; its result becomes the next one's source. */
+static svr_status end_sweep(vae_pass *p, int begin, svr_error *err)
+{
+    vae_state *state = &p->run->vae->state;
+
+    SVR_TRY(svr_vae_park_settle(p->run, &p->target, err));
+    for (int i = begin; i < p->end; i++) {
+        svr_vae_give(p->run, &p->plan->segments[i].held);
+        svr_exec_free(p->run->exec, &p->plan->segments[i].moments);
+    }
+    svr_vae_state_end(p->run);
+    SVR_TRY(svr_vae_park_close(p->run, &p->source, err));
+    p->source = p->target;
+    p->target = (vae_parked){0};
+    state->parked[0] = p->on_host ? (svr_tensor){0} : p->source.x;
+    state->parked[1] = p->on_host ? (svr_tensor){0} : p->source.residual;
+    return SVR_OK;
+}
+
+/* A result of fewer frames than there are ends it early. */
+static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
+{
+    vae_segment *last = &p->plan->segments[p->end - 1];
+
+    p->done = 0;
+    if (svr_vae_parks(p))
+        SVR_TRY(svr_vae_park_open(p->run, p->half, last->end, p->on_host, &p->target, err));
+    SVR_TRY(take_state(p, begin, err));
+    while (last->taken < last->in && (svr_vae_parks(p) || p->done < p->out->dims[0])) {
+        vae_frames x;
+        int64_t frames;
+
+        SVR_TRY(svr_vae_run_segment(p, p->end - 1, svr_vae_demand(p), NULL, &x, err));
+        if (!svr_vae_parks(p))
+            continue;
+        frames = x.x.dims[0];
+        SVR_TRY(svr_vae_park_put(p->run, &p->target, p->done, &x, err));
+        p->done += frames;
+    }
+    return end_sweep(p, begin, err);
+}
+
+static svr_status run_sweeps(vae_pass *p, svr_error *err)
+{
+    const vae_plan *plan = p->plan;
+    vae_state *state = &p->run->vae->state;
+
+    /* a run that failed may have left its own */
+    state->parked[0] = state->parked[1] = (svr_tensor){0};
+    state->sliced = false;
+    for (int i = 0; i < plan->count; i++)
+        state->sliced =
+            state->sliced || plan->segments[i].cut || (i > 0 && plan->segments[i].starts_sweep);
+    for (int begin = 0; begin < plan->count; begin = p->end) {
+        p->end = begin + 1;
+        while (svr_vae_parks(p) && !plan->segments[p->end].starts_sweep)
+            p->end++;
+        SVR_TRY(run_sweep(p, begin, err));
+    }
+    return SVR_OK;
+}
+
+/* After a failure: ops that come may use all memory, so they wait for copies on their way. */
+static void let_copies_end(svr_backend *backend)
+{
+    svr_error ignored = {0};
+    svr_status in = svr_backend_order(backend, SVR_QUEUE_IN, SVR_QUEUE_COMPUTE, &ignored);
+    svr_status out = svr_backend_order(backend, SVR_QUEUE_OUT, SVR_QUEUE_COMPUTE, &ignored);
+
+    (void) in;
+    (void) out;
+}
+
+static svr_status run_clip(vae_pass *p, const svr_vae_cut *cut, svr_error *err)
+{
+    svr_vae *vae = p->run->vae;
+    /* of the longer end */
+    int64_t frames =
+        p->decodes ? svr_vae_temporal_factor(&vae->config) * p->in->dims[0] : p->in->dims[0];
+    svr_status status;
+
+    p->plan = &vae->plan;
+    svr_vae_plan_clip(vae, p->half, cut, p->in);
+    if (p->on_host)
+        SVR_TRY(svr_vae_park_prepare(vae, frames, err));
+    status = run_sweeps(p, err);
+    if (status != SVR_OK && p->on_host)
+        let_copies_end(p->run->exec->backend);
+    return status;
+}
+
+svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
+                               const svr_tensor *moments, svr_error *err)
+{
+    vae_pass p = {.run = run,
+                  .half = &run->vae->encoder,
+                  .in = x,
+                  .out = moments,
+                  .on_host = cut->encoder.park_on_host};
+
+    return run_clip(&p, cut, err);
+}
+
+svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
+                               const svr_tensor *y, svr_error *err)
+{
+    vae_pass p = {.run = run,
+                  .half = &run->vae->decoder,
+                  .in = z,
+                  .out = y,
+                  .decodes = true,
+                  .on_host = cut->decoder.park_on_host};
+
+    return run_clip(&p, cut, err);
+}
