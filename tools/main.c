@@ -14,6 +14,7 @@ static const struct {
     {"info", cmd_info, "say what a model file holds"},
     {"verify", cmd_verify, "compare this build with golden files"},
     {"plan", cmd_plan, "say what memory a stream would take on a GPU"},
+    {"selftest", cmd_selftest, "validate this installation: picture, memory, timing"},
     {"bench", cmd_bench, "measure speed and memory of the phases"},
 };
 

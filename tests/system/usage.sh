@@ -3,10 +3,10 @@
 . "$(dirname "$0")/common.sh"
 
 run 0 --help
-for command in upscale info verify bench; do
+for command in upscale info verify selftest bench; do
     says "^  $command "
 done
-for command in upscale info verify bench; do
+for command in upscale info verify selftest bench; do
     run 0 $command --help
     says 'Usage:'
     run 2 $command --no-such-option
@@ -27,7 +27,7 @@ run 2 bench --quantization f8
 complains 'auto-fp16 or fp8'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
-for command in "verify $data" bench; do
+for command in "verify $data" selftest bench; do
     # shellcheck disable=SC2086 # a command and its arguments
     run 2 $command --device=-2
     complains 'device'

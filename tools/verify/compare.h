@@ -23,6 +23,7 @@ typedef struct verify_limit {
 /* Counts of a whole run, and the file that is compared now. */
 typedef struct verify_report {
     const char *file; /* prefix of the printed names */
+    bool quiet;       /* counts only */
     int passed, failed, unreadable;
 } verify_report;
 
