@@ -161,21 +161,28 @@ static bool refused_early(const selftest_run *run, uint64_t smallest)
            selftest_named_budget(run) == smallest;
 }
 
+static void tell_wrong_refusal(const selftest_state *s, const selftest_run *wrong)
+{
+    if (wrong->status == SVR_OK)
+        selftest_line(s->report, SELFTEST_FAIL, "budget refused",
+                      "%.0f MiB is named as the smallest budget, and less than that works",
+                      mib(s->smallest));
+    else
+        selftest_line(s->report, SELFTEST_FAIL, "budget refused",
+                      "after %d steps of loading, with the code \"%s\" and the text \"%s\"",
+                      wrong->loads, svr_status_name(wrong->status), wrong->err.text);
+}
+
 void selftest_check_budget(const selftest_state *s)
 {
-    bool ok = refused_early(&s->none, s->smallest) && refused_early(&s->below, s->smallest);
-    const selftest_run *wrong = refused_early(&s->none, s->smallest) ? &s->below : &s->none;
-
-    if (ok)
+    if (!refused_early(&s->none, s->smallest))
+        tell_wrong_refusal(s, &s->none);
+    else if (!refused_early(&s->below, s->smallest))
+        tell_wrong_refusal(s, &s->below);
+    else
         selftest_line(s->report, SELFTEST_PASS, "budget refused",
                       "1 byte and %.0f MiB, before anything is loaded; named: %.0f MiB",
                       mib(s->smallest) - 1, mib(s->smallest));
-    else
-        selftest_line(s->report, SELFTEST_FAIL, "budget refused",
-                      "a budget that cannot work gives \"%s\" (%s), %d loads, smallest named %.0f "
-                      "MiB",
-                      wrong->err.text, svr_status_name(wrong->status), wrong->loads,
-                      mib(s->smallest));
     check_same(s, "budget smallest", SELFTEST_SMALLEST);
 }
 
