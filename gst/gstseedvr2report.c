@@ -428,6 +428,7 @@ gst_seedvr2_report_event (void *user, const svr_event *event)
     close_progress (report, GST_PROGRESS_TYPE_ERROR, "Loading failed");
     break;
   case SVR_EVENT_FRAME: /* the streaming thread pulls */
+  case SVR_EVENT_CLOSED:
     break;
   }
 }

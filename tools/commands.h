@@ -21,6 +21,7 @@ int cmd_upscale(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_selftest(int argc, char **argv);
 
 /* Parses options of a command; `arguments` are shown behind its name in --help.  What is left in
  * argv are the arguments.  On wrong usage it says so on stderr and returns false. */

@@ -15,6 +15,7 @@ static const struct {
     {"convert", cmd_convert, "write a model file in another type"},
     {"verify", cmd_verify, "compare this build with golden files"},
     {"plan", cmd_plan, "say what memory a stream would take on a GPU"},
+    {"selftest", cmd_selftest, "validate this installation: picture, memory, timing"},
     {"bench", cmd_bench, "measure speed and memory of the phases"},
 };
 

@@ -35,14 +35,15 @@ static inline void svr_phase_times_add(svr_phase_times *sum, const svr_phase_tim
 
 /* Memory in bytes. */
 typedef struct svr_memory_stats {
-    uint64_t weights, state, scratch;   /* live on the device, by purpose */
-    uint64_t used, peak;                /* live and highest sum on the device */
+    uint64_t weights, state, scratch;       /* live on the device, by purpose */
+    uint64_t used, peak;                    /* live and highest sum on the device */
+    uint64_t allocations;                   /* on the device so far */
     uint64_t host_pinned, host_pinned_peak; /* page-locked host memory */
-    uint64_t copied_in, copied_out;     /* so far, beside the computation */
-    uint64_t scratch_peak;              /* highest use of the scratch so far */
-    uint64_t point_peak[SVR_POINT_COUNT]; /* highest use on the way to a point, so far */
-    uint64_t device_total, device_free; /* of the whole device; 0 when unknown */
-    uint64_t host_frames;               /* integer frames held in host memory */
+    uint64_t copied_in, copied_out;         /* so far, beside the computation */
+    uint64_t scratch_peak;                  /* highest use of the scratch so far */
+    uint64_t point_peak[SVR_POINT_COUNT];   /* highest use on the way to a point, so far */
+    uint64_t device_total, device_free;     /* of the whole device; 0 when unknown */
+    uint64_t host_frames;                   /* integer frames held in host memory */
 } svr_memory_stats;
 
 typedef struct svr_upscaler_stats {

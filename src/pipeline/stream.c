@@ -157,7 +157,10 @@ static svr_status set_up(svr_stream *s, svr_error *err)
     svr_status status;
 
     SVR_TRY(svr_phases_create(s->backend, s->networks, &s->options.phases, &s->phases, err));
+    /* what an earlier stream was given is not what this one gets */
+    svr_backend_set_limit(s->backend, 0);
     SVR_TRY(plan(s, err));
+    svr_backend_set_limit(s->backend, s->options.memory.budget);
     if (s->networks->load)
         SVR_TRY(s->networks->load(s->networks->user, s->exec.cancel, err));
     status = alloc_all(s, err);

@@ -54,12 +54,20 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
     return SVR_OK;
 }
 
-static void free_upscaler(svr_upscaler *u)
+/* All memory but the upscaler's own.  No worker runs any more. */
+static void give_back(svr_upscaler *u)
 {
     svr_stream_destroy(u->stream);
     svr_batcher_destroy(u->batcher);
     svr_frame_queue_clear(&u->finished);
     svr_model_close(u->model);
+    u->stream = NULL;
+    u->batcher = NULL;
+    u->model = NULL;
+}
+
+static void free_upscaler(svr_upscaler *u)
+{
     svr_backend_destroy(u->backend);
     svr_cancel_destroy(u->cancel);
     pthread_cond_destroy(&u->changed);
@@ -103,6 +111,7 @@ svr_status svr_upscaler_create_on(svr_backend *backend, const svr_upscaler_optio
     if (status == SVR_OK && pthread_create(&u->thread, NULL, svr_upscaler_worker, u) != 0)
         status = SVR_FAIL(err, SVR_ERR_NO_MEM, "no thread can be started for the upscaler");
     if (status != SVR_OK) {
+        give_back(u);
         free_upscaler(u);
         return status;
     }
@@ -163,6 +172,8 @@ void svr_upscaler_destroy(svr_upscaler *u)
     pthread_cond_broadcast(&u->changed);
     pthread_mutex_unlock(u->mutex);
     pthread_join(u->thread, NULL);
+    give_back(u);
+    svr_upscaler_report_closed(u);
     free_upscaler(u);
 }
 

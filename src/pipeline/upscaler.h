@@ -53,7 +53,7 @@ typedef enum svr_cfg_offload {
 } svr_cfg_offload;
 
 typedef enum svr_event_kind {
-    SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total of the weights are where the plan wants them */
+    SVR_EVENT_LOADING = 1, /* bytes_done of bytes_total weights are where the plan wants them */
     SVR_EVENT_LOADED,      /* weights and constants are ready */
     SVR_EVENT_PLANNED,     /* a new stream is configured: stats hold the plan */
     SVR_EVENT_MEMORY,      /* the work on a batch is at a point: in_use, high_water, stats */
@@ -61,7 +61,10 @@ typedef enum svr_event_kind {
     SVR_EVENT_BATCH,       /* a batch was computed: stats hold its times */
     SVR_EVENT_WIDENED,     /* fp16 overflowed: this batch and all that follow are made in bf16 */
     SVR_EVENT_ENDED,       /* a drained sequence is finished: stats are those of the whole stream */
-    SVR_EVENT_FAILED       /* the worker failed: pull returns why */
+    /* destroy gave everything back: what `stats.memory` still counts was lost.  The last one; on
+     * the thread that destroys */
+    SVR_EVENT_CLOSED,
+    SVR_EVENT_FAILED /* the worker failed: pull returns why */
 } svr_event_kind;
 
 /* Something happened on the worker. */
@@ -96,7 +99,8 @@ typedef struct svr_upscaler_options {
     const char *cache_folder;
     svr_log log;
     /* optional: called on the worker without any lock held; must return soon and may not call the
-     * upscaler except for svr_upscaler_get_stats() and svr_upscaler_cancel() */
+     * upscaler except for svr_upscaler_get_stats() and svr_upscaler_cancel(), and not even these
+     * for CLOSED */
     void (*event)(void *user, const svr_event *event);
     void *event_user;
     /* tests: used instead of model files; borrowed.  Needs SVR_BACKEND_CPU. */

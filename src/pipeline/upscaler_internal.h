@@ -70,6 +70,9 @@ SVR_CHECKED svr_status svr_upscaler_create_on(svr_backend *backend,
 /* Tells of bytes that are loaded (svr_store_progress); `user` is the upscaler. */
 void svr_upscaler_report_progress(void *user, uint64_t done, uint64_t total);
 
+/* Tells what memory is left when all was given back; after the worker ended. */
+void svr_upscaler_report_closed(svr_upscaler *upscaler);
+
 /* Main function of the worker thread; `user` is the upscaler. */
 void *svr_upscaler_worker(void *user);
 

@@ -50,6 +50,7 @@ static void refresh_memory(svr_upscaler *u)
     m->scratch = use.live[SVR_MEM_SCRATCH];
     m->used = use.live_total;
     m->peak = use.peak_total;
+    m->allocations = use.allocations;
     m->device_total = use.device_total;
     m->device_free = use.device_free;
     m->host_pinned = use.host_live;
@@ -58,6 +59,12 @@ static void refresh_memory(svr_upscaler *u)
     m->copied_out = use.copied_out;
     m->scratch_peak = u->stream ? svr_stream_scratch_peak(u->stream) : 0;
     pthread_mutex_unlock(u->mutex);
+}
+
+void svr_upscaler_report_closed(svr_upscaler *u)
+{
+    refresh_memory(u);
+    emit_kind(u, SVR_EVENT_CLOSED);
 }
 
 /* ------------------------------------------------------------------ load and configure */

@@ -3,10 +3,10 @@
 . "$(dirname "$0")/common.sh"
 
 run 0 --help
-for command in upscale info convert verify bench; do
+for command in upscale info convert verify selftest plan bench; do
     says "^  $command "
 done
-for command in upscale info convert verify bench; do
+for command in upscale info convert verify selftest plan bench; do
     run 0 $command --help
     says 'Usage:'
     run 2 $command --no-such-option
@@ -31,7 +31,7 @@ run 2 verify --ladder --quantization fp8 "$data"
 complains 'do not go together'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
-for command in "verify $data" bench; do
+for command in "verify $data" selftest bench; do
     # shellcheck disable=SC2086 # a command and its arguments
     run 2 $command --device=-2
     complains 'device'

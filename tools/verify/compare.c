@@ -132,8 +132,9 @@ void verify_compare(verify_report *report, const char *name, const float *got, c
     }
     s = measure(got, want, n, limit->share_from);
     ok = judge(&s, limit, text);
-    printf("%s/%s %.3e %.3e %s %s\n", report->file, name, s.max_abs, s.rel_l2, text->str,
-           ok ? "ok" : "FAIL");
+    if (!report->quiet)
+        printf("%s/%s %.3e %.3e %s %s\n", report->file, name, s.max_abs, s.rel_l2, text->str,
+               ok ? "ok" : "FAIL");
     count(report, ok);
 }
 
@@ -153,8 +154,10 @@ void verify_compare_ints(verify_report *report, const char *name, const int64_t 
         squares += d * d;
         want_squares += (double) want[i] * (double) want[i];
     }
-    printf("%s/%s %.3e %.3e exact %s\n", report->file, name, max,
-           squares == 0 ? 0 : sqrt(squares / want_squares), n > 0 && wrong == 0 ? "ok" : "FAIL");
+    if (!report->quiet)
+        printf("%s/%s %.3e %.3e exact %s\n", report->file, name, max,
+               squares == 0 ? 0 : sqrt(squares / want_squares),
+               n > 0 && wrong == 0 ? "ok" : "FAIL");
     count(report, n > 0 && wrong == 0);
 }
 
@@ -162,6 +165,7 @@ void verify_fail(verify_report *report, const char *name, const char *reason)
 {
     if (report->ladder)
         return;
-    printf("%s/%s - - (%s) FAIL\n", report->file, name, reason);
+    if (!report->quiet)
+        printf("%s/%s - - (%s) FAIL\n", report->file, name, reason);
     count(report, false);
 }

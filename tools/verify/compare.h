@@ -24,6 +24,7 @@ typedef struct verify_limit {
 typedef struct verify_report {
     const char *file;             /* prefix of the printed names */
     struct verify_ladder *ladder; /* takes all values instead, and nothing is counted; or NULL */
+    bool quiet;                   /* counts only */
     int passed, failed, unreadable;
 } verify_report;
 

@@ -19,6 +19,8 @@ enum { IN_SIDE = 16, OUT_SIDE = 32 };
 typedef struct counted_events {
     atomic_int kinds[SVR_EVENT_FAILED + 1];
     atomic_ullong last_first_frame, computed;
+    /* so far at the first batch, and in batches behind it; bytes that are left in the end */
+    atomic_ullong allocations, more_allocations, left;
 } counted_events;
 
 static void count_event(void *user, const svr_event *event)
@@ -29,7 +31,13 @@ static void count_event(void *user, const svr_event *event)
     if (event->kind == SVR_EVENT_BATCH) {
         atomic_store(&events->last_first_frame, event->first_frame);
         atomic_fetch_add(&events->computed, event->computed_frames);
+        if (event->batch == 0)
+            atomic_store(&events->allocations, event->stats.memory.allocations);
+        atomic_store(&events->more_allocations,
+                     event->stats.memory.allocations - atomic_load(&events->allocations));
     }
+    if (event->kind == SVR_EVENT_CLOSED)
+        atomic_store(&events->left, event->stats.memory.used + event->stats.memory.host_pinned + 1);
 }
 
 static svr_upscaler *create(fake_networks *fake, counted_events *events)
@@ -517,15 +525,18 @@ static void test_events_and_stats(void)
     CHECK(atomic_load(&events.kinds[SVR_EVENT_BATCH]) == 3);
     CHECK(atomic_load(&events.kinds[SVR_EVENT_FAILED]) == 0);
     CHECK(stats.batches == 3 && stats.frames_computed == 11);
-    CHECK(stats.plan.scratch > 0 &&
-          stats.memory.scratch_peak == stats.plan.scratch);
+    CHECK(stats.plan.scratch > 0 && stats.memory.scratch_peak == stats.plan.scratch);
     CHECK(stats.memory.scratch >= stats.plan.scratch && stats.memory.state > 0);
     CHECK(stats.memory.used == stats.memory.scratch + stats.memory.state);
     CHECK(stats.total.encode_ns > 0 && stats.total.decode_ns > 0 && stats.total.finish_ns > 0);
     CHECK(stats.total.input_ns > 0 && stats.total.input_ns < stats.total.encode_ns);
     CHECK(stats.total.colour_ns <= stats.total.finish_ns);
     CHECK(stats.total.dit_ns >= stats.last.dit_ns);
+    CHECK(atomic_load(&events.allocations) > 0 && atomic_load(&events.more_allocations) == 0);
+    CHECK(atomic_load(&events.kinds[SVR_EVENT_CLOSED]) == 0);
     svr_upscaler_destroy(u);
+    CHECK(atomic_load(&events.kinds[SVR_EVENT_CLOSED]) == 1);
+    CHECK(atomic_load(&events.left) == 1); /* 0 bytes, as the event said it */
 }
 
 /* ------------------------------------------------------------------ cancel, failure, reset */
