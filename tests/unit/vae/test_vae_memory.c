@@ -315,6 +315,38 @@ static void test_bytes_of_bands(void)
     rig_close(&rig);
 }
 
+/* Too little of either memory stops a run anywhere; the next one is as good as ever. */
+static void test_recovers_after_failures(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    sample s = sample_make(&rig, 9, 2, 3);
+    svr_vae_memory memory = {.piece_values = 1, .carried_values = 1, .park_on_host = true};
+    svr_vae_cut cut = {.decoder = memory};
+    const int64_t *d = s.in[DECODE], *o = s.out[DECODE];
+    svr_tensor z = svr_tensor_4d(s.values[DECODE], SVR_F32, d[0], d[1], d[2], d[3]);
+    svr_tensor y = svr_tensor_4d(NULL, SVR_F32, o[0], o[1], o[2], o[3]);
+    float *want = run_half(&s, DECODE, &memory), *got;
+    memory_use use = use_of(&rig.exec);
+    svr_error err = {0};
+
+    y.data = malloc(svr_tensor_bytes(&y));
+    CHECK(y.data != NULL);
+    for (int i = 0; i < 16; i++) {
+        rig_reset_scratch(&rig);
+        svr_scratch_destroy(i % 2 ? rig.exec.host : rig.exec.scratch);
+        if (i % 2)
+            rig.exec.host = svr_scratch_create(rig.host_block, use.host / 16 * (size_t) i);
+        else
+            rig.exec.scratch = svr_scratch_create(rig.block, use.scratch / 16 * (size_t) i);
+        CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &z, &y, &err), SVR_ERR_NO_VRAM, err);
+    }
+    got = run_half(&s, DECODE, &memory);
+    CHECK(memcmp(got, want, s.elems[DECODE] * sizeof *got) == 0);
+    free(want), free(got), free(y.data);
+    sample_free(&s);
+    rig_close(&rig);
+}
+
 static void test_refusals(void)
 {
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
@@ -468,6 +500,7 @@ int main(void)
     RUN(test_fewer_frames);
     RUN(test_parked_bytes);
     RUN(test_bytes_of_bands);
+    RUN(test_recovers_after_failures);
     RUN(test_refusals);
     RUN(test_memory_of_the_published_network);
     return check_done();
