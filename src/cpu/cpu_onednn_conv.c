@@ -21,9 +21,9 @@ enum {
     ALIGN_BYTES = 64
 };
 
-/* Of an output frame, whatever their number, so that a clip cut in time is computed in one way.
- * Below, making primitives costs more than is gained. */
-static const double least_flops = 1e7;
+/* Of an output row, whatever their number, so that frames, pieces of clips and bands of frames are
+ * computed in one way.  Below, making primitives costs more than is gained. */
+static const double least_flops = 5e5;
 
 /* Bands that need the same primitives. */
 typedef struct band_kind {
@@ -51,8 +51,7 @@ typedef struct conv {
 
 bool svr_cpu_library_serves_conv3d(const svr_conv3d_args *args)
 {
-    double flops = 2.0 * (double) svr_tensor_elems(&args->y) * (double) svr_tensor_elems(&args->w) /
-                   (double) (args->w.dims[0] * svr_max_i64(args->y.dims[0], 1));
+    double flops = 2.0 * (double) args->y.dims[2] * (double) svr_tensor_elems(&args->w);
 
     return args->x.dtype == SVR_F32 && args->y.dtype == SVR_F32 && args->w.dtype == SVR_F32 &&
            args->x.dims[3] >= LEAST_CHANNELS && args->y.dims[3] >= LEAST_CHANNELS &&

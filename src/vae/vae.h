@@ -35,7 +35,8 @@ typedef struct svr_vae_memory {
      * this many values, at least one frame of it (two where time is halved); 0: all frames. */
     int64_t piece_values;
     /* A sweep carries at most this many values (of the storage type), or one step; 0: one sweep.
-     * The sweeps are those that park the fewest values. */
+     * The sweeps are those that park the fewest values.  The first step of a resnet that narrows
+     * and would carry more by itself works on bands of rows of frames parked on the host. */
     int64_t carried_values;
     /* Parked clips go to page-locked host memory (exec->host) by copies beside the computation,
      * instead of to scratch memory. */

@@ -114,6 +114,7 @@ typedef struct vae_segment {
     bool doubles;    /* time, in its first step */
     bool cut;        /* sees the clip in several pieces, so it carries frames over */
     bool starts_sweep;
+    bool banded; /* a sweep of its own that reads bands of rows of parked frames */
 
     /* while a clip runs: frames taken so far; encoder: frames made, and still owed to who asked
      * last; decoder: what the segment before made and how many frames of it are used up */
@@ -362,6 +363,9 @@ typedef struct vae_range {
 svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *range,
                              vae_frames *x, svr_error *err);
 
+/* Gives the host memory of frames back that no copy will read any more. */
+void svr_vae_park_drop(vae_run *run, vae_parked *parked, int64_t first, int64_t count);
+
 /* Gives the memory back, also of frames that were fetched in vain.  Accepts a zeroed one. */
 svr_status svr_vae_park_close(vae_run *run, vae_parked *parked, svr_error *err);
 
@@ -379,6 +383,12 @@ int64_t svr_vae_demand(const vae_pass *p);
 /* x = the segment's next piece, of up to `want` frames (encoder), at `place` if that is given. */
 svr_status svr_vae_run_segment(vae_pass *p, int index, int64_t want, const vae_frames *place,
                                vae_frames *x, svr_error *err);
+
+/* ---- vae_bands.c */
+
+/* y, made here = frame t of the first step of a resnet that narrows, from what is parked. */
+svr_status svr_vae_open_in_bands(vae_pass *p, const vae_resnet *r, int64_t t, vae_frames *y,
+                                 svr_error *err);
 
 /* ---- vae_sweeps.c: a whole clip or tile through a half */
 svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,

@@ -157,7 +157,7 @@ static svr_status fetch(vae_run *run, vae_parked *parked, const vae_range *range
     return svr_backend_mark(backend, SVR_QUEUE_IN, &parked->came, err);
 }
 
-static void free_frames(vae_run *run, vae_parked *parked, int64_t first, int64_t count)
+void svr_vae_park_drop(vae_run *run, vae_parked *parked, int64_t first, int64_t count)
 {
     for (int64_t i = first; i < first + count; i++) {
         svr_exec_host_free(run->exec, &parked->host_x[i]);
@@ -182,7 +182,7 @@ static svr_status take_from_host(vae_run *run, vae_parked *parked, const vae_ran
     if (next.count > 0)
         SVR_TRY(fetch(run, parked, &next, err));
     SVR_TRY(svr_backend_follow(backend, SVR_QUEUE_COMPUTE, came, err));
-    free_frames(run, parked, range->first, range->count);
+    svr_vae_park_drop(run, parked, range->first, range->count);
     return SVR_OK;
 }
 
@@ -208,7 +208,7 @@ svr_status svr_vae_park_close(vae_run *run, vae_parked *parked, svr_error *err)
     svr_exec_free(run->exec, &parked->coming.residual);
     svr_exec_free(run->exec, &parked->moments);
     if (parked->on_host)
-        free_frames(run, parked, 0, parked->frames);
+        svr_vae_park_drop(run, parked, 0, parked->frames);
     svr_exec_free(run->exec, &parked->x);
     svr_exec_free(run->exec, &parked->residual);
     *parked = (vae_parked){0};

@@ -347,6 +347,24 @@ static void find_sweeps(vae_plan *plan, const vae_half *half, int64_t limit)
         plan->breaks[begin] = true;
 }
 
+/* A step that carries more than the limit by itself, between sweeps on the host. */
+static void find_bands(vae_plan *plan, const vae_half *half, int64_t limit)
+{
+    for (int i = 1; i + 1 < plan->count; i++) {
+        vae_segment *s = &plan->segments[i];
+        const vae_resnet *r = half->steps[s->first].resnet;
+
+        s->banded = s->cut && s->starts_sweep && s[1].starts_sweep && s->end == s->first + 1 &&
+                    half->steps[s->first].kind == VAE_STEP_OPEN && r->has_shortcut &&
+                    r->shortcut.out < r->shortcut.in &&
+                    carried_values(half, &half->steps[s->first], plan->dims[s->first]) > limit;
+        if (s->banded) {
+            s->cut = false; /* it carries nothing */
+            s->most = 1;
+        }
+    }
+}
+
 /* Pieces first, since only what comes in pieces carries anything; then the sweeps, and the pieces
  * within them. */
 void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cut,
@@ -376,4 +394,6 @@ void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cu
         if (pass == 0 && memory->carried_values > 0)
             find_sweeps(plan, half, memory->carried_values);
     }
+    if (memory->carried_values > 0 && memory->park_on_host)
+        find_bands(plan, half, memory->carried_values);
 }

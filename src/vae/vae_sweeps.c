@@ -79,6 +79,23 @@ static svr_status end_sweep(vae_pass *p, int begin, svr_error *err)
     return SVR_OK;
 }
 
+/* A sweep of one step in bands; the next frames need the two before them. */
+static svr_status run_bands(vae_pass *p, vae_segment *s, svr_error *err)
+{
+    const vae_resnet *r = p->half->steps[s->first].resnet;
+
+    for (int64_t t = 0; t < s->in; t++) {
+        vae_frames y;
+
+        SVR_TRY(svr_vae_park_settle(p->run, &p->target, err));
+        SVR_TRY(svr_vae_open_in_bands(p, r, t, &y, err));
+        SVR_TRY(svr_vae_park_put(p->run, &p->target, t, &y, err));
+        if (t >= 2)
+            svr_vae_park_drop(p->run, &p->source, t - 2, 1);
+    }
+    return SVR_OK;
+}
+
 /* A result of fewer frames than there are ends it early. */
 static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
 {
@@ -88,6 +105,10 @@ static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
     if (svr_vae_parks(p))
         SVR_TRY(svr_vae_park_open(p->run, p->half, last->end, p->on_host, &p->target, err));
     SVR_TRY(take_state(p, begin, err));
+    if (last->banded) {
+        SVR_TRY(run_bands(p, last, err));
+        return end_sweep(p, begin, err);
+    }
     while (last->taken < last->in && (svr_vae_parks(p) || p->done < p->out->dims[0])) {
         vae_frames x;
         int64_t frames;

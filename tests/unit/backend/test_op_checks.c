@@ -97,6 +97,11 @@ static void test_conv3d(void)
     REFUSED(conv3d, (a.recent = svr_tensor_slice(&a.head, 1, 1), a.head = absent), INVALID,
             "recent goes with head");
     REFUSED(conv3d, (a.recent = a.head, a.head.dims[0] = 1), SHAPE, "recent is f16 [2");
+    ACCEPTED(conv3d, (a.head.dims[0] = 1, a.head_starts = true));
+    REFUSED(conv3d, a.head_starts = true, INVALID, "head_starts goes with one frame");
+    REFUSED(conv3d, (a.head.dims[0] = 1, a.head_starts = true, a.stride_t = 2), INVALID,
+            "head_starts goes with one frame");
+    REFUSED(conv3d, (a.head = absent, a.head_starts = true), INVALID, "head_starts goes with head");
     REFUSED(conv3d, a.head.dims[1] = 9, SHAPE, "head is f16 [2, 9, 10, 4]");
     REFUSED(conv3d, a.head.dtype = SVR_F32, TYPE, "head is f32");
     REFUSED(conv3d, a.w.dims[4] = 5, SHAPE, "w is f32 [6, 3, 3, 3, 5]");

@@ -152,7 +152,9 @@ static void checked_run(const sample *s, svr_backend *counting, int half,
     want = count_half(&net, half, dims, memory);
     got = use_since(&s->rig->exec, &before);
     CHECK(memcmp(&got, &want, sizeof got) == 0);
-    CHECK(got.in == got.out && (got.host > 0) == (got.in > 0));
+    /* bands of rows come three times, and the decoder has such */
+    CHECK(half == ENCODE ? got.in == got.out : got.in >= got.out);
+    CHECK((got.host > 0) == (got.in > 0));
     CHECK(memory->park_on_host || got.host == 0);
     CHECK(memcmp(y, s->whole[half], s->elems[half] * sizeof *y) == 0);
     free(y);
@@ -293,6 +295,58 @@ static void test_parked_bytes(void)
     rig_close(&rig);
 }
 
+/* The one narrowing resnet at each of the two last resolutions: every frame's bands read the rows
+ * of up to three frames, with one row more at inner borders. */
+static void test_bytes_of_bands(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    svr_backend *counting = svr_counting_backend_create(rig.backend);
+    const svr_vae_memory memory = {.piece_values = 1, .carried_values = 1, .park_on_host = true};
+    const dry_network net = {counting, rig.vae, SVR_F32};
+    int64_t dims[2][4] = {{2, 8, 8, 4}, {5, 32, 32, 3}};
+    memory_use use = count_half(&net, DECODE, dims, &memory);
+    /* 16 bands of 2 rows of 32 with 2 x 15 rows beside them; 16 of 1 row with 2 x 15 */
+    uint64_t last = (uint64_t) (32 + 30) * 32 * 16, middle = (uint64_t) (16 + 30) * 16 * 32;
+    /* frames read: 1 + 2 + 3 + 3 + 3 of 5, 1 + 2 + 3 of 3; all others once */
+    uint64_t extra = 12 * last - 5 * 32 * 32 * 16 + 6 * middle - 3 * 16 * 16 * 32;
+
+    CHECK(use.in == use.out + extra * sizeof(float));
+    svr_backend_destroy(counting);
+    rig_close(&rig);
+}
+
+/* Too little of either memory stops a run anywhere; the next one is as good as ever. */
+static void test_recovers_after_failures(void)
+{
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    sample s = sample_make(&rig, 9, 2, 3);
+    svr_vae_memory memory = {.piece_values = 1, .carried_values = 1, .park_on_host = true};
+    svr_vae_cut cut = {.decoder = memory};
+    const int64_t *d = s.in[DECODE], *o = s.out[DECODE];
+    svr_tensor z = svr_tensor_4d(s.values[DECODE], SVR_F32, d[0], d[1], d[2], d[3]);
+    svr_tensor y = svr_tensor_4d(NULL, SVR_F32, o[0], o[1], o[2], o[3]);
+    float *want = run_half(&s, DECODE, &memory), *got;
+    memory_use use = use_of(&rig.exec);
+    svr_error err = {0};
+
+    y.data = malloc(svr_tensor_bytes(&y));
+    CHECK(y.data != NULL);
+    for (int i = 0; i < 16; i++) {
+        rig_reset_scratch(&rig);
+        svr_scratch_destroy(i % 2 ? rig.exec.host : rig.exec.scratch);
+        if (i % 2)
+            rig.exec.host = svr_scratch_create(rig.host_block, use.host / 16 * (size_t) i);
+        else
+            rig.exec.scratch = svr_scratch_create(rig.block, use.scratch / 16 * (size_t) i);
+        CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &z, &y, &err), SVR_ERR_NO_VRAM, err);
+    }
+    got = run_half(&s, DECODE, &memory);
+    CHECK(memcmp(got, want, s.elems[DECODE] * sizeof *got) == 0);
+    free(want), free(got), free(y.data);
+    sample_free(&s);
+    rig_close(&rig);
+}
+
 static void test_refusals(void)
 {
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
@@ -418,7 +472,7 @@ static void test_memory_of_the_published_network(void)
         {1920, 1088, 5, ENCODE, 1, 4, 4.6, 2.6},
         {1920, 1088, 5, DECODE, 1, 5, 5.0, 5.3},
         {3840, 2160, 5, ENCODE, 1, 2, 12.9, 19.9},
-        {3840, 2160, 5, DECODE, 1, 5, 19.9, 20.8},
+        {3840, 2160, 5, DECODE, 1, 2, 12.9, 32.7},
         /* 21 frames */
         {1280, 720, 21, ENCODE, 1, 12, 3.5, 0.4},
         {1280, 720, 21, DECODE, 1, 12, 3.9, 4.8},
@@ -427,6 +481,7 @@ static void test_memory_of_the_published_network(void)
         {1920, 1088, 21, ENCODE, 1, 4, 4.4, 10.5},
         {1920, 1088, 21, DECODE, 1, 8, 6.5, 10.9},
         {1920, 1088, 21, DECODE, 1, 5, 5.0, 21.2},
+        {1920, 1088, 21, DECODE, 1, 2, 3.5, 24.2},
     };
     svr_ops ops;
     published p = published_open(&ops);
@@ -444,6 +499,8 @@ int main(void)
     RUN(test_copies_are_waited_for);
     RUN(test_fewer_frames);
     RUN(test_parked_bytes);
+    RUN(test_bytes_of_bands);
+    RUN(test_recovers_after_failures);
     RUN(test_refusals);
     RUN(test_memory_of_the_published_network);
     return check_done();
