@@ -36,8 +36,8 @@ typedef struct svr_networks {
     /* p->x_t, cond [t,h,w,C] F32 -> p->v [t,h,w,C] F32 */
     svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *cond,
                           const svr_prediction *p, svr_error *err);
-    /* latent [t,h,w,C] F32, scaled -> y [1..T,H,W,3] F32, the first frames; model values, not
-     * clamped */
+    /* latent [t,h,w,C] F32, scaled -> y [1..T,1..H,1..W,3] F32, the first frames, the top left of
+     * each; model values, not clamped */
     svr_status (*decode)(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
                          svr_error *err);
 } svr_networks;

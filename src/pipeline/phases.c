@@ -165,24 +165,6 @@ static svr_status sample(svr_phases *p, svr_exec *exec, int64_t first_frame,
     return svr_sampler_run(exec, &p->config.sampler, &predictor, z, err);
 }
 
-static svr_status decode(svr_phases *p, svr_exec *exec, int64_t length, const svr_tensor *z,
-                         const svr_tensor *y, svr_error *err)
-{
-    const svr_size padded = p->config.sizes.padded;
-    svr_tensor whole;
-
-    /* frames that are only there for the length are not kept */
-    if (y->dims[1] == padded.height && y->dims[2] == padded.width)
-        return p->networks->decode(p->networks->user, exec, z, y, err);
-    SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(length, padded.height, padded.width, 3), &whole,
-                           err));
-    SVR_TRY(p->networks->decode(p->networks->user, exec, z, &whole, err));
-    svr_crop_args crop = {.x = svr_tensor_slice(&whole, 0, y->dims[0]), .y = *y};
-    SVR_TRY(svr_op_crop(exec, &crop, err));
-    svr_exec_free(exec, &whole);
-    return SVR_OK;
-}
-
 /* `found` [1] I32 in scratch, 0: whether a result of the networks is not finite.  Infinities of a
  * 16-bit type become NaN in norms and softmax and reach the results, so those are all that is
  * searched. */
@@ -244,7 +226,8 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     SVR_TRY(watch(exec, &z, &found, err));
     svr_exec_free(exec, &latent);
     SVR_TRY(lap(exec, &mark, times ? &times->dit_ns : NULL, err));
-    SVR_TRY(decode(p, exec, length, &z, y, err));
+    /* frames and rows that are only there for the padding are not kept */
+    SVR_TRY(p->networks->decode(p->networks->user, exec, &z, y, err));
     svr_exec_note(exec, SVR_POINT_DECODED);
     SVR_TRY(watch(exec, y, &found, err));
     svr_exec_free(exec, &z);

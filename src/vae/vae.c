@@ -115,16 +115,19 @@ static svr_status check_decode(const svr_vae *vae, const svr_tensor *z, const sv
 {
     int64_t s = svr_vae_spatial_factor(&vae->config), f = svr_vae_temporal_factor(&vae->config);
     svr_dtype storage = svr_store_storage(vae->store);
-    int64_t frames = f * (z->dims[0] - 1) + 1, wanted = y->dims[0];
-    const int64_t thw[3] = {tiled ? frames : wanted, s * z->dims[1], s * z->dims[2]};
-    const int64_t channels[2] = {3, 0};
+    const int64_t most[3] = {f * (z->dims[0] - 1) + 1, s * z->dims[1], s * z->dims[2]};
+    bool fitting = z->rank == 4 && z->dims[3] == vae->config.latent_channels &&
+                   z->dtype == storage && y->rank == 4 && y->dims[3] == 3 &&
+                   (y->dtype == storage || y->dtype == SVR_F32);
 
-    if (z->rank == 4 && z->dims[3] == vae->config.latent_channels && z->dims[0] >= 1 &&
-        z->dims[1] >= 1 && z->dims[2] >= 1 && z->dtype == storage && wanted >= 1 &&
-        wanted <= frames && fits(y, thw, channels) && (y->dtype == storage || y->dtype == SVR_F32))
+    for (int i = 0; i < 3; i++)
+        fitting = fitting && z->dims[i] >= 1 && y->dims[i] >= 1 && y->dims[i] <= most[i] &&
+                  (!tiled || y->dims[i] == most[i]);
+    if (fitting)
         return SVR_OK;
     return refuse("decode", z, y,
-                  "[t,h,w,L] of the storage type to [f*(t-1)+1,s*h,s*w,3] of it or f32", err);
+                  "[t,h,w,L] of the storage type to at most [f*(t-1)+1,s*h,s*w,3] of it or f32",
+                  err);
 }
 
 svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x,

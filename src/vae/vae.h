@@ -75,8 +75,9 @@ SVR_CHECKED svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_va
                                       const svr_tensor *x, const svr_tensor *moments,
                                       svr_error *err);
 
-/* y = decoder(z), not clamped; a y of fewer frames gets the first ones (not with tiles).
- *   z [t,h,w,L] storage, unscaled   y [1 .. f*(t-1)+1, s*h, s*w, 3] storage or F32.
+/* y = decoder(z), not clamped; a y of fewer frames gets the first ones, one of fewer rows or columns
+ * the top left of each (with tiles only in size of the whole).
+ *   z [t,h,w,L] storage, unscaled   y [1 .. f*(t-1)+1, 1 .. s*h, 1 .. s*w, 3] storage or F32.
  * Taps: "tap.dec.*", "mem.*".  Errors as above. */
 SVR_CHECKED svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
                                       const svr_tensor *z, const svr_tensor *y, svr_error *err);

@@ -74,12 +74,32 @@ static svr_status spatial_products(vae_run *run, const svr_tensor *x, svr_tensor
     return svr_op_conv3d(run->exec, &args, err);
 }
 
+/* y = the sums over time, cut to y's height and width. */
+static svr_status sum_taps(vae_run *run, svr_tap_sum_args *add, const svr_tensor *y, svr_error *err)
+{
+    const int64_t *d = add->s.dims;
+    svr_crop_args crop = {.y = *y};
+
+    if (y->dims[0] == 0)
+        return SVR_OK;
+    add->y = *y;
+    if (y->dims[1] == d[1] && y->dims[2] == d[2])
+        return svr_op_tap_sum(run->exec, add, err);
+    SVR_TRY(svr_exec_alloc(run->exec, y->dtype, SVR_DIMS(y->dims[0], d[1], d[2], y->dims[3]),
+                           &crop.x, err));
+    add->y = crop.x;
+    SVR_TRY(svr_op_tap_sum(run->exec, add, err));
+    SVR_TRY(svr_op_crop(run->exec, &crop, err));
+    svr_exec_free(run->exec, &crop.x);
+    return SVR_OK;
+}
+
 /* The last convolution is split: three outputs a temporal tap fill the hardware better than three,
  * and what it has to carry over is a few channels instead of all inputs. */
 svr_status svr_vae_picture(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
                            svr_error *err)
 {
-    svr_tap_sum_args add = {.b = svr_store_tensor(run->vae->store, half->conv_out.bias), .y = *y};
+    svr_tap_sum_args add = {.b = svr_store_tensor(run->vae->store, half->conv_out.bias)};
     svr_tensor sums;
     vae_input input;
 
@@ -89,8 +109,7 @@ svr_status svr_vae_picture(vae_run *run, const vae_half *half, svr_tensor *h, co
     svr_vae_give(run, &input.x);
     add.s = svr_tensor_slice(&sums, 0, y->dims[0]);
     add.head = input.before.head;
-    if (y->dims[0] > 0)
-        SVR_TRY(svr_op_tap_sum(run->exec, &add, err));
+    SVR_TRY(sum_taps(run, &add, y, err));
     SVR_TRY(svr_vae_sums_keep(run, &half->conv_out, &sums, err));
     svr_exec_free(run->exec, &sums);
     return SVR_OK;

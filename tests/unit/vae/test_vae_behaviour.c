@@ -272,6 +272,32 @@ static void test_zero_attention_is_left_out(void)
     rig_close(&rig);
 }
 
+/* A smaller result is the top left of the whole one's first frames, in one piece or in many. */
+static void test_cropped_results(void)
+{
+    enum { T = 5, H = 16, W = 16, SMALL_T = 4, SMALL_H = 13, SMALL_W = 10 };
+    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    float z[2 * 4 * 4 * 4], whole[T * H * W * 3], part[SMALL_T * SMALL_H * SMALL_W * 3];
+    svr_tensor latent = svr_tensor_4d(z, SVR_F32, 2, 4, 4, 4);
+    svr_tensor y = svr_tensor_4d(whole, SVR_F32, T, H, W, 3);
+    svr_tensor cropped = svr_tensor_4d(part, SVR_F32, SMALL_T, SMALL_H, SMALL_W, 3);
+    svr_error err = {0};
+
+    for (size_t i = 0; i < sizeof z / sizeof z[0]; i++)
+        z[i] = (float) ((i * 2654435761u >> 8) % 2001) / 1000.0f - 1.0f;
+    for (int64_t piece = 0; piece < 2; piece++) {
+        svr_vae_cut cut = {.decoder.piece_values = piece};
+
+        CHECK_OK(svr_vae_decode(&rig.exec, rig.vae, &cut, &latent, &y, &err), err);
+        CHECK_OK(svr_vae_decode(&rig.exec, rig.vae, &cut, &latent, &cropped, &err), err);
+        for (int t = 0; t < SMALL_T; t++)
+            for (int i = 0; i < SMALL_H; i++)
+                CHECK(memcmp(part + (t * SMALL_H + i) * SMALL_W * 3, whole + (t * H + i) * W * 3,
+                             SMALL_W * 3 * sizeof part[0]) == 0);
+    }
+    rig_close(&rig);
+}
+
 static void test_refusals(void)
 {
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
@@ -292,7 +318,7 @@ static void test_refusals(void)
     bad.dtype = SVR_F16;
     CHECK_FAILS(svr_vae_encode(&rig.exec, rig.vae, &cut, &bad, &m, &err), SVR_ERR_SHAPE, err);
     bad = x;
-    bad.dims[1] = 12;
+    bad.dims[1] = 17;
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &m, &bad, &err), SVR_ERR_SHAPE, err);
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &x, &x, &err), SVR_ERR_SHAPE, err);
     cut.decoder.piece_values = -1;
@@ -346,6 +372,7 @@ int main(void)
     RUN(test_pieces_bound_the_memory);
     RUN(test_decoded_tiles_are_blended);
     RUN(test_zero_attention_is_left_out);
+    RUN(test_cropped_results);
     RUN(test_refusals);
     RUN(test_recovers_after_failures);
     return check_done();
