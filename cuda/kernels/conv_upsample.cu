@@ -10,7 +10,7 @@
  * frame 0's first half, and frame 0 has no second half but counts as if it were equal to its first
  * (spec vae §10.1).  So output frames have three kinds of weights: of frame 0, 1, and all others.
  *
- * Compute capability 9.0 and 16-bit types; the rest takes the plain steps. */
+ * Compute capability 9.0 and 16-bit types; the rest takes the plain steps in bands of rows. */
 #include "conv_hopper.cuh"
 #include "cuda_conv.h"
 
@@ -290,6 +290,25 @@ static size_t moments_bytes(const svr_upsample_conv3d_args *args)
     return svr_cuda_moments_workspace(&args->y, (int) args->moments.dims[1]);
 }
 
+/* The plain steps and the statistics behind them, in the same memory. */
+static size_t plain_bytes(svr_backend *backend, const svr_upsample_conv3d_args *args)
+{
+    size_t steps = svr_upsample_plain_workspace(backend, args, SVR_UPSAMPLE_BOUND), moments = 0;
+
+    if (svr_tensor_present(&args->moments))
+        moments = svr_cuda_moments_workspace(&args->y, (int) args->moments.dims[1]);
+    return max(steps, moments);
+}
+
+static svr_status run_plain(svr_exec *exec, const svr_upsample_conv3d_args *args, void *workspace,
+                            svr_error *err)
+{
+    SVR_TRY(svr_upsample_plain(exec, args, SVR_UPSAMPLE_BOUND, workspace, err));
+    return svr_tensor_present(&args->moments)
+               ? svr_cuda_moments(exec, &args->y, &args->moments, workspace, err)
+               : SVR_OK;
+}
+
 size_t svr_cuda_upsample_conv3d_workspace(svr_backend *backend,
                                           const svr_upsample_conv3d_args *args)
 {
@@ -297,7 +316,7 @@ size_t svr_cuda_upsample_conv3d_workspace(svr_backend *backend,
     size_t total = weight_bytes(args) + bias_bytes(args), bytes;
 
     if (!serves((svr_cuda_backend *) backend, args))
-        return svr_upsample_plain_workspace(backend, args);
+        return plain_bytes(backend, args);
     for (const svr_tensor *operand : operands) {
         conv_widened(operand, &bytes);
         total += bytes;
@@ -425,7 +444,7 @@ svr_status svr_cuda_upsample_conv3d(svr_exec *exec, const svr_upsample_conv3d_ar
     char *free = (char *) workspace + weight_bytes(args);
 
     if (!serves(svr_cuda_of(exec), args))
-        return svr_upsample_plain(exec, args, workspace, err);
+        return run_plain(exec, args, workspace, err);
     m.bias = (float *) free;
     free += bias_bytes(args);
     for (svr_tensor *operand : {&m.x, &m.head, &m.w, &m.up})

@@ -5,6 +5,7 @@
  * rounding of summed temporal taps.  Outputs of 16 bits add half a unit in their last place, which
  * ops_compare() grants by itself. */
 #include "harness.h"
+#include "moments.h"
 #include "reference.h"
 
 #include <math.h>
@@ -333,38 +334,6 @@ static ops_array *conv_output(ops_bench *bench, const conv_case *c, svr_dtype dt
                                        : ops_output(bench, dtype, 4, dims);
 }
 
-/* The mean as a sum of two and the variance, against those of `y`: as close as roundings of single
- * values to a 16-bit type leave them. */
-static void compare_moments(ops_bench *bench, const ops_array *array, const svr_tensor *y,
-                            svr_dtype dtype)
-{
-    svr_tensor moments = ops_view(array, OPS_REFERENCE);
-    int64_t groups = moments.dims[1], size = y->dims[3] / groups;
-    int64_t pixels = y->dims[1] * y->dims[2];
-    const float *got = ops_result(array);
-    double unit = dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0x1p-20;
-
-    for (int64_t i = 0; i < moments.dims[0] * groups && !ops_is_refused(bench); i++, got += 3) {
-        const double *frame = (const double *) y->data + i / groups * pixels * y->dims[3];
-        double mean = 0, variance = 0, n = (double) (pixels * size);
-
-        for (int pass = 0; pass < 2; pass++)
-            for (int64_t p = 0; p < pixels; p++)
-                for (int64_t c = 0; c < size; c++) {
-                    double v = frame[p * y->dims[3] + i % groups * size + c];
-
-                    if (pass == 0)
-                        mean += v / n;
-                    else
-                        variance += (v - mean) * (v - mean) / n;
-                }
-        if (fabs((double) got[0] + (double) got[1] - mean) > unit * (fabs(mean) + sqrt(variance)) ||
-            fabs((double) got[2] - variance) > 4 * unit * (variance + mean * mean * unit))
-            ops_fail(bench, "moments %d: %g %g, wanted %g %g", (int) i,
-                     (double) got[0] + (double) got[1], (double) got[2], mean, variance);
-    }
-}
-
 static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
 {
     int64_t inner = (int64_t) c->w[1] * c->w[2] * c->w[3] * c->x[3];
@@ -410,7 +379,7 @@ static void conv3d_case(ops_bench *bench, const conv_case *c, svr_dtype dtype)
                                                ? ops_inner_rounding(bench, dtype)
                                                : 0.0));
     if (moments)
-        compare_moments(bench, moments, &args[OPS_REFERENCE].y, dtype);
+        ops_compare_moments(bench, moments, &args[OPS_REFERENCE].y, dtype);
 }
 
 void ops_cases_conv3d(ops_bench *bench)
@@ -564,91 +533,6 @@ void ops_cases_depth_to_space(ops_bench *bench)
                          kind);
                 depth_to_space_case(bench, shapes[i], kind == 0 ? 1 : 2, kind == 2, ops_storage[d]);
             }
-}
-
-/* ---------------------------------------------------------------------------- upsampling */
-
-typedef struct upsample_case {
-    int x[4], k, m; /* T, H, W, C; outputs, channels between */
-    int tz;
-    bool head, no_bias, f32_out, small, head_starts;
-} upsample_case;
-
-static const upsample_case upsample_cases[] = {
-    /* small ones, at the clip's start and later */
-    {{3, 3, 5, 16}, 16, 16, 2, false, false, false, true, false},
-    {{2, 4, 3, 16}, 8, 24, 2, true, false, false, false, false},
-    {{3, 3, 4, 8}, 16, 16, 1, false, false, true, false, false},
-    {{2, 2, 5, 16}, 16, 8, 1, true, true, false, true, false},
-    {{1, 1, 1, 4}, 3, 5, 2, false, false, false, false, false},
-    {{2, 3, 1, 6}, 5, 7, 1, false, true, false, false, false},
-    /* widths that devices merge the steps for */
-    {{3, 3, 4, 64}, 64, 64, 2, false, false, false, true, false},
-    {{1, 2, 3, 64}, 64, 64, 2, false, true, false, false, false},
-    {{2, 5, 3, 64}, 64, 64, 2, true, false, true, true, false},
-    {{4, 3, 4, 64}, 64, 64, 1, false, false, false, true, false},
-    {{1, 3, 2, 64}, 64, 64, 1, false, false, false, false, false},
-    {{2, 3, 3, 64}, 64, 128, 1, true, false, false, true, false},
-    {{2, 1, 66, 64}, 64, 64, 2, true, false, false, false, false},
-    /* behind a piece of the clip's first frame alone */
-    {{2, 4, 3, 16}, 8, 24, 2, true, false, false, true, true},
-    {{1, 3, 2, 64}, 64, 64, 2, true, false, false, true, true},
-    {{3, 2, 66, 64}, 64, 128, 2, true, true, false, false, true},
-    {{2, 4, 3, 16}, 8, 24, 1, true, false, false, true, true},
-    {{1, 3, 2, 64}, 64, 64, 1, true, false, false, true, true},
-    {{3, 2, 66, 64}, 64, 128, 1, true, true, false, false, true},
-};
-
-static void upsample_case_run(ops_bench *bench, const upsample_case *c, svr_dtype dtype)
-{
-    int64_t T = c->x[0], H = c->x[1], W = c->x[2], C = c->x[3], E = (int64_t) 4 * c->tz * c->m;
-    svr_dtype kept = ops_weight_dtype(bench, dtype);
-    ops_array *x = ops_input(bench, dtype, SVR_DIMS(T, H, W, C));
-    int64_t heads = c->head_starts ? 1 : 3 - c->tz;
-    ops_array *head = c->head ? ops_input(bench, dtype, SVR_DIMS(heads, H, W, C)) : NULL;
-    ops_array *up = ops_input(bench, kept, SVR_DIMS(E, 1, 1, 1, C));
-    ops_array *up_b = ops_input(bench, SVR_F32, SVR_DIMS(E));
-    ops_array *w = ops_input(bench, kept, SVR_DIMS(c->k, 3, 3, 3, c->m));
-    ops_array *b = c->no_bias ? NULL : ops_input(bench, SVR_F32, SVR_DIMS(c->k));
-    ops_array *y = ops_output(bench, c->f32_out ? SVR_F32 : dtype,
-                              SVR_DIMS(c->tz * T - (c->tz == 2 && !c->head), 2 * H, 2 * W, c->k));
-    ops_array *moments = NULL;
-    svr_upsample_conv3d_args args[OPS_SIDES];
-    /* the shuffled frames or the merged weights are rounded once to the storage type */
-    double inner = dtype == SVR_F16 ? 0x1p-11 : dtype == SVR_BF16 ? 0x1p-8 : 0;
-    double *magnitude;
-
-    if (c->k % 4 == 0)
-        moments = ops_output(bench, SVR_F32, SVR_DIMS(ops_view(y, 0).dims[0], c->k / 4, 3));
-    ops_scale_values(up, 1 / sqrt((double) C), 0);
-    ops_scale_values(w, 1 / sqrt(27.0 * c->m), 0);
-    for (int side = 0; side < OPS_SIDES; side++)
-        args[side] = (svr_upsample_conv3d_args){.x = ops_view(x, side),
-                                                .head = ops_view(head, side),
-                                                .up = ops_view(up, side),
-                                                .up_b = ops_view(up_b, side),
-                                                .w = ops_view(w, side),
-                                                .b = ops_view(b, side),
-                                                .y = ops_view(y, side),
-                                                .moments = ops_view(moments, side),
-                                                .tz = c->tz,
-                                                .head_starts = c->head_starts};
-    OPS_RUN(bench, upsample_conv3d, &args[OPS_DEVICE]);
-    magnitude = ops_doubles(bench, svr_tensor_elems(&args[0].y));
-    reference_upsample_conv3d(&args[OPS_REFERENCE], magnitude);
-    ops_compare(bench, y, magnitude,
-                SUM_UNITS * OPS_F32_EPS + inner + 2 * ops_inner_rounding(bench, dtype));
-    if (moments)
-        compare_moments(bench, moments, &args[OPS_REFERENCE].y, dtype);
-}
-
-void ops_cases_upsample(ops_bench *bench)
-{
-    for (size_t i = 0; i < sizeof upsample_cases / sizeof upsample_cases[0]; i++)
-        for (int d = 0; d < 3 && ops_wants(bench, upsample_cases[i].small); d++) {
-            ops_case(bench, "upsample_conv3d[%zu] %s", i, svr_dtype_name(ops_storage[d]));
-            upsample_case_run(bench, &upsample_cases[i], ops_storage[d]);
-        }
 }
 
 /* ---------------------------------------------------------------------------- frame attention */
