@@ -264,7 +264,8 @@ svr_status svr_dit_forward(svr_exec *exec, svr_dit *dit, const svr_dit_io *io, s
 
     SVR_TRY(check_io(dit, io, err));
     SVR_TRY(svr_exec_poll(exec, err));
-    SVR_TRY(svr_store_begin(dit->store, exec, 0, dit->config.layers, err));
+    if (!svr_store_in_pass(dit->store))
+        SVR_TRY(svr_store_begin(dit->store, exec, 0, dit->config.layers, err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(video_tokens(io->geometry), dim),
                            &streams[DIT_VIDEO], err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(io->geometry->text_len, dim), &streams[DIT_TEXT],

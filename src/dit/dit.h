@@ -77,7 +77,8 @@ typedef struct svr_dit_io {
     svr_tensor v;    /* [t,H,W,16] storage or F32: velocity x_T - x_0 */
 } svr_dit_io;
 
-/* Text behind the last block is read by nobody: it is computed only for a tap.  Scratch memory is
+/* A pass of the store over the blocks, begun here unless the caller has begun it, and ended here.
+ * Text behind the last block is read by nobody: it is computed only for a tap.  Scratch memory is
  * given back.  Taps: "patch_in", "txt_in", "block<i>.vid", "block<i>.txt",
  * "block<i>.attn_out.vid/.txt", "block<i>.qkv.vid/.txt" after norm and rotation,
  * "block<i>.attn.vid/.txt" before proj_out, and "out_mod".  Those of the video inside attention,

@@ -99,6 +99,12 @@ SVR_CHECKED svr_status svr_store_load(svr_store *store, int first, int count,
 SVR_CHECKED svr_status svr_store_begin(svr_store *store, svr_exec *exec, int first, int count,
                                        svr_error *err);
 
+/* Whether a pass was begun and not ended; it may be one that failed until svr_store_forget(). */
+bool svr_store_in_pass(const svr_store *store);
+
+/* Forgets a pass whose scratch memory was reset. */
+void svr_store_forget(svr_store *store);
+
 /* Gives the slots back. */
 void svr_store_end(svr_store *store, svr_exec *exec);
 

@@ -129,6 +129,16 @@ svr_status svr_store_begin(svr_store *store, svr_exec *exec, int first, int coun
     return fetch_ahead(store, exec, err);
 }
 
+bool svr_store_in_pass(const svr_store *store)
+{
+    return store->pass.active;
+}
+
+void svr_store_forget(svr_store *store)
+{
+    store->pass = (store_pass){0};
+}
+
 void svr_store_end(svr_store *store, svr_exec *exec)
 {
     store_pass *pass = &store->pass;

@@ -49,6 +49,18 @@ static svr_status load(void *user, const svr_cancel *cancel, svr_error *err)
     return svr_model_load(user, cancel, err);
 }
 
+/* Weights on their way before they are needed, behind those that are needed first.  What an earlier
+ * batch left when it failed is forgotten. */
+static svr_status begin_passes(svr_model *m, svr_exec *exec, svr_error *err)
+{
+    svr_store_forget(m->vae_store);
+    svr_store_forget(m->dit_store);
+    if (!m->placement.ahead)
+        return SVR_OK;
+    SVR_TRY(svr_store_begin(m->vae_store, exec, SVR_VAE_GROUP_ENCODER, 1, err));
+    return svr_store_begin(m->dit_store, exec, 0, m->dit_config.layers, err);
+}
+
 /* latent = (z - shift) * scale */
 static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
                          svr_error *err)
@@ -56,7 +68,10 @@ static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const 
     svr_model *m = user;
     float scale = m->vae_config.scaling_factor;
 
+    SVR_TRY(begin_passes(m, exec, err));
     SVR_TRY(svr_vae_encode(exec, m->vae, &m->placement.cut, x, latent, err));
+    if (m->placement.ahead)
+        SVR_TRY(svr_store_begin(m->vae_store, exec, SVR_VAE_GROUP_DECODER, 1, err));
     return affine(exec, latent, scale, -m->vae_config.shifting_factor * scale, latent, err);
 }
 

@@ -16,6 +16,7 @@ typedef struct svr_placement {
     bool stream_vae;     /* encoder and decoder come to the device for their phase only */
     int resident_blocks; /* of the transformer; the others are streamed */
     int slots;           /* for streamed groups, >= 1 */
+    bool ahead;          /* a phase's first weights come while the phase before computes */
     bool relay;          /* streamed groups are read from the file each time */
 } svr_placement;
 

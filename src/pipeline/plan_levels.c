@@ -8,23 +8,27 @@ enum { ENCODER, TRANSFORMER, DECODER, NETWORKS };
 
 static const svr_stage stages[NETWORKS] = {SVR_STAGE_ENCODE, SVR_STAGE_DIT, SVR_STAGE_DECODE};
 
-/* Pieces and carried values in frames of full size, 0: the default and one sweep. */
+/* Pieces and carried values in frames of full size, 0: the default and one sweep.  `exposed`: how
+ * much of what is parked on the host nothing hides, in percent, as an H100 behind PCI Express 5
+ * shows it: the more sweeps, the less there is to compute in each. */
 typedef struct vae_level {
     int piece, carried;
-    bool host;
+    bool host, tight;
+    int exposed;
 } vae_level;
 
-/* A sweep border costs the time of reading and writing a frame once more on the device, and copies
- * on the host; the order is that of cost for most sizes, and copies are weighed besides. */
 static const vae_level vae_levels[SVR_PLAN_LEVELS] = {
-    {0, 0, false}, {2, 0, false}, {1, 0, false}, {1, 12, false}, {1, 8, false},
-    {1, 5, false}, {1, 4, false}, {1, 2, false}, {1, 12, true},  {1, 8, true},
-    {1, 5, true},  {1, 4, true},  {1, 2, true},  {1, 1, true},
+    {0, 0, false, false, 0},  {1, 0, false, false, 0},  {1, 12, false, false, 0},
+    {1, 8, false, false, 0},  {1, 5, false, false, 0},  {1, 4, false, false, 0},
+    {1, 2, false, false, 0},  {1, 12, true, false, 15}, {1, 8, true, false, 20},
+    {1, 8, true, true, 40},   {1, 5, true, false, 40},  {1, 5, true, true, 80},
+    {1, 4, true, false, 50},  {1, 4, true, true, 80},   {1, 2, true, true, 95},
+    {1, 1, true, true, 95},
 };
 
 /* Tokens that a block takes at a time. */
 static const int token_chunks[SVR_PLAN_LEVELS] = {0, 32768, 16384, 8192, 4096, 2048, 1024};
-enum { CHUNK_LEVELS = 7, ECONOMY_VAE_LEVEL = 2, ECONOMY_CHUNK_LEVEL = 3 };
+enum { CHUNK_LEVELS = 7, ECONOMY_VAE_LEVEL = 1, ECONOMY_CHUNK_LEVEL = 3 };
 
 static int level_count(int network)
 {
@@ -40,7 +44,8 @@ static svr_vae_memory vae_memory(int level, int64_t frame_values, const svr_vae_
     return (svr_vae_memory){.piece_values = svr_min_i64(l->piece * frame_values,
                                                         fastest->piece_values),
                             .carried_values = l->carried * frame_values,
-                            .park_on_host = l->host};
+                            .park_on_host = l->host,
+                            .tight = l->tight};
 }
 
 svr_placement svr_level_placement(const svr_level_choice *c, int full_channels, int height,
@@ -57,6 +62,7 @@ svr_placement svr_level_placement(const svr_level_choice *c, int full_channels, 
         p.cut.whole_frames = 0;
     p.token_chunk = token_chunks[c->level[TRANSFORMER]];
     p.stream_vae = c->streamed;
+    p.ahead = c->streamed && c->ahead;
     if (c->streamed)
         p.resident_blocks = 0;
     return p;
@@ -69,50 +75,60 @@ static uint64_t more_of(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Bytes that are not copied behind work, and a little for those that are, and for smaller pieces: a
- * percent of a stage's time a level. */
-static double stage_cost(const svr_level_table *t, int network, uint64_t copied, int level)
-{
-    double hidden = (double) t->hidden[network], bytes = (double) copied;
-    double exposed = bytes > hidden ? bytes - hidden : 0.0;
-
-    return exposed + 0.05 * bytes + 0.01 * hidden * level;
-}
-
-/* Bytes of weights that are brought in for a stage, and slots for them, in scratch memory. */
+/* Bytes that are brought in for a stage, of weights, and what of its scratch memory they and those
+ * of the next stage take. */
 typedef struct fetched {
     uint64_t copied[NETWORKS], slots[NETWORKS];
+    uint64_t exposed; /* before a stage can begin */
 } fetched;
 
 static fetched weights_fetched(const svr_level_table *t, const svr_level_choice *c)
 {
     const svr_network_weights *w = &t->weights;
-    fetched f = {{0}, {0}};
+    uint64_t blocks = 0;
+    fetched f = {.exposed = 0};
 
     if (!c->streamed)
         return f;
-    f.copied[ENCODER] = f.slots[ENCODER] = w->encoder;
-    f.copied[DECODER] = f.slots[DECODER] = w->decoder;
     if (c->resident < w->block_total) {
         f.copied[TRANSFORMER] = w->block_total - c->resident;
-        f.slots[TRANSFORMER] =
-            (uint64_t) svr_placement_default().slots * w->block_largest;
+        blocks = (uint64_t) svr_placement_default().slots * w->block_largest;
     }
+    f.copied[ENCODER] = w->encoder;
+    f.copied[DECODER] = w->decoder;
+    f.slots[ENCODER] = w->encoder + (c->ahead ? blocks : 0);
+    f.slots[TRANSFORMER] = blocks + (c->ahead ? w->decoder : 0);
+    f.slots[DECODER] = w->decoder;
+    if (!c->ahead)
+        f.exposed = w->decoder + (blocks ? w->block_largest : 0);
     return f;
+}
+
+/* Bytes that are not copied behind work; a little for those that are, since links are shared; and for
+ * smaller pieces and chunks, as a share of the stage's time: 2 percent, then half of one a level. */
+static double stage_cost(const svr_level_table *t, int network, int level, uint64_t weights)
+{
+    const svr_stage_need *need = &t->stage[level][stages[network]];
+    double parked = (double) more_of(need->copied_in, need->copied_out);
+    double hidden = (double) t->hidden[network], bytes = parked + (double) weights;
+    double exposed = bytes > hidden ? bytes - hidden : 0.0;
+    double share = network == TRANSFORMER ? 0.0 : 0.01 * vae_levels[level].exposed;
+
+    if (exposed < share * parked)
+        exposed = share * parked;
+    return exposed + 0.02 * bytes + (level > 0 ? hidden * (0.02 + 0.005 * level) : 0.0);
 }
 
 /* The cheapest level of a network whose stage takes at most `room`; -1: none. */
 static int cheapest_level(const svr_level_table *t, int network, int first, uint64_t room,
-                          uint64_t fetched_bytes, double *cost)
+                          uint64_t weights, double *cost)
 {
     int best = -1;
 
     for (int i = first; i < level_count(network); i++) {
-        const svr_stage_need *need = &t->stage[i][stages[network]];
-        double c = stage_cost(t, network,
-                              more_of(need->copied_in + fetched_bytes, need->copied_out), i);
+        double c = stage_cost(t, network, i, weights);
 
-        if (need->scratch <= room && (best < 0 || c < *cost)) {
+        if (t->stage[i][stages[network]].scratch <= room && (best < 0 || c < *cost)) {
             best = i;
             *cost = c;
         }
@@ -133,7 +149,7 @@ static bool fill_levels(const svr_level_table *t, svr_vram_mode mode, uint64_t s
 {
     fetched f = weights_fetched(t, c);
 
-    *cost = 0.0;
+    *cost = (double) f.exposed;
     if (t->stage[0][SVR_STAGE_FINISH].scratch > scratch)
         return false;
     for (int n = 0; n < NETWORKS; n++) {
@@ -197,26 +213,27 @@ static void consider_scratch(const svr_level_table *t, svr_vram_mode mode, uint6
         c.resident = 0;
     if (c.resident > t->weights.block_total)
         c.resident = t->weights.block_total;
-    if (mode != SVR_VRAM_AUTO || limit != 0)
-        consider(t, mode, scratch, c, best);
+    if (mode == SVR_VRAM_AUTO && limit == 0)
+        return;
+    consider(t, mode, scratch, c, best);
+    c.ahead = true;
+    consider(t, mode, scratch, c, best);
 }
 
 /* Scratch sizes at which something changes: what some level of some stage takes, with and without
- * its weights. */
+ * weights. */
 bool svr_level_choose(const svr_level_table *t, svr_vram_mode mode, uint64_t limit,
                       svr_level_choice *out)
 {
-    svr_level_choice streamed = {.streamed = true};
-    fetched f = weights_fetched(t, &streamed);
+    svr_level_choice late = {.streamed = true}, ahead = {.streamed = true, .ahead = true};
+    const fetched f[3] = {{.exposed = 0}, weights_fetched(t, &late), weights_fetched(t, &ahead)};
     best_choice best = {.any = false};
 
     for (int n = 0; n < NETWORKS; n++)
-        for (int i = 0; i < level_count(n); i++) {
-            uint64_t plain = t->stage[i][stages[n]].scratch;
-
-            consider_scratch(t, mode, limit, plain, &best);
-            consider_scratch(t, mode, limit, plain + f.slots[n], &best);
-        }
+        for (int i = 0; i < level_count(n); i++)
+            for (int k = 0; k < 3; k++)
+                consider_scratch(t, mode, limit, t->stage[i][stages[n]].scratch + f[k].slots[n],
+                                 &best);
     consider_scratch(t, mode, limit, t->stage[0][SVR_STAGE_FINISH].scratch, &best);
     *out = best.choice;
     return best.any;

@@ -11,11 +11,12 @@ extern "C" {
 #endif
 
 /* Levels of each of the three networks' stages; 0 is the fastest. */
-enum { SVR_PLAN_LEVELS = 14 };
+enum { SVR_PLAN_LEVELS = 16 };
 
 typedef struct svr_level_choice {
     int level[3];   /* of encoder, transformer, decoder */
     bool streamed;  /* the VAE's weights come for their phase; blocks beyond `resident` too */
+    bool ahead;     /* their first ones during the phase before; with `streamed` only */
     uint64_t resident; /* bytes of blocks that may stay; with `streamed` only */
 } svr_level_choice;
 

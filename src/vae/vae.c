@@ -138,7 +138,8 @@ svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
 
     SVR_TRY(check_cut(vae, cut, err));
     SVR_TRY(check_encode(vae, x, moments, err));
-    SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_ENCODER, 1, err));
+    if (!svr_store_in_pass(vae->store))
+        SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_ENCODER, 1, err));
     SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_ENCODER, err));
     status = svr_vae_encode_needs_tiles(vae, cut, x)
                  ? svr_vae_encode_tiled(&run, cut, x, moments, err)
@@ -157,7 +158,8 @@ svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
 
     SVR_TRY(check_cut(vae, cut, err));
     SVR_TRY(check_decode(vae, z, y, svr_vae_decode_needs_tiles(vae, cut, z), err));
-    SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_DECODER, 1, err));
+    if (!svr_store_in_pass(vae->store))
+        SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_DECODER, 1, err));
     SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_DECODER, err));
     status = svr_vae_decode_needs_tiles(vae, cut, z) ? svr_vae_decode_tiled(&run, cut, z, y, err)
                                                      : svr_vae_decode_clip(&run, cut, z, y, err);

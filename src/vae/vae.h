@@ -41,6 +41,9 @@ typedef struct svr_vae_memory {
     /* Parked clips go to page-locked host memory (exec->host) by copies beside the computation,
      * instead of to scratch memory. */
     bool park_on_host;
+    /* a sweep of one large step lets what it parks on the host leave before it fetches its next
+     * input: a frame less, and copies that nothing hides */
+    bool tight;
 } svr_vae_memory;
 
 /* How a clip is cut.  Zeroed: whole. */
@@ -65,6 +68,9 @@ SVR_CHECKED svr_status svr_vae_create(const svr_vae_config *config, svr_store *s
 void svr_vae_destroy(svr_vae *vae);
 
 const svr_vae_config *svr_vae_get_config(const svr_vae *vae);
+
+/* Encoding and decoding are a pass of the store over their group, begun here unless the caller has
+ * begun it, and ended here. */
 
 /* moments = encoder(x): mean in channels 0..L-1 and, where moments has 2L channels, logvar behind
  * it (not clamped); L = latent_channels.

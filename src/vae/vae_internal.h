@@ -208,6 +208,7 @@ typedef struct vae_pass {
     vae_plan *plan;
     bool decodes;
     bool on_host; /* parks there */
+    bool tight;   /* svr_vae_memory */
     int end;      /* segment behind the sweep at work */
     vae_parked source, target;
     int64_t done; /* frames of the sweep's result */

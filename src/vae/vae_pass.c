@@ -129,7 +129,7 @@ static void give_input(vae_pass *p, vae_segment *s, svr_tensor *input)
         svr_vae_give(p->run, &s->held);
 }
 
-/* A sweep of one large step, perhaps with small ones: made for the least memory. */
+/* A sweep of one large step, perhaps with small ones. */
 static bool is_lone(const vae_pass *p, int index)
 {
     const vae_segment *s = &p->plan->segments[index];
@@ -144,7 +144,7 @@ static bool is_lone(const vae_pass *p, int index)
 }
 
 /* Frames on their way to the host are given time until the last step of the next piece, whose
- * result they would add to; a lone step's, until its next input is fetched. */
+ * result they would add to; with `tight` a lone step's, until its next input is fetched. */
 static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
 {
     return due && svr_vae_parks(p) && p->on_host ? svr_vae_park_settle(p->run, &p->target, err)
@@ -266,7 +266,7 @@ svr_status svr_vae_run_segment(vae_pass *p, int index, int64_t want, const vae_f
     vae_piece piece;
     vae_frames parked;
 
-    SVR_TRY(settle_before(p, is_lone(p, index), err));
+    SVR_TRY(settle_before(p, p->tight && is_lone(p, index), err));
     SVR_TRY(p->decodes ? fetch_to_decode(p, index, &piece, x, err)
                        : fetch_to_encode(p, index, want, &piece, x, err));
     if (index == p->end - 1 && svr_vae_parks(p) && !p->on_host) {

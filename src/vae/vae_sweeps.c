@@ -179,7 +179,8 @@ svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
                   .half = &run->vae->encoder,
                   .in = x,
                   .out = moments,
-                  .on_host = cut->encoder.park_on_host};
+                  .on_host = cut->encoder.park_on_host,
+                  .tight = cut->encoder.tight};
 
     return run_clip(&p, cut, err);
 }
@@ -192,7 +193,8 @@ svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
                   .in = z,
                   .out = y,
                   .decodes = true,
-                  .on_host = cut->decoder.park_on_host};
+                  .on_host = cut->decoder.park_on_host,
+                  .tight = cut->decoder.tight};
 
     return run_clip(&p, cut, err);
 }

@@ -168,6 +168,8 @@ static void check_setting(const sample *s, svr_backend *counting, int64_t piece,
         checked_run(s, counting, half, &memory);
         memory.park_on_host = true;
         checked_run(s, counting, half, &memory);
+        memory.tight = true;
+        checked_run(s, counting, half, &memory);
     }
 }
 
@@ -233,12 +235,16 @@ static void test_copies_are_waited_for(void)
             svr_vae_memory memory = {.piece_values = 1, .carried_values = carried[i]};
             float *device = run_half(&s, half, &memory), *host;
 
-            memory.park_on_host = true;
             CHECK(lazy_copies_done() == 0);
-            host = run_half(&s, half, &memory);
-            CHECK(lazy_copies_done() > 0);
-            CHECK(memcmp(device, host, s.elems[half] * sizeof *host) == 0);
-            free(device), free(host);
+            memory.park_on_host = true;
+            for (int tight = 0; tight < 2; tight++) {
+                memory.tight = tight != 0;
+                host = run_half(&s, half, &memory);
+                CHECK(lazy_copies_done() > 0);
+                CHECK(memcmp(device, host, s.elems[half] * sizeof *host) == 0);
+                free(host);
+            }
+            free(device);
         }
     sample_free(&s);
     rig_close(&rig);
@@ -283,7 +289,8 @@ static void test_parked_bytes(void)
                                         + (32 + 32) + 32 + (32 + 32) + 32); /* mid, conv_out */
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
-    const svr_vae_memory memory = {.piece_values = 1, .carried_values = 1, .park_on_host = true};
+    const svr_vae_memory memory = {
+        .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = true};
     const dry_network net = {counting, rig.vae, SVR_F32};
     int64_t dims[2][4] = {{9, 16, 16, 3}, {3, 4, 4, 4}};
     memory_use use = count_half(&net, ENCODE, dims, &memory);
@@ -301,7 +308,8 @@ static void test_bytes_of_bands(void)
 {
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
-    const svr_vae_memory memory = {.piece_values = 1, .carried_values = 1, .park_on_host = true};
+    const svr_vae_memory memory = {
+        .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = true};
     const dry_network net = {counting, rig.vae, SVR_F32};
     int64_t dims[2][4] = {{2, 8, 8, 4}, {5, 32, 32, 3}};
     memory_use use = count_half(&net, DECODE, dims, &memory);
@@ -451,7 +459,8 @@ static void check_target(published *p, const target *t)
     int64_t frame = (int64_t) t->w * t->h * 128, latents = (t->frames - 1) / 4 + 1;
     svr_vae_memory memory = {.piece_values = (int64_t) (t->piece * (double) frame),
                              .carried_values = (int64_t) (t->carried * (double) frame),
-                             .park_on_host = true};
+                             .park_on_host = true,
+                             .tight = true};
     int64_t clip[4] = {t->frames, t->h, t->w, 3}, latent[4] = {latents, t->h / 8, t->w / 8, 16};
     int64_t dims[2][4];
     memory_use use;
