@@ -4,6 +4,7 @@
 #include "bench_profile.h"
 
 #include <glib.h>
+#include <string.h>
 
 enum {
     FIRST_GEMM = 512,
@@ -216,6 +217,42 @@ static svr_status bring_down(void *user, svr_error *err)
     return svr_backend_download(t->backend, t->host, t->device, TRANSFER, err);
 }
 
+static svr_status copy_in(void *user, svr_error *err)
+{
+    transfer *t = user;
+
+    return svr_backend_copy_in(t->backend, t->device, t->host, TRANSFER, err);
+}
+
+static svr_status copy_out(void *user, svr_error *err)
+{
+    transfer *t = user;
+
+    return svr_backend_copy_out(t->backend, t->host, t->device, TRANSFER, err);
+}
+
+/* The same with the memory and the queues that streamed weights and parked activations take. */
+static svr_status try_queues(svr_backend *backend, bench_rates *out, svr_error *err)
+{
+    transfer t = {.backend = backend};
+    double in = 0, back = 0;
+    svr_status status;
+
+    SVR_TRY(svr_backend_host_alloc(backend, TRANSFER, &t.host, err));
+    status = svr_backend_alloc(backend, SVR_MEM_SCRATCH, TRANSFER, &t.device, err);
+    memset(t.host, 77, TRANSFER);
+    if (status == SVR_OK)
+        status = time_steadily(backend, copy_in, &t, LONG_NS, &in, err);
+    if (status == SVR_OK)
+        status = time_steadily(backend, copy_out, &t, LONG_NS, &back, err);
+    svr_backend_free(backend, SVR_MEM_SCRATCH, TRANSFER, t.device);
+    svr_backend_host_free(backend, TRANSFER, t.host);
+    SVR_TRY(status);
+    out->in = TRANSFER / in;
+    out->out = TRANSFER / back;
+    return SVR_OK;
+}
+
 static svr_status measure_transfers(transfer *t, bench_rates *out, svr_error *err)
 {
     double up, down;
@@ -252,5 +289,6 @@ svr_status bench_measure_rates(svr_backend *backend, svr_dtype storage, bench_ra
         SVR_TRY(try_product(backend, storage, n, out, err));
     for (int64_t bytes = FIRST_COPY; out->copy == 0; bytes *= 2)
         SVR_TRY(try_copy(backend, storage, bytes, out, err));
-    return try_transfers(backend, out, err);
+    SVR_TRY(try_transfers(backend, out, err));
+    return try_queues(backend, out, err);
 }

@@ -9,6 +9,7 @@ typedef struct bench_rates {
     double gemm;             /* flop/s, held for a third of a second */
     double copy;             /* bytes/s read and written by the op `copy` */
     double upload, download; /* bytes/s from and to pageable host memory */
+    double in, out;          /* bytes/s from and to page-locked host memory, one at a time */
 } bench_rates;
 
 /* `storage`: type of operands and copied elements.  A GPU needs 2 GiB free for this.

@@ -36,8 +36,10 @@ static void print_number(double value, int width, int decimals)
 
 static void print_rates(const bench_rates *r)
 {
-    printf("rates: %.1f TFLOP/s product of %d^3, %.0f GB/s copy, %.1f GB/s up, %.1f GB/s down\n",
-           r->gemm / 1e12, r->gemm_size, r->copy / 1e9, r->upload / 1e9, r->download / 1e9);
+    printf("rates: %.1f TFLOP/s product of %d^3, %.0f GB/s copy, %.1f GB/s up, %.1f GB/s down, "
+           "page-locked %.1f GB/s in, %.1f GB/s out\n",
+           r->gemm / 1e12, r->gemm_size, r->copy / 1e9, r->upload / 1e9, r->download / 1e9,
+           r->in / 1e9, r->out / 1e9);
 }
 
 static void print_phase(const char *name, const bench_phase *p, const bench_result *r)
@@ -138,9 +140,10 @@ static void print_json(const bench_result *r)
 {
     json_setup(&r->setup, r->backend);
     printf("\"rates\": {\"gemm_size\": %d, \"gemm_gflops\": %.1f, \"copy_gbs\": %.2f, "
-           "\"upload_gbs\": %.3f, \"download_gbs\": %.3f}, \"phases\": {",
+           "\"upload_gbs\": %.3f, \"download_gbs\": %.3f, \"in_gbs\": %.3f, "
+           "\"out_gbs\": %.3f}, \"phases\": {",
            r->rates.gemm_size, r->rates.gemm / 1e9, r->rates.copy / 1e9, r->rates.upload / 1e9,
-           r->rates.download / 1e9);
+           r->rates.download / 1e9, r->rates.in / 1e9, r->rates.out / 1e9);
     for (int i = 0; i < BENCH_PHASES; i++) {
         json_phase(bench_phase_name((bench_phase_id) i), &r->phase[i]);
         printf(", ");

@@ -197,33 +197,32 @@ static uint64_t all_weights(const svr_level_table *t)
 }
 
 /* Choices with scratch memory of this size. */
-static void consider_scratch(const svr_level_table *t, svr_vram_mode mode, uint64_t limit,
+static void consider_scratch(const svr_level_table *t, const svr_level_limit *limit,
                              uint64_t scratch, best_choice *best)
 {
-    svr_level_choice c = {.streamed = false};
-    uint64_t fixed = least_fixed(t);
+    svr_level_choice c = {.scratch = scratch};
+    uint64_t fixed = least_fixed(t) + scratch, most = limit->peak;
 
-    if (mode == SVR_VRAM_AUTO && (limit == 0 || fixed + all_weights(t) + scratch <= limit))
-        consider(t, mode, scratch, c, best);
-    if (t->weights.blocks == 0 || (limit != 0 && fixed + scratch > limit))
+    if (limit->scratch != 0 && scratch > limit->scratch)
+        return;
+    if (limit->mode == SVR_VRAM_AUTO && (most == 0 || fixed + all_weights(t) <= most))
+        consider(t, limit->mode, scratch, c, best);
+    if (t->weights.blocks == 0 || (most != 0 && fixed > most) ||
+        (most == 0 && limit->mode == SVR_VRAM_AUTO))
         return;
     c.streamed = true;
-    c.resident = limit == 0 ? t->weights.block_total : limit - fixed - scratch;
-    if (mode == SVR_VRAM_EXTREME_ECONOMY)
+    c.resident = most == 0 || most - fixed > t->weights.block_total ? t->weights.block_total
+                                                                   : most - fixed;
+    if (limit->mode == SVR_VRAM_EXTREME_ECONOMY)
         c.resident = 0;
-    if (c.resident > t->weights.block_total)
-        c.resident = t->weights.block_total;
-    if (mode == SVR_VRAM_AUTO && limit == 0)
-        return;
-    consider(t, mode, scratch, c, best);
+    consider(t, limit->mode, scratch, c, best);
     c.ahead = true;
-    consider(t, mode, scratch, c, best);
+    consider(t, limit->mode, scratch, c, best);
 }
 
 /* Scratch sizes at which something changes: what some level of some stage takes, with and without
  * weights. */
-bool svr_level_choose(const svr_level_table *t, svr_vram_mode mode, uint64_t limit,
-                      svr_level_choice *out)
+bool svr_level_choose(const svr_level_table *t, const svr_level_limit *limit, svr_level_choice *out)
 {
     svr_level_choice late = {.streamed = true}, ahead = {.streamed = true, .ahead = true};
     const fetched f[3] = {{.exposed = 0}, weights_fetched(t, &late), weights_fetched(t, &ahead)};
@@ -232,9 +231,8 @@ bool svr_level_choose(const svr_level_table *t, svr_vram_mode mode, uint64_t lim
     for (int n = 0; n < NETWORKS; n++)
         for (int i = 0; i < level_count(n); i++)
             for (int k = 0; k < 3; k++)
-                consider_scratch(t, mode, limit, t->stage[i][stages[n]].scratch + f[k].slots[n],
-                                 &best);
-    consider_scratch(t, mode, limit, t->stage[0][SVR_STAGE_FINISH].scratch, &best);
+                consider_scratch(t, limit, t->stage[i][stages[n]].scratch + f[k].slots[n], &best);
+    consider_scratch(t, limit, t->stage[0][SVR_STAGE_FINISH].scratch, &best);
     *out = best.choice;
     return best.any;
 }

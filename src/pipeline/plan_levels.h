@@ -18,6 +18,7 @@ typedef struct svr_level_choice {
     bool streamed;  /* the VAE's weights come for their phase; blocks beyond `resident` too */
     bool ahead;     /* their first ones during the phase before; with `streamed` only */
     uint64_t resident; /* bytes of blocks that may stay; with `streamed` only */
+    uint64_t scratch;  /* that the stages take by the table */
 } svr_level_choice;
 
 /* What is known when a choice is made. */
@@ -33,8 +34,14 @@ typedef struct svr_level_table {
 svr_placement svr_level_placement(const svr_level_choice *choice, int full_channels, int height,
                                   int width);
 
-/* The cheapest choice whose peak is at most `limit`, 0: none.  False: none fits. */
-bool svr_level_choose(const svr_level_table *table, svr_vram_mode mode, uint64_t limit,
+/* What a choice has to keep to; 0: no limit. */
+typedef struct svr_level_limit {
+    svr_vram_mode mode;
+    uint64_t peak, scratch;
+} svr_level_limit;
+
+/* The cheapest choice within the limit.  False: none fits. */
+bool svr_level_choose(const svr_level_table *table, const svr_level_limit *limit,
                       svr_level_choice *out);
 
 /* The choice with the lowest peak. */

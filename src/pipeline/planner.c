@@ -196,21 +196,19 @@ static svr_status settle(const svr_planning *p, const svr_level_choice *choice, 
     return weigh(p, &placement, SVR_PLAN_EVERY_BATCH, &need, out, err);
 }
 
-static svr_status search(const svr_planning *p, const svr_level_table *table, uint64_t limit,
+static svr_status search(const svr_planning *p, const svr_level_table *table, uint64_t most,
                          bool *found, svr_memory_plan *out, svr_error *err)
 {
-    uint64_t aim = limit;
+    svr_level_limit limit = {.mode = p->request->mode, .peak = most};
     svr_level_choice choice;
 
     *found = false;
-    for (int i = 0; i < MOST_TRIES; i++) {
-        if (!svr_level_choose(table, p->request->mode, aim, &choice))
-            break;
-        SVR_TRY(settle(p, &choice, limit, out, err));
-        *found = fits(out, limit);
-        if (*found || out->peak - limit >= aim)
+    for (int i = 0; i < MOST_TRIES && svr_level_choose(table, &limit, &choice); i++) {
+        SVR_TRY(settle(p, &choice, most, out, err));
+        *found = fits(out, most);
+        if (*found || choice.scratch <= out->peak - most)
             return SVR_OK;
-        aim -= out->peak - limit;
+        limit.scratch = choice.scratch - (out->peak - most);
     }
     return SVR_OK;
 }
