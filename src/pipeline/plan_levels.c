@@ -13,22 +13,26 @@ static const svr_stage stages[NETWORKS] = {SVR_STAGE_ENCODE, SVR_STAGE_DIT, SVR_
  * shows it: the more sweeps, the less there is to compute in each. */
 typedef struct vae_level {
     int piece, carried;
-    bool host, tight;
+    bool host;
+    int tight;
     int exposed;
 } vae_level;
 
 static const vae_level vae_levels[SVR_PLAN_LEVELS] = {
-    {0, 0, false, false, 0},  {1, 0, false, false, 0},  {1, 12, false, false, 0},
-    {1, 8, false, false, 0},  {1, 5, false, false, 0},  {1, 4, false, false, 0},
-    {1, 2, false, false, 0},  {1, 12, true, false, 15}, {1, 8, true, false, 20},
-    {1, 8, true, true, 40},   {1, 5, true, false, 40},  {1, 5, true, true, 80},
-    {1, 4, true, false, 50},  {1, 4, true, true, 80},   {1, 2, true, true, 95},
-    {1, 1, true, true, 95},
+    {0, 0, false, 0, 0},  {1, 0, false, 0, 0}, {1, 12, false, 0, 0}, {1, 8, false, 0, 0},
+    {1, 5, false, 0, 0},  {1, 4, false, 0, 0}, {1, 2, false, 0, 0},  {1, 12, true, 0, 15},
+    {1, 12, true, 1, 18}, {1, 8, true, 0, 25}, {1, 8, true, 1, 30},  {1, 5, true, 0, 40},
+    {1, 5, true, 1, 50},  {1, 5, true, 2, 75}, {1, 4, true, 1, 60},  {1, 4, true, 2, 80},
+    {1, 2, true, 1, 90},  {1, 2, true, 2, 95}, {1, 1, true, 2, 95},
 };
 
 /* Tokens that a block takes at a time. */
-static const int token_chunks[SVR_PLAN_LEVELS] = {0, 32768, 16384, 8192, 4096, 2048, 1024};
-enum { CHUNK_LEVELS = 7, ECONOMY_VAE_LEVEL = 1, ECONOMY_CHUNK_LEVEL = 3 };
+static const int token_chunks[] = {0, 32768, 16384, 8192, 4096, 2048, 1024};
+enum {
+    CHUNK_LEVELS = sizeof token_chunks / sizeof token_chunks[0],
+    ECONOMY_VAE_LEVEL = 1,
+    ECONOMY_CHUNK_LEVEL = 3
+};
 
 static int level_count(int network)
 {
@@ -60,7 +64,8 @@ svr_placement svr_level_placement(const svr_level_choice *c, int full_channels, 
     /* short clips go whole at the fastest level of both */
     if (c->level[ENCODER] > 0 || c->level[DECODER] > 0)
         p.cut.whole_frames = 0;
-    p.token_chunk = token_chunks[c->level[TRANSFORMER]];
+    p.token_chunk = c->level[TRANSFORMER] < CHUNK_LEVELS ? token_chunks[c->level[TRANSFORMER]]
+                                                         : token_chunks[CHUNK_LEVELS - 1];
     p.stream_vae = c->streamed;
     p.ahead = c->streamed && c->ahead;
     if (c->streamed)

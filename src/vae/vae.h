@@ -41,9 +41,11 @@ typedef struct svr_vae_memory {
     /* Parked clips go to page-locked host memory (exec->host) by copies beside the computation,
      * instead of to scratch memory. */
     bool park_on_host;
-    /* a sweep of one large step lets what it parks on the host leave before it fetches its next
-     * input: a frame less, and copies that nothing hides */
-    bool tight;
+    /* When the memory of frames that leave for the host is given back.  0: when the next ones leave,
+     * so copies have the time of a whole piece; 1: before the last step of the next piece, as far as
+     * there are several large steps; 2: else before the next input is fetched, which nothing hides.
+     * Each needs a frame less than the one before, in some sweeps. */
+    int tight;
 } svr_vae_memory;
 
 /* How a clip is cut.  Zeroed: whole. */

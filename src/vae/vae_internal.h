@@ -177,7 +177,7 @@ typedef struct vae_parked {
     bool has_moments;
     /* on the host only: frames that are on their way out, and those that are on their way in */
     vae_frames leaving, coming;
-    svr_mark left, came;
+    svr_mark left[2], came; /* of x and residual */
 } vae_parked;
 
 struct svr_vae {
@@ -208,7 +208,7 @@ typedef struct vae_pass {
     vae_plan *plan;
     bool decodes;
     bool on_host; /* parks there */
-    bool tight;   /* svr_vae_memory */
+    int tight;    /* svr_vae_memory */
     int end;      /* segment behind the sweep at work */
     vae_parked source, target;
     int64_t done; /* frames of the sweep's result */

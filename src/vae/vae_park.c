@@ -84,9 +84,18 @@ static svr_status put_moments(vae_run *run, vae_parked *parked, int64_t first, c
     return svr_op_copy(run->exec, &copy, err);
 }
 
+/* Gives back frames that are on their way: what comes to their memory comes behind them. */
+static svr_status settle_one(vae_run *run, svr_tensor *leaving, svr_mark left, svr_error *err)
+{
+    if (svr_tensor_present(leaving))
+        SVR_TRY(svr_backend_follow(run->exec->backend, SVR_QUEUE_COMPUTE, left, err));
+    svr_vae_give(run, leaving);
+    return SVR_OK;
+}
+
 /* Sends x, which ops have made by now, frame by frame. */
 static svr_status send(vae_run *run, svr_tensor *frames, svr_tensor *x, svr_tensor *leaving,
-                       svr_error *err)
+                       svr_mark *left, svr_error *err)
 {
     if (!svr_tensor_present(x))
         return SVR_OK;
@@ -99,7 +108,7 @@ static svr_status send(vae_run *run, svr_tensor *frames, svr_tensor *x, svr_tens
         SVR_TRY(svr_backend_copy_out(run->exec->backend, frames[i].data, frame.data,
                                      svr_tensor_bytes(&frame), err));
     }
-    return SVR_OK;
+    return svr_backend_mark(run->exec->backend, SVR_QUEUE_OUT, left, err);
 }
 
 svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae_frames *x,
@@ -113,19 +122,20 @@ svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae
         *x = (vae_frames){0};
         return SVR_OK;
     }
+    if (svr_tensor_present(&x->x))
+        SVR_TRY(settle_one(run, &parked->leaving.x, parked->left[0], err));
+    if (svr_tensor_present(&x->residual))
+        SVR_TRY(settle_one(run, &parked->leaving.residual, parked->left[1], err));
     SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_OUT, err));
-    SVR_TRY(send(run, parked->host_x + first, &x->x, &parked->leaving.x, err));
-    SVR_TRY(send(run, parked->host_residual + first, &x->residual, &parked->leaving.residual, err));
-    return svr_backend_mark(backend, SVR_QUEUE_OUT, &parked->left, err);
+    SVR_TRY(send(run, parked->host_residual + first, &x->residual, &parked->leaving.residual,
+                 &parked->left[1], err));
+    return send(run, parked->host_x + first, &x->x, &parked->leaving.x, &parked->left[0], err);
 }
 
 svr_status svr_vae_park_settle(vae_run *run, vae_parked *parked, svr_error *err)
 {
-    if (svr_tensor_present(&parked->leaving.x) || svr_tensor_present(&parked->leaving.residual))
-        SVR_TRY(svr_backend_follow(run->exec->backend, SVR_QUEUE_COMPUTE, parked->left, err));
-    svr_vae_give(run, &parked->leaving.x);
-    svr_vae_give(run, &parked->leaving.residual);
-    return SVR_OK;
+    SVR_TRY(settle_one(run, &parked->leaving.x, parked->left[0], err));
+    return settle_one(run, &parked->leaving.residual, parked->left[1], err);
 }
 
 static svr_status receive(vae_run *run, const svr_tensor *frames, int64_t count, svr_tensor *x,

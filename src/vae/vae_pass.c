@@ -80,7 +80,7 @@ static svr_status open_resnet(vae_pass *p, const vae_step *step, vae_frames *x, 
     /* the residual leaves while conv1 is at work */
     SVR_TRY(svr_vae_park_put(p->run, &p->target, p->done, x, err));
     SVR_TRY(svr_vae_open(p->run, step->resnet, &input, x, err));
-    return svr_vae_park_settle(p->run, &p->target, err);
+    return p->tight > 0 ? svr_vae_park_settle(p->run, &p->target, err) : SVR_OK;
 }
 
 static svr_status finish(vae_pass *p, const vae_piece *piece, vae_frames *x, svr_error *err)
@@ -143,8 +143,8 @@ static bool is_lone(const vae_pass *p, int index)
     return s->starts_sweep && index == p->end - 1 && large <= 1;
 }
 
-/* Frames on their way to the host are given time until the last step of the next piece, whose
- * result they would add to; with `tight` a lone step's, until its next input is fetched. */
+/* Gives back frames on their way to the host before they would add to the peak, see
+ * svr_vae_memory.tight; else the next ones that leave do it. */
 static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
 {
     return due && svr_vae_parks(p) && p->on_host ? svr_vae_park_settle(p->run, &p->target, err)
@@ -157,7 +157,7 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
 {
     vae_segment *s = &p->plan->segments[index];
     vae_state *state = &p->run->vae->state;
-    bool parked = index == p->end - 1 && svr_vae_parks(p);
+    bool parked = index == p->end - 1 && svr_vae_parks(p), lone = is_lone(p, index);
 
     state->first = piece->first == 0;
     state->last = piece->first + piece->count == s->in;
@@ -167,7 +167,7 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
 
         p->run->goes_on = i + 1 < s->end || !parked;
         p->run->place = i + 1 < s->end ? NULL : place;
-        SVR_TRY(settle_before(p, !p->run->goes_on, err));
+        SVR_TRY(settle_before(p, !p->run->goes_on && p->tight > (lone ? 1 : 0), err));
         SVR_TRY(run_step(p, step, piece, x, err));
         SVR_TRY(svr_vae_tap(p->run, step->tap, &x->x, err));
         if (step->kind == VAE_STEP_UP)
@@ -266,7 +266,7 @@ svr_status svr_vae_run_segment(vae_pass *p, int index, int64_t want, const vae_f
     vae_piece piece;
     vae_frames parked;
 
-    SVR_TRY(settle_before(p, p->tight && is_lone(p, index), err));
+    SVR_TRY(settle_before(p, p->tight > 1 && is_lone(p, index), err));
     SVR_TRY(p->decodes ? fetch_to_decode(p, index, &piece, x, err)
                        : fetch_to_encode(p, index, want, &piece, x, err));
     if (index == p->end - 1 && svr_vae_parks(p) && !p->on_host) {

@@ -168,7 +168,7 @@ static void check_setting(const sample *s, svr_backend *counting, int64_t piece,
         checked_run(s, counting, half, &memory);
         memory.park_on_host = true;
         checked_run(s, counting, half, &memory);
-        memory.tight = true;
+        memory.tight = 2;
         checked_run(s, counting, half, &memory);
     }
 }
@@ -237,8 +237,7 @@ static void test_copies_are_waited_for(void)
 
             CHECK(lazy_copies_done() == 0);
             memory.park_on_host = true;
-            for (int tight = 0; tight < 2; tight++) {
-                memory.tight = tight != 0;
+            for (memory.tight = 0; memory.tight <= 2; memory.tight++) {
                 host = run_half(&s, half, &memory);
                 CHECK(lazy_copies_done() > 0);
                 CHECK(memcmp(device, host, s.elems[half] * sizeof *host) == 0);
@@ -290,7 +289,7 @@ static void test_parked_bytes(void)
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
     const svr_vae_memory memory = {
-        .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = true};
+        .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = 2};
     const dry_network net = {counting, rig.vae, SVR_F32};
     int64_t dims[2][4] = {{9, 16, 16, 3}, {3, 4, 4, 4}};
     memory_use use = count_half(&net, ENCODE, dims, &memory);
@@ -309,7 +308,7 @@ static void test_bytes_of_bands(void)
     vae_rig rig = rig_open(NULL, &small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
     const svr_vae_memory memory = {
-        .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = true};
+        .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = 2};
     const dry_network net = {counting, rig.vae, SVR_F32};
     int64_t dims[2][4] = {{2, 8, 8, 4}, {5, 32, 32, 3}};
     memory_use use = count_half(&net, DECODE, dims, &memory);
@@ -460,7 +459,7 @@ static void check_target(published *p, const target *t)
     svr_vae_memory memory = {.piece_values = (int64_t) (t->piece * (double) frame),
                              .carried_values = (int64_t) (t->carried * (double) frame),
                              .park_on_host = true,
-                             .tight = true};
+                             .tight = 2};
     int64_t clip[4] = {t->frames, t->h, t->w, 3}, latent[4] = {latents, t->h / 8, t->w / 8, 16};
     int64_t dims[2][4];
     memory_use use;
