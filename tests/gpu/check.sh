@@ -62,6 +62,8 @@ sanitize() { # TOOL NAME COMMAND…
 # These look at what is free of the device's memory, so nothing else may use it meanwhile.
 start faults "$build/tests/faults/test_faults" cuda "$here/models"
 finish
+start selftest "$seedvr2" selftest --backend cuda --data "$goldens"
+finish
 
 start ops "$test_ops" cuda
 start ops-portable "$test_ops" cuda-portable
@@ -86,6 +88,8 @@ if command -v compute-sanitizer >/dev/null; then
         sanitize $tool pixels "$test_ops" cuda --small frames resize to_model crop blur colour
         sanitize $tool portable "$test_ops" cuda-portable --small conv3d frame_attention window_attention
     done
+    sanitize memcheck streamed "$seedvr2" bench --backend cuda --dtype f16 --width 64 --height 64 --runs 1 \
+        --end-to-end --vram-mode extreme-economy
     # whole networks, whose memory nobody initialised before; in F32, because initcheck does not see what cuBLASLt's
     # 16-bit kernels write through the copy engine
     sanitize initcheck networks "$seedvr2" verify --backend cuda --dtype f32 --model-dir "$here/models" \
