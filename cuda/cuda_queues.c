@@ -87,10 +87,10 @@ svr_status svr_cuda_queue_copy(svr_backend *backend, svr_queue queue, void *dst,
     svr_status status;
 
     SVR_TRY(svr_cuda_context_enter(&b->context, err));
-    status = svr_cuda_check(
-        cudaMemcpyAsync(dst, src, bytes, in ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost,
-                        stream_of(b, queue)),
-        in ? "copy to the device" : "copy from the device", err);
+    status = svr_cuda_check(cudaMemcpyAsync(dst, src, bytes,
+                                            in ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost,
+                                            stream_of(b, queue)),
+                            in ? "copy to the device" : "copy from the device", err);
     svr_cuda_context_leave(&b->context);
     return status;
 }
@@ -114,9 +114,9 @@ svr_status svr_cuda_follow(svr_backend *backend, svr_queue queue, svr_mark mark,
     svr_status status;
 
     SVR_TRY(svr_cuda_context_enter(&b->context, err));
-    status = svr_cuda_check(
-        cudaStreamWaitEvent(stream_of(b, queue), b->marks[mark % SVR_CUDA_MARKS], 0),
-        "cudaStreamWaitEvent", err);
+    status =
+        svr_cuda_check(cudaStreamWaitEvent(stream_of(b, queue), b->marks[mark % SVR_CUDA_MARKS], 0),
+                       "cudaStreamWaitEvent", err);
     svr_cuda_context_leave(&b->context);
     return status;
 }

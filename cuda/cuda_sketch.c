@@ -50,8 +50,7 @@ svr_status svr_cuda_sketch_create(int capability, int sm_count, svr_backend **ou
     b = calloc(1, sizeof *b);
     if (!b)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for a sketch of a GPU");
-    b->base = (svr_backend){
-        .vtable = &vtable, .ops = svr_cuda_ops(), .name = "cuda", .dry = true};
+    b->base = (svr_backend){.vtable = &vtable, .ops = svr_cuda_ops(), .name = "cuda", .dry = true};
     b->capability = capability;
     b->sm_count = sm_count;
     *out = &b->base;

@@ -313,9 +313,9 @@ add_plan (GstStructure *s, const svr_memory_plan *plan)
       G_TYPE_UINT64, plan->state, "planned-scratch", G_TYPE_UINT64,
       plan->scratch, "planned-host", G_TYPE_UINT64, plan->host, "blocks",
       G_TYPE_INT, plan->blocks, "streamed-blocks", G_TYPE_INT,
-      plan->streamed_blocks, "vae-streamed", G_TYPE_BOOLEAN,
-      plan->vae_streamed, "state-on-host", G_TYPE_BOOLEAN, plan->state_on_host,
-      "tiled", G_TYPE_BOOLEAN, plan->tiled, "activation-chunk", G_TYPE_INT64,
+      plan->streamed_blocks, "vae-streamed", G_TYPE_BOOLEAN, plan->vae_streamed,
+      "state-on-host", G_TYPE_BOOLEAN, plan->state_on_host, "tiled",
+      G_TYPE_BOOLEAN, plan->tiled, "activation-chunk", G_TYPE_INT64,
       plan->token_chunk, "copied-in-per-batch", G_TYPE_UINT64, plan->copied_in,
       "copied-out-per-batch", G_TYPE_UINT64, plan->copied_out, "copies-hidden",
       G_TYPE_BOOLEAN, plan->hidden, NULL);

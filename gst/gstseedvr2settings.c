@@ -152,7 +152,8 @@ cfg_offload_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { SVR_CFG_OFFLOAD_AUTO, "On the device", "auto" },
+    { SVR_CFG_OFFLOAD_AUTO, "On the device, unless only that keeps the budget from working",
+      "auto" },
     { SVR_CFG_OFFLOAD_NEVER, "On the device", "never" },
     { SVR_CFG_OFFLOAD_ALWAYS,
       "In page-locked host memory: saves a latent of device memory", "always" },
@@ -285,10 +286,10 @@ install_memory (GObjectClass *klass)
 {
   g_object_class_install_property (
       klass, PROP_VRAM_MODE,
-      g_param_spec_enum (
-          "vram-mode", "VRAM mode",
-          "How memory of the GPU is saved; the picture is the same in all modes",
-          TYPE_VRAM_MODE, SVR_VRAM_AUTO, AT_START));
+      g_param_spec_enum ("vram-mode", "VRAM mode",
+                         "How memory of the GPU is saved; the picture is the "
+                         "same in all modes",
+                         TYPE_VRAM_MODE, SVR_VRAM_AUTO, AT_START));
   g_object_class_install_property (
       klass, PROP_VRAM_BUDGET,
       g_param_spec_uint64 (
@@ -315,7 +316,8 @@ install_batching (GObjectClass *klass)
       g_param_spec_uint (
           "batch-size", "Batch size",
           "Frames restored together; more are steadier and need more memory "
-          "(1, 5, 9, 13... waste no time; 0: the largest of these that fits, at "
+          "(1, 5, 9, 13... waste no time; 0: the largest of these that fits, "
+          "at "
           "most 81)",
           0, 16384, 5, AT_START));
   g_object_class_install_property (

@@ -79,9 +79,9 @@
  *   `copied-out`, `host-frames`, and of the whole device, with all its users,
  *   `vram-free`, `vram-total`
  * * `seedvr2-summary`, at the end of a stream: `frames`, `batches`,
- *   `vram-planned`, `vram-peak-encode`, `vram-peak-dit`, `vram-peak-decode`, the
- *   times of `seedvr2-batch` over the whole stream, and of `seedvr2-memory` what
- *   concerns the element and the device
+ *   `vram-planned`, `vram-peak-encode`, `vram-peak-dit`, `vram-peak-decode`,
+ * the times of `seedvr2-batch` over the whole stream, and of `seedvr2-memory`
+ * what concerns the element and the device
  */
 #include "gstseedvr2upscale.h"
 

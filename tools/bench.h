@@ -48,10 +48,10 @@ typedef struct bench_stream_result {
     double total;               /* their sum */
     uint64_t peak_bytes;
     svr_memory_plan plan;
-    svr_memory_stats memory;               /* at the end */
-    uint64_t device_free[2];               /* least and most behind a batch; 0: unknown */
-    uint64_t copied_in, copied_out;        /* a batch, mean */
-    uint64_t checksum;                     /* of all frames that came out */
+    svr_memory_stats memory;        /* at the end */
+    uint64_t device_free[2];        /* least and most behind a batch; 0: unknown */
+    uint64_t copied_in, copied_out; /* a batch, mean */
+    uint64_t checksum;              /* of all frames that came out */
 } bench_stream_result;
 
 /* svr_upscaler with frames of half the size in and the frames of the setup out, colours by Lab. */

@@ -202,10 +202,10 @@ static void stream_memory(const bench_stream_result *r)
            p->streamed_blocks, p->blocks, p->vae_streamed ? "streamed" : "resident",
            p->token_chunk > 0 ? "some" : "all", p->state_on_host ? "host" : "device",
            p->tiled ? ", tiled" : "");
-    printf("copies: %.3f GiB in and %.3f out a batch; device free moved by %.1f MiB after the first "
-           "batch\n",
-           gib(r->copied_in), gib(r->copied_out),
-           1024.0 * gib(r->device_free[1] - r->device_free[0]));
+    printf(
+        "copies: %.3f GiB in and %.3f out a batch; device free moved by %.1f MiB after the first "
+        "batch\n",
+        gib(r->copied_in), gib(r->copied_out), 1024.0 * gib(r->device_free[1] - r->device_free[0]));
     printf("checksum of the frames: %016llx\n", (unsigned long long) r->checksum);
 }
 

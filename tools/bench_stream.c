@@ -12,7 +12,7 @@ typedef struct stream {
     uint8_t *source; /* a batch of frames, pushed again and again */
     uint8_t *target; /* one frame */
     int pulled;
-    uint64_t begin, end;   /* when the first and the last batch were out */
+    uint64_t begin, end; /* when the first and the last batch were out */
     /* behind the first batch, and over all that follow */
     svr_phase_times first;
     svr_memory_stats first_memory;

@@ -130,8 +130,8 @@ int cmd_bench(int argc, char **argv)
          "CUDA: measure every convolution by the own kernels and by cuDNN, and print both", NULL},
         {"end-to-end", 0, 0, G_OPTION_ARG_NONE, &end_to_end,
          "a stream of runs + 1 batches through the public API", NULL},
-        {"vram-budget", 0, 0, G_OPTION_ARG_STRING, &budget,
-         "of a stream, e.g. 4GiB; what is free", "BYTES"},
+        {"vram-budget", 0, 0, G_OPTION_ARG_STRING, &budget, "of a stream, e.g. 4GiB; what is free",
+         "BYTES"},
         {"vram-mode", 0, 0, G_OPTION_ARG_STRING, &mode,
          "of a stream: auto (default), economy or extreme-economy", "NAME"},
         {"offload-threshold", 0, 0, G_OPTION_ARG_STRING, &threshold,
@@ -144,8 +144,7 @@ int cmd_bench(int argc, char **argv)
         !command_backend(backend, &setup.backend) || !command_device(setup.cuda.device) ||
         !command_dtype(dtype, &setup.storage) ||
         !command_quantization(quantization, dtype, &setup.quantization, &setup.storage) ||
-        !in_range(&setup) ||
-        !command_bytes("vram-budget", budget, &setup.memory.budget) ||
+        !in_range(&setup) || !command_bytes("vram-budget", budget, &setup.memory.budget) ||
         !command_bytes("offload-threshold", threshold, &setup.memory.threshold) ||
         !command_vram_mode(mode, &setup.memory.mode) ||
         (end_to_end ? !fits_stream(&setup, choices) : !fits_batch(budget || mode || threshold)))

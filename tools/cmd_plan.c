@@ -10,7 +10,8 @@
 static const char summary[] =
     "Plans the memory of a stream: the same code that the element runs before it loads anything,\n"
     "for a GPU that need not be there.  Convolutions are planned for the own kernels; with cuDNN\n"
-    "beside them workspaces may differ by some MiB.  The CUDA context, some 500 MiB, and what other\n"
+    "beside them workspaces may differ by some MiB.  The CUDA context, some 500 MiB, and what "
+    "other\n"
     "programs hold come on top.\n"
     "Exit codes: 0 it fits, 1 it does not, 2 wrong usage or unusable files.";
 
@@ -43,8 +44,7 @@ static void print_placement(const svr_memory_plan *p)
     printf("%-26s %d of %d", "blocks streamed", p->streamed_blocks, p->blocks);
     if (p->streamed_blocks > 0)
         printf(", through %d slots", p->slots);
-    printf("\n%-26s %s\n", "VAE weights",
-           p->vae_streamed ? "fetched for their phase" : "resident");
+    printf("\n%-26s %s\n", "VAE weights", p->vae_streamed ? "fetched for their phase" : "resident");
     printf("%-26s ", "tokens at a time");
     if (p->token_chunk > 0)
         printf("%" PRId64 "\n", p->token_chunk);
@@ -204,8 +204,8 @@ int cmd_plan(int argc, char **argv)
          "prompt embeddings for a file; those in it", "FILE"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &o.size, "of the output", "WxH"},
         {"in", 0, 0, G_OPTION_ARG_STRING, &o.in, "size of the input; half the output", "WxH"},
-        {"vram", 0, 0, G_OPTION_ARG_STRING, &o.vram,
-         "budget, e.g. 8GiB or 7.5GB; no limit", "BYTES"},
+        {"vram", 0, 0, G_OPTION_ARG_STRING, &o.vram, "budget, e.g. 8GiB or 7.5GB; no limit",
+         "BYTES"},
         {"vram-mode", 0, 0, G_OPTION_ARG_STRING, &o.mode,
          "auto (default), economy or extreme-economy", "NAME"},
         {"offload-threshold", 0, 0, G_OPTION_ARG_STRING, &o.threshold,
@@ -215,8 +215,8 @@ int cmd_plan(int argc, char **argv)
         {"temporal-overlap", 0, 0, G_OPTION_ARG_INT, &o.overlap, "frames; 0", "N"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &o.quantization, "as of the element", "NAME"},
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &o.dtype, "f16 (default), bf16 or f32", "TYPE"},
-        {"capability", 0, 0, G_OPTION_ARG_INT, &o.capability,
-         "compute capability, e.g. 90; 89", "N"},
+        {"capability", 0, 0, G_OPTION_ARG_INT, &o.capability, "compute capability, e.g. 90; 89",
+         "N"},
         {"sm-count", 0, 0, G_OPTION_ARG_INT, &o.sm_count, "multiprocessors; 80", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},

@@ -56,8 +56,8 @@ bool command_bytes(const char *option, const char *text, uint64_t *out)
     static const struct {
         const char *name;
         double bytes;
-    } units[] = {{"", 1},           {"B", 1},           {"KB", 1e3},        {"MB", 1e6},
-                 {"GB", 1e9},       {"KiB", 1 << 10},   {"MiB", 1 << 20},   {"GiB", 1 << 30}};
+    } units[] = {{"", 1},     {"B", 1},         {"KB", 1e3},      {"MB", 1e6},
+                 {"GB", 1e9}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
     char *end = NULL;
     double value = text ? g_ascii_strtod(text, &end) : 0.0;
 
@@ -69,7 +69,8 @@ bool command_bytes(const char *option, const char *text, uint64_t *out)
             *out = (uint64_t) (value * units[i].bytes);
             return true;
         }
-    fprintf(stderr, "%s: --%s is \"%s\"; give bytes, or a number with KB, MB, GB, KiB, MiB or GiB\n",
+    fprintf(stderr,
+            "%s: --%s is \"%s\"; give bytes, or a number with KB, MB, GB, KiB, MiB or GiB\n",
             g_get_prgname(), option, text);
     return false;
 }

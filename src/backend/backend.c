@@ -112,9 +112,9 @@ static svr_status host_memory(svr_backend *backend, size_t bytes, void **out, sv
     if (backend->vtable->host_alloc)
         return backend->vtable->host_alloc(backend, bytes, out, err);
     *out = aligned_alloc(HOST_ALIGN, svr_align_up(bytes, HOST_ALIGN));
-    return *out ? SVR_OK
-                : SVR_FAIL(err, SVR_ERR_NO_MEM, "the system has no %zu bytes of memory left",
-                           bytes);
+    return *out
+               ? SVR_OK
+               : SVR_FAIL(err, SVR_ERR_NO_MEM, "the system has no %zu bytes of memory left", bytes);
 }
 
 svr_status svr_backend_host_alloc(svr_backend *backend, size_t bytes, void **out, svr_error *err)

@@ -18,7 +18,7 @@ extern "C" {
 typedef struct svr_exec {
     svr_backend *backend;
     svr_scratch *scratch;
-    svr_scratch *host; /* ranges of page-locked host memory; NULL where nothing is parked */
+    svr_scratch *host;        /* ranges of page-locked host memory; NULL where nothing is parked */
     const svr_cancel *cancel; /* may be NULL */
     /* optional: sees named intermediate tensors; a failure is passed on */
     svr_status (*tap)(void *user, const char *name, const svr_tensor *value, svr_error *err);

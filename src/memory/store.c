@@ -276,7 +276,7 @@ static svr_status quantize_chunk(loader *l, const store_item *it, size_t first, 
             l->scales[row] = svr_quantize_row(l->values + row * unit, unit, it->view.dtype,
                                               (uint8_t *) l->packed + row * unit);
     return deliver(l, (float *) it->scale.data + first / unit, l->scales,
-                              rows * sizeof l->scales[0], err);
+                   rows * sizeof l->scales[0], err);
 }
 
 /* Elements that must stay together: an output channel of a convolution or of a quantised matrix. */
@@ -513,9 +513,8 @@ svr_status svr_store_load(svr_store *store, int first, int count, const svr_stor
     assert(first >= 0 && count >= 0 && first + count <= store->group_count);
     drop_misplaced(store);
     measure(&l, first, first + count);
-    status = take_buffers(&l)
-                 ? load_groups(&l, first, first + count, &refused, err)
-                 : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to load the weights");
+    status = take_buffers(&l) ? load_groups(&l, first, first + count, &refused, err)
+                              : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to load the weights");
     free_buffers(&l);
     if (refused) {
         svr_error_clear(err);
@@ -533,9 +532,8 @@ svr_status svr_store_read_group(svr_store *store, int group, void *dst, svr_erro
 
     measure(&l, group, group + 1);
     svr_store_place_items(store, group, dst);
-    status = take_buffers(&l)
-                 ? load_items(&l, group, err)
-                 : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to read weights");
+    status = take_buffers(&l) ? load_items(&l, group, err)
+                              : SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to read weights");
     free_buffers(&l);
     svr_store_place_items(store, group, NULL);
     return status;

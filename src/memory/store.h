@@ -2,11 +2,11 @@
  *
  * A network declares its items, each in a group (a transformer block, an encoder, …), then loads
  * them once.  At run time it begins a pass over some groups, acquires each in order, uses the views
- * and releases it; whether a group was resident or came through a ring of slots is nobody's business
- * above.  A streamed group waits in host memory, page-locked, in the form that it has on the device,
- * or, where the host has no room for that, in the model file, and is brought into a slot in scratch
- * memory for each pass, beside the computation of the groups before it.  Weights are read-only and
- * never copied back.  Level 3.  Thread: the one that computes. */
+ * and releases it; whether a group was resident or came through a ring of slots is nobody's
+ * business above.  A streamed group waits in host memory, page-locked, in the form that it has on
+ * the device, or, where the host has no room for that, in the model file, and is brought into a
+ * slot in scratch memory for each pass, beside the computation of the groups before it.  Weights
+ * are read-only and never copied back.  Level 3.  Thread: the one that computes. */
 #ifndef SVR_MEMORY_STORE_H
 #define SVR_MEMORY_STORE_H
 

@@ -21,7 +21,7 @@ typedef struct store_group {
     bool loaded;
     bool in_host;  /* what is loaded is a copy in host memory, for streaming */
     bool streamed; /* how it is wanted, which a load brings about */
-    int users; /* acquired and not released */
+    int users;     /* acquired and not released */
 } store_group;
 
 enum { STORE_MAX_SLOTS = 4 };
@@ -29,10 +29,10 @@ enum { STORE_MAX_SLOTS = 4 };
 /* Where the streamed groups of a pass are at a time. */
 typedef struct store_pass {
     bool active;
-    int first, end;         /* groups */
-    int next_fetch;         /* the next streamed group to bring over */
-    int next_use;           /* the next one to be acquired */
-    int fetched, used;      /* how many there were */
+    int first, end;    /* groups */
+    int next_fetch;    /* the next streamed group to bring over */
+    int next_use;      /* the next one to be acquired */
+    int fetched, used; /* how many there were */
     int slot_count;
     svr_tensor slots[STORE_MAX_SLOTS]; /* in scratch memory */
     svr_mark filled[STORE_MAX_SLOTS];
@@ -67,8 +67,7 @@ void svr_store_place_items(svr_store *store, int group, void *address);
 
 /* The values of a group, in the form that they have on the device, to host memory at `dst`.
  * Errors: NO_MEM, CANCELLED, those of the values. */
-SVR_CHECKED svr_status svr_store_read_group(svr_store *store, int group, void *dst,
-                                            svr_error *err);
+SVR_CHECKED svr_status svr_store_read_group(svr_store *store, int group, void *dst, svr_error *err);
 
 /* Makes or gives back the relay's memory, large enough for the largest streamed group. */
 SVR_CHECKED svr_status svr_store_relay_open(svr_store *store, svr_error *err);

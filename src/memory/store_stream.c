@@ -29,8 +29,7 @@ svr_status svr_store_relay_open(svr_store *store, svr_error *err)
     svr_store_relay_close(store);
     relay->bytes = bytes;
     for (int i = 0; i < store->slots; i++) {
-        svr_status status =
-            svr_backend_host_alloc(store->backend, bytes, &relay->memory[i], err);
+        svr_status status = svr_backend_host_alloc(store->backend, bytes, &relay->memory[i], err);
 
         if (status != SVR_OK) {
             svr_store_relay_close(store);
@@ -95,8 +94,8 @@ static svr_status fetch(svr_store *store, svr_exec *exec, svr_error *err)
     if (!g->in_host)
         SVR_TRY(read_relayed(store, exec, group, slot, &src, err));
     SVR_TRY(svr_backend_order(exec->backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
-    SVR_TRY(svr_backend_copy_in(exec->backend, pass->slots[slot].data, src, (size_t) g->bytes,
-                                err));
+    SVR_TRY(
+        svr_backend_copy_in(exec->backend, pass->slots[slot].data, src, (size_t) g->bytes, err));
     SVR_TRY(svr_backend_mark(exec->backend, SVR_QUEUE_IN, &pass->filled[slot], err));
     store->relay.sent[slot] = pass->filled[slot];
     pass->next_fetch = streamed_from(store, group + 1);
@@ -178,7 +177,8 @@ static svr_status acquire_resident(svr_store *store, const svr_exec *exec, int g
                         "weights of group %d are used before they were loaded; load them first",
                         group);
     /* stands for no memory, so there is no pointer that it could be derived from */
-    svr_store_place_items(store, group, (void *) DRY_WEIGHTS); /* NOLINT(performance-no-int-to-ptr) */
+    svr_store_place_items(store, group,
+                          (void *) DRY_WEIGHTS); /* NOLINT(performance-no-int-to-ptr) */
     return SVR_OK;
 }
 

@@ -28,13 +28,13 @@ typedef struct svr_memory_request {
 
 /* Bytes, as the ledger counts them. */
 typedef struct svr_memory_plan {
-    uint64_t budget;          /* that was planned for; 0: no limit */
-    uint64_t peak;            /* predicted: weights + state + scratch */
-    uint64_t weights;         /* resident */
-    uint64_t state;           /* frames that wait, tables */
-    uint64_t scratch;         /* activations, workspaces, slots for streamed weights */
-    uint64_t host;            /* page-locked: copies of streamed weights, parked activations */
-    uint64_t host_parked;     /* the part of it that holds activations */
+    uint64_t budget;      /* that was planned for; 0: no limit */
+    uint64_t peak;        /* predicted: weights + state + scratch */
+    uint64_t weights;     /* resident */
+    uint64_t state;       /* frames that wait, tables */
+    uint64_t scratch;     /* activations, workspaces, slots for streamed weights */
+    uint64_t host;        /* page-locked: copies of streamed weights, parked activations */
+    uint64_t host_parked; /* the part of it that holds activations */
     uint64_t copied_in, copied_out; /* beside the computation, a whole batch */
     int batch_size;
     int blocks, streamed_blocks; /* of the transformer */

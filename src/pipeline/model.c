@@ -174,8 +174,8 @@ static svr_status check_fit(const svr_model *m, svr_error *err)
     return SVR_FAIL(err, SVR_ERR_INVALID,
                     "%s makes latents of %d channels, but %s takes %d and gives %d: set model and "
                     "vae-model to files that belong together",
-                    name_of(m->vae_file), channels, name_of(m->dit_file),
-                    m->dit_config.in_channels, m->dit_config.out_channels);
+                    name_of(m->vae_file), channels, name_of(m->dit_file), m->dit_config.in_channels,
+                    m->dit_config.out_channels);
 }
 
 /* Not 0, which would mean that a layer adds nothing. */
@@ -273,8 +273,7 @@ svr_status svr_model_open(svr_backend *backend, const svr_model_options *options
     m->networks = make_networks(m);
     svr_log_write(options->log, SVR_LOG_INFO, "model", "%s: %s; %s: VAE; %llu MiB of weights",
                   name_of(m->dit_file), svr_model_kind_name(m->dit_config.kind),
-                  name_of(m->vae_file),
-                  (unsigned long long) (svr_model_weight_bytes(m) >> 20));
+                  name_of(m->vae_file), (unsigned long long) (svr_model_weight_bytes(m) >> 20));
     *out = m;
     return SVR_OK;
 }

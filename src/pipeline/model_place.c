@@ -26,8 +26,7 @@ static void choose_resident(const svr_model *m, int count)
         if (svr_store_group_bytes(m->dit_store, i) < least)
             least = svr_store_group_bytes(m->dit_store, i);
     for (int i = 0; i < layers; i++) {
-        m->resident[i] =
-            larger < count && svr_store_group_bytes(m->dit_store, i) > least;
+        m->resident[i] = larger < count && svr_store_group_bytes(m->dit_store, i) > least;
         larger += m->resident[i];
     }
     left = count - larger;
@@ -44,12 +43,12 @@ void svr_model_describe_weights(void *user, svr_network_weights *out)
     const svr_model *m = user;
     int layers = m->dit_config.layers;
 
-    *out = (svr_network_weights){
-        .encoder = svr_store_group_bytes(m->vae_store, SVR_VAE_GROUP_ENCODER),
-        .decoder = svr_store_group_bytes(m->vae_store, SVR_VAE_GROUP_DECODER),
-        .fixed = svr_store_group_bytes(m->dit_store, layers),
-        .blocks = layers,
-        .full_channels = m->vae_config.channels[0]};
+    *out =
+        (svr_network_weights){.encoder = svr_store_group_bytes(m->vae_store, SVR_VAE_GROUP_ENCODER),
+                              .decoder = svr_store_group_bytes(m->vae_store, SVR_VAE_GROUP_DECODER),
+                              .fixed = svr_store_group_bytes(m->dit_store, layers),
+                              .blocks = layers,
+                              .full_channels = m->vae_config.channels[0]};
     for (int i = 0; i < layers; i++) {
         uint64_t bytes = svr_store_group_bytes(m->dit_store, i);
 
@@ -61,8 +60,8 @@ void svr_model_describe_weights(void *user, svr_network_weights *out)
 
 static void place_groups(svr_model *m, const svr_placement *p)
 {
-    int count = p->resident_blocks < m->dit_config.layers ? p->resident_blocks
-                                                          : m->dit_config.layers;
+    int count =
+        p->resident_blocks < m->dit_config.layers ? p->resident_blocks : m->dit_config.layers;
 
     choose_resident(m, count);
     for (int i = 0; i < m->dit_config.layers; i++)

@@ -18,6 +18,7 @@ static svr_status plan(offline *o, svr_offline_plan *out, svr_error *err)
                              .phases = o->phases,
                              .temporal = &o->options.temporal,
                              .uniform = o->options.uniform,
+                             .may_park_guidance = o->options.may_park_guidance,
                              .request = &o->options.memory};
     svr_error refused = {SVR_OK, NULL, 0, ""};
     svr_status status;
@@ -25,8 +26,8 @@ static svr_status plan(offline *o, svr_offline_plan *out, svr_error *err)
 
     if (o->options.temporal.batch == 0) {
         SVR_TRY(svr_plan_batch(&planning, SVR_LARGEST_BATCH, &batch, err));
-        o->options.temporal = svr_temporal_plan_make(batch, o->options.temporal.overlap,
-                                                     o->options.temporal.prepend);
+        o->options.temporal =
+            svr_temporal_plan_make(batch, o->options.temporal.overlap, o->options.temporal.prepend);
     }
     SVR_TRY(svr_plan_smallest(&planning, &out->smallest, err));
     status = svr_plan_make(&planning, &out->plan, &refused);

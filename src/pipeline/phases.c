@@ -49,6 +49,11 @@ void svr_phases_slice_dims(const svr_phases *p, int frames, int64_t dims[4])
     dims[3] = 3;
 }
 
+void svr_phases_park_guidance(svr_phases *p, bool park)
+{
+    p->config.sampler.park_on_host = park;
+}
+
 svr_size svr_phases_padded(const svr_phases *p)
 {
     return p->config.sizes.padded;

@@ -109,13 +109,16 @@ typedef enum svr_plan_extent {
 } svr_plan_extent;
 
 /* Needs of batches of up to plan->batch frames with plan->overlap, found by running the code above
- * on a counting backend; `uniform`: short batches are mirrored up to full ones.  Calls the networks'
- * `prepare` for every latent grid that can occur, so their tables are made too.  Polls `cancel` (may
- * be NULL).  Errors: NO_MEM, CANCELLED, those of the networks. */
+ * on a counting backend; `uniform`: short batches are mirrored up to full ones.  Calls the
+ * networks' `prepare` for every latent grid that can occur, so their tables are made too.  Polls
+ * `cancel` (may be NULL).  Errors: NO_MEM, CANCELLED, those of the networks. */
 SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, const svr_temporal_plan *plan,
                                        bool uniform, svr_plan_extent extent,
                                        const svr_cancel *cancel, svr_phases_need *need,
                                        svr_error *err);
+
+/* Whether guidance parks its positive velocity on the host (svr_sampler_config.park_on_host). */
+void svr_phases_park_guidance(svr_phases *phases, bool park);
 
 /* Size of the frames that the networks see. */
 svr_size svr_phases_padded(const svr_phases *phases);

@@ -79,8 +79,7 @@ static svr_status dry_run_init(dry_run *run, svr_phases *p, int batch, const svr
     run->exec.backend = svr_counting_backend_create(p->backend);
     run->exec.scratch = svr_scratch_create_counting();
     run->exec.host = svr_scratch_create_counting();
-    if (!run->frame || !run->frames || !run->exec.backend || !run->exec.scratch ||
-        !run->exec.host)
+    if (!run->frame || !run->frames || !run->exec.backend || !run->exec.scratch || !run->exec.host)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to plan a stream");
     for (int i = 0; i < batch; i++)
         run->frames[i] = run->frame;

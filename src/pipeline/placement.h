@@ -21,7 +21,8 @@ typedef struct svr_placement {
 } svr_placement;
 
 /* Everything resident, pieces that fill a device: slices of 4 frames in the encoder, less where
- * frames are larger than 720p, and pieces of 2^26 values in the decoder; clips of 5 frames go whole.
+ * frames are larger than 720p, and pieces of 2^26 values in the decoder; clips of 5 frames go
+ * whole.
  */
 svr_placement svr_placement_default(void);
 

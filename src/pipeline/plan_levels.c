@@ -47,8 +47,8 @@ static svr_vae_memory vae_memory(int level, int64_t frame_values, const svr_vae_
 
     if (l->piece == 0)
         return *fastest;
-    return (svr_vae_memory){.piece_values = svr_min_i64(l->piece * frame_values,
-                                                        fastest->piece_values),
+    return (svr_vae_memory){.piece_values =
+                                svr_min_i64(l->piece * frame_values, fastest->piece_values),
                             .carried_values = l->carried * frame_values,
                             .park_on_host = l->host,
                             .tight = l->tight};
@@ -111,8 +111,9 @@ static fetched weights_fetched(const svr_level_table *t, const svr_level_choice 
     return f;
 }
 
-/* Bytes that are not copied behind work; a little for those that are, since links are shared; and for
- * smaller pieces and chunks, as a share of the stage's time: 2 percent, then half of one a level. */
+/* Bytes that are not copied behind work; a little for those that are, since links are shared; and
+ * for smaller pieces and chunks, as a share of the stage's time: 2 percent, then half of one a
+ * level. */
 static double stage_cost(const svr_level_table *t, int network, int level, uint64_t weights)
 {
     const svr_stage_need *need = &t->stage[level][stages[network]];
@@ -164,8 +165,8 @@ static bool fill_levels(const svr_level_table *t, svr_vram_mode mode, uint64_t s
 
         if (f.slots[n] > scratch)
             return false;
-        c->level[n] = cheapest_level(t, n, first_level(mode, n), scratch - f.slots[n], f.copied[n],
-                                     &stage);
+        c->level[n] =
+            cheapest_level(t, n, first_level(mode, n), scratch - f.slots[n], f.copied[n], &stage);
         if (c->level[n] < 0)
             return false;
         *cost += stage;
@@ -218,8 +219,8 @@ static void consider_scratch(const svr_level_table *t, const svr_level_limit *li
         (most == 0 && limit->mode == SVR_VRAM_AUTO))
         return;
     c.streamed = true;
-    c.resident = most == 0 || most - fixed > t->weights.block_total ? t->weights.block_total
-                                                                   : most - fixed;
+    c.resident =
+        most == 0 || most - fixed > t->weights.block_total ? t->weights.block_total : most - fixed;
     if (limit->mode == SVR_VRAM_EXTREME_ECONOMY)
         c.resident = 0;
     consider(t, limit->mode, scratch, c, best);

@@ -14,9 +14,9 @@ extern "C" {
 enum { SVR_PLAN_LEVELS = 26 };
 
 typedef struct svr_level_choice {
-    int level[3];   /* of encoder, transformer, decoder */
-    bool streamed;  /* the VAE's weights come for their phase; blocks beyond `resident` too */
-    bool ahead;     /* their first ones during the phase before; with `streamed` only */
+    int level[3];      /* of encoder, transformer, decoder */
+    bool streamed;     /* the VAE's weights come for their phase; blocks beyond `resident` too */
+    bool ahead;        /* their first ones during the phase before; with `streamed` only */
     uint64_t resident; /* bytes of blocks that may stay; with `streamed` only */
     uint64_t scratch;  /* that the stages take by the table */
 } svr_level_choice;

@@ -66,8 +66,8 @@ static uint64_t copied(const svr_phases_need *need, bool in)
 static void hidden_bytes(const svr_planning *p, uint64_t out[3])
 {
     const svr_size size = svr_phases_padded(p->phases);
-    uint64_t pixels = (uint64_t) size.height * (uint64_t) size.width *
-                      (uint64_t) p->temporal->batch;
+    uint64_t pixels =
+        (uint64_t) size.height * (uint64_t) size.width * (uint64_t) p->temporal->batch;
     double tokens = (double) svr_phases_tokens(p->phases, p->temporal->batch);
 
     out[0] = ENCODE_BYTES_PER_PIXEL * pixels;
@@ -258,15 +258,23 @@ static unsigned long long mib(uint64_t bytes)
 static svr_status take_smallest(const svr_planning *p, const svr_level_table *table,
                                 uint64_t budget, svr_memory_plan *out, svr_error *err)
 {
+    bool asked = p->request->budget > 0;
+
     SVR_TRY(smallest(p, table, out, err));
+    if (!fits(out, budget) && p->may_park_guidance) {
+        svr_phases_park_guidance(p->phases, true);
+        SVR_TRY(smallest(p, table, out, err));
+    }
     if (fits(out, budget))
         return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_NO_VRAM,
-                    "%llu MiB of device memory are too few for batches of %d frames of this size: "
-                    "the smallest vram-budget that works is %llu MiB (%llu bytes); give as much, or "
-                    "use a smaller batch-size or picture",
-                    (unsigned long long) (budget >> 20), p->temporal->batch, mib(out->peak),
-                    mib(out->peak) << 20);
+                    "%llu MiB%s are too few for batches of %d frames of this size: the smallest "
+                    "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
+                    "batch-size or picture",
+                    (unsigned long long) (budget >> 20),
+                    asked ? " of device memory" : " are free, less a margin, which",
+                    p->temporal->batch, mib(out->peak), mib(out->peak) << 20,
+                    asked ? "give as much" : "close other programs on this device");
 }
 
 svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error *err)
@@ -295,8 +303,8 @@ svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *
 
     while (low < high) {
         int n = (low + high + 1) / 2;
-        svr_temporal_plan temporal = svr_temporal_plan_make(4 * n + 1, p->temporal->overlap,
-                                                            p->temporal->prepend);
+        svr_temporal_plan temporal =
+            svr_temporal_plan_make(4 * n + 1, p->temporal->overlap, p->temporal->prepend);
         svr_planning trial = *p;
         svr_memory_plan least;
 

@@ -22,6 +22,7 @@ typedef struct svr_planning {
     svr_phases *phases;
     const svr_temporal_plan *temporal;
     bool uniform;
+    bool may_park_guidance; /* on the host, where the plan fails otherwise */
     const svr_memory_request *request;
     const svr_cancel *cancel; /* may be NULL */
 } svr_planning;

@@ -133,6 +133,7 @@ static svr_planning planning_of(svr_stream *s)
                           .phases = s->phases,
                           .temporal = &s->options.temporal,
                           .uniform = s->options.uniform,
+                          .may_park_guidance = s->options.may_park_guidance,
                           .request = &s->options.memory,
                           .cancel = s->exec.cancel};
 }
@@ -146,7 +147,8 @@ static svr_status plan(svr_stream *s, svr_error *err)
     int batch;
 
     if (t->batch == 0) {
-        SVR_TRY(svr_plan_batch(&planning, device ? SVR_LARGEST_BATCH : SVR_LARGEST_CPU_BATCH, &batch, err));
+        SVR_TRY(svr_plan_batch(&planning, device ? SVR_LARGEST_BATCH : SVR_LARGEST_CPU_BATCH,
+                               &batch, err));
         *t = svr_temporal_plan_make(batch, t->overlap, t->prepend);
     }
     return svr_plan_make(&planning, &s->plan, err);
@@ -168,8 +170,7 @@ static svr_status set_up(svr_stream *s, svr_error *err)
         svr_error_prefix(err,
                          "batch-size %d needs %llu MiB of working memory; use a smaller batch-size "
                          "or picture: ",
-                         s->options.temporal.batch,
-                         (unsigned long long) (s->plan.scratch >> 20));
+                         s->options.temporal.batch, (unsigned long long) (s->plan.scratch >> 20));
     return status;
 }
 

@@ -25,8 +25,9 @@ typedef struct svr_stream svr_stream;
 typedef struct svr_stream_options {
     svr_phases_config phases;
     svr_temporal_plan temporal; /* batch 0: the largest that fits */
-    bool uniform; /* mirror a short batch up to a whole one */
+    bool uniform;               /* mirror a short batch up to a whole one */
     svr_memory_request memory;
+    bool may_park_guidance; /* the planner decides */
     /* every batch has the noise of the film's first one; without overlap a batch that repeats the
      * one before is then not computed again */
     bool noise_time_invariant;

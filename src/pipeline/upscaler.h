@@ -47,7 +47,7 @@ typedef enum svr_precision {
 /* Where the positive prediction waits while guidance makes the negative one; never changes the
  * picture. */
 typedef enum svr_cfg_offload {
-    SVR_CFG_OFFLOAD_AUTO = 0, /* on the device */
+    SVR_CFG_OFFLOAD_AUTO = 0, /* on the device if the plan fits, else on the host */
     SVR_CFG_OFFLOAD_NEVER,
     SVR_CFG_OFFLOAD_ALWAYS /* in page-locked host memory: saves a latent of device memory */
 } svr_cfg_offload;
@@ -74,9 +74,9 @@ typedef struct svr_event {
     uint64_t batch;                   /* BATCH, MEMORY: its number since configure */
     svr_point point;                  /* MEMORY */
     int step;                         /* MEMORY: of the sampler, from 1; 0 outside */
-    uint64_t in_use, high_water;      /* MEMORY: bytes on the device, now and since the point before */
-    uint64_t first_frame;     /* BATCH, WIDENED: absolute number of the batch's first frame */
-    uint64_t frames;          /* BATCH: true frames */
+    uint64_t in_use, high_water; /* MEMORY: bytes on the device, now and since the point before */
+    uint64_t first_frame;        /* BATCH, WIDENED: absolute number of the batch's first frame */
+    uint64_t frames;             /* BATCH: true frames */
     uint64_t computed_frames; /* BATCH: with padding; 0 where the frames of the last were reused */
     svr_upscaler_stats stats; /* as of now */
 } svr_event;
@@ -154,11 +154,11 @@ SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, 
 /* Cancels, waits for the worker, frees everything.  Accepts NULL. */
 void svr_upscaler_destroy(svr_upscaler *upscaler);
 
-/* Sets the stream, plans its memory, loads weights to where the plan wants them and takes all memory,
- * before any frame flows.  Only while nothing is held (at first, after everything was pulled behind a
- * drain, or after a reset).
- * Errors: INVALID (names the option; guidance without a negative text), SHAPE (sizes below 16),
- * NO_VRAM (with the smallest budget that works), NO_MEM, CANCELLED, and what loading brought up. */
+/* Sets the stream, plans its memory, loads weights to where the plan wants them and takes all
+ * memory, before any frame flows.  Only while nothing is held (at first, after everything was
+ * pulled behind a drain, or after a reset). Errors: INVALID (names the option; guidance without a
+ * negative text), SHAPE (sizes below 16), NO_VRAM (with the smallest budget that works), NO_MEM,
+ * CANCELLED, and what loading brought up. */
 SVR_CHECKED svr_status svr_upscaler_configure(svr_upscaler *upscaler,
                                               const svr_stream_config *config, svr_error *err);
 

@@ -96,8 +96,8 @@ static void drop_stream(svr_upscaler *u)
 static const char *describe_point(svr_point point)
 {
     static const char *const texts[SVR_POINT_COUNT] = {
-        "after VAE encode",          "before DiT step",   "after the positive pass",
-        "after the negative pass",   "after DiT step",    "after VAE decode",
+        "after VAE encode",        "before DiT step", "after the positive pass",
+        "after the negative pass", "after DiT step",  "after VAE decode",
         "after batch cleanup"};
 
     return texts[point];
@@ -115,12 +115,13 @@ static void log_point(const svr_upscaler *u, const svr_event *event)
 
     if (event->step > 0)
         snprintf(step, sizeof step, " %d", event->step);
-    svr_log_write(&u->log, SVR_LOG_INFO, "memory",
-                  "VRAM %s%s: in use %.1f GB, high-water mark %.1f GB, planned %.1f GB, device %.1f "
-                  "of %.1f GB free, page-locked %.1f GB",
-                  describe_point(event->point), step, gigabytes(event->in_use),
-                  gigabytes(event->high_water), gigabytes(event->stats.plan.peak),
-                  gigabytes(m->device_free), gigabytes(m->device_total), gigabytes(m->host_pinned));
+    svr_log_write(
+        &u->log, SVR_LOG_INFO, "memory",
+        "VRAM %s%s: in use %.1f GB, high-water mark %.1f GB, planned %.1f GB, device %.1f "
+        "of %.1f GB free, page-locked %.1f GB",
+        describe_point(event->point), step, gigabytes(event->in_use), gigabytes(event->high_water),
+        gigabytes(event->stats.plan.peak), gigabytes(m->device_free), gigabytes(m->device_total),
+        gigabytes(m->host_pinned));
 }
 
 /* A point of the work: counts steps, keeps the highest use, tells. */
@@ -175,9 +176,9 @@ static void log_plan(const svr_upscaler *u)
                   "%dx%d to %dx%d, batches of %d, overlap %d: peak %.2f GiB (weights %.2f, state "
                   "%.2f, scratch %.2f), %d of %d blocks streamed, VAE weights %s, host %.2f GiB, "
                   "%.0f MiB in and %.0f MiB out a batch%s",
-                  c->in.width, c->in.height, c->out.width, c->out.height,
-                  u->options.temporal.batch, u->options.temporal.overlap, gib(p->peak),
-                  gib(p->weights), gib(p->state), gib(p->scratch), p->streamed_blocks, p->blocks,
+                  c->in.width, c->in.height, c->out.width, c->out.height, u->options.temporal.batch,
+                  u->options.temporal.overlap, gib(p->peak), gib(p->weights), gib(p->state),
+                  gib(p->scratch), p->streamed_blocks, p->blocks,
                   p->vae_streamed ? "fetched for their phase" : "resident", gib(p->host),
                   1024.0 * gib(p->copied_in), 1024.0 * gib(p->copied_out),
                   p->hidden ? "" : ", which the computation does not hide");
@@ -315,16 +316,17 @@ static void log_summary(const svr_upscaler *u)
     const svr_upscaler_stats *stats = &u->stats;
     const svr_memory_stats *m = &stats->memory;
 
-    svr_log_write(&u->log, SVR_LOG_INFO, "memory",
-                  "VRAM summary: %llu frames in %llu batches, peak %.2f GB of %.2f planned (encode "
-                  "%.2f, DiT %.2f, decode %.2f), page-locked %.2f GB, copied %.1f GB in and %.1f GB "
-                  "out",
-                  (unsigned long long) stats->frames_out, (unsigned long long) stats->batches,
-                  gigabytes(m->peak), gigabytes(stats->plan.peak),
-                  gigabytes(m->point_peak[SVR_POINT_ENCODED]),
-                  gigabytes(m->point_peak[SVR_POINT_POSITIVE_DONE]),
-                  gigabytes(m->point_peak[SVR_POINT_DECODED]), gigabytes(m->host_pinned_peak),
-                  gigabytes(m->copied_in), gigabytes(m->copied_out));
+    svr_log_write(
+        &u->log, SVR_LOG_INFO, "memory",
+        "VRAM summary: %llu frames in %llu batches, peak %.2f GB of %.2f planned (encode "
+        "%.2f, DiT %.2f, decode %.2f), page-locked %.2f GB, copied %.1f GB in and %.1f GB "
+        "out",
+        (unsigned long long) stats->frames_out, (unsigned long long) stats->batches,
+        gigabytes(m->peak), gigabytes(stats->plan.peak),
+        gigabytes(m->point_peak[SVR_POINT_ENCODED]),
+        gigabytes(m->point_peak[SVR_POINT_POSITIVE_DONE]),
+        gigabytes(m->point_peak[SVR_POINT_DECODED]), gigabytes(m->host_pinned_peak),
+        gigabytes(m->copied_in), gigabytes(m->copied_out));
 }
 
 static svr_status end_sequence(svr_upscaler *u, svr_error *err)

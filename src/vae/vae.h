@@ -41,10 +41,10 @@ typedef struct svr_vae_memory {
     /* Parked clips go to page-locked host memory (exec->host) by copies beside the computation,
      * instead of to scratch memory. */
     bool park_on_host;
-    /* When the memory of frames that leave for the host is given back.  0: when the next ones leave,
-     * so copies have the time of a whole piece; 1: before the last step of the next piece, as far as
-     * there are several large steps; 2: else before the next input is fetched, which nothing hides.
-     * Each needs a frame less than the one before, in some sweeps. */
+    /* When the memory of frames that leave for the host is given back.  0: when the next ones
+     * leave, so copies have the time of a whole piece; 1: before the last step of the next piece,
+     * as far as there are several large steps; 2: else before the next input is fetched, which
+     * nothing hides. Each needs a frame less than the one before, in some sweeps. */
     int tight;
 } svr_vae_memory;
 
@@ -83,10 +83,10 @@ SVR_CHECKED svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_va
                                       const svr_tensor *x, const svr_tensor *moments,
                                       svr_error *err);
 
-/* y = decoder(z), not clamped; a y of fewer frames gets the first ones, one of fewer rows or columns
- * the top left of each (with tiles only in size of the whole).
- *   z [t,h,w,L] storage, unscaled   y [1 .. f*(t-1)+1, 1 .. s*h, 1 .. s*w, 3] storage or F32.
- * Taps: "tap.dec.*", "mem.*".  Errors as above. */
+/* y = decoder(z), not clamped; a y of fewer frames gets the first ones, one of fewer rows or
+ * columns the top left of each (with tiles only in size of the whole). z [t,h,w,L] storage,
+ * unscaled   y [1 .. f*(t-1)+1, 1 .. s*h, 1 .. s*w, 3] storage or F32. Taps: "tap.dec.*", "mem.*".
+ * Errors as above. */
 SVR_CHECKED svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
                                       const svr_tensor *z, const svr_tensor *y, svr_error *err);
 

@@ -151,9 +151,9 @@ GST_START_TEST (test_summary)
   fail_unless_equals_uint64 (number (s, "batches"), 2);
   fail_unless_equals_uint64 (number (s, "vram-peak"),
                              number (s, "vram-planned"));
-  fail_unless_equals_uint64 (MAX (number (s, "vram-peak-decode"),
-                                  number (s, "vram-peak-encode")),
-                             number (s, "vram-peak"));
+  fail_unless_equals_uint64 (
+      MAX (number (s, "vram-peak-decode"), number (s, "vram-peak-encode")),
+      number (s, "vram-peak"));
   fail_unless (number (s, "vram-peak-dit") > 0);
   gst_message_unref (message);
   harness_end (h, bus);
@@ -244,8 +244,7 @@ GST_END_TEST;
 GST_START_TEST (test_progress_of_a_refusal)
 {
   GstBus *bus = gst_bus_new ();
-  GstHarness *h
-      = harness_new_on_bus (bus, "vram-budget=1000000", "", SMALL);
+  GstHarness *h = harness_new_on_bus (bus, "vram-budget=1000000", "", SMALL);
   GstMessage *message;
   GError *error;
 

@@ -64,7 +64,7 @@ static void check_error(svr_status status, const svr_error *err)
 {
     CHECK(status == no_memory && err->code == no_memory);
     CHECK(strchr(err->text, '\n') == NULL);
-    CHECK_TEXT(err->text, " bytes ");
+    CHECK_TEXT(err->text, "bytes");
     if (no_memory == SVR_ERR_NO_VRAM)
         CHECK_TEXT(err->text, " MiB are free");
 }

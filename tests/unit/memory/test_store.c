@@ -105,7 +105,8 @@ static int add(rig *r, const char *name, svr_store_form form, int group)
 
 static svr_tensor acquire(rig *r, int group, int id)
 {
-    CHECK_OK(svr_store_acquire(r->store, &(svr_exec){.backend = r->backend}, group, &r->err), r->err);
+    CHECK_OK(svr_store_acquire(r->store, &(svr_exec){.backend = r->backend}, group, &r->err),
+             r->err);
     return svr_store_tensor(r->store, id);
 }
 
@@ -380,11 +381,13 @@ static void test_groups_are_one_allocation_each(void)
 
     CHECK(svr_store_group_bytes(r.store, 0) == 4608 + 79360); /* 1100*4, 1100*36*2, each to 256 */
     CHECK(svr_store_group_bytes(r.store, 1) == 0);
-    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err),
+                SVR_ERR_INVALID, r.err);
     load(&r, 0, 2);
     CHECK(svr_backend_memory(r.backend).allocations == before + 1);
     CHECK(svr_backend_memory(r.backend).live[SVR_MEM_WEIGHTS] == 4608 + 79360);
-    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 2, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 2, &r.err),
+                SVR_ERR_INVALID, r.err);
     load(&r, 0, 3);
     CHECK(svr_backend_memory(r.backend).allocations == before + 2);
     a = acquire(&r, 0, bias);
@@ -428,7 +431,8 @@ static void test_progress_and_cancelling(void)
     CHECK_FAILS(svr_store_load(r.store, 0, 3, &(svr_store_watch){cancel, on_progress, &p}, &r.err),
                 SVR_ERR_CANCELLED, r.err);
     CHECK(p.calls == 2 && svr_backend_memory(r.backend).live_total == 0);
-    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err),
+                SVR_ERR_INVALID, r.err);
     p = (progress){0};
     CHECK_OK(svr_store_load(r.store, 0, 3, &(svr_store_watch){NULL, on_progress, &p}, &r.err),
              r.err);
@@ -448,7 +452,8 @@ static void test_failures_leave_nothing_behind(void)
     CHECK_FAILS(svr_store_load(r.store, 0, 2, NULL, &r.err), SVR_ERR_NO_MEM, r.err);
     CHECK_OK(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 0, &r.err), r.err);
     svr_store_release(r.store, 0);
-    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 1, &r.err), SVR_ERR_INVALID, r.err);
+    CHECK_FAILS(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 1, &r.err),
+                SVR_ERR_INVALID, r.err);
     load(&r, 0, 2);
     CHECK_OK(svr_store_acquire(r.store, &(svr_exec){.backend = r.backend}, 1, &r.err), r.err);
     svr_store_release(r.store, 1);

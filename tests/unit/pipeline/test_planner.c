@@ -62,8 +62,8 @@ static svr_status configure(run *r, const svr_memory_request *request)
     svr_stream_destroy(r->stream);
     r->stream = NULL;
     r->options.memory = *request;
-    return svr_stream_create(r->backend, svr_model_networks(r->model), &r->options, NULL, &r->stream,
-                             &r->err);
+    return svr_stream_create(r->backend, svr_model_networks(r->model), &r->options, NULL,
+                             &r->stream, &r->err);
 }
 
 static void close_run(run *r)
@@ -219,6 +219,47 @@ static void test_open_batch(void)
     close_run(&r);
 }
 
+
+/* A transformer that needs more memory than all the rest. */
+static svr_status predict_in_much_memory(void *user, svr_exec *exec, const svr_tensor *cond,
+                                         const svr_prediction *p, svr_error *err)
+{
+    svr_tensor much;
+
+    (void) user, (void) cond, (void) p;
+    SVR_TRY(svr_exec_alloc(exec, SVR_U8, SVR_DIMS(1 << 24), &much, err));
+    svr_exec_free(exec, &much);
+    return SVR_OK;
+}
+
+/* Guidance parks its latent where nothing else would do, and only there. */
+static void test_guidance_gives_way(void)
+{
+    fake_networks fake;
+    run r = open_run();
+    uint64_t peak;
+
+    fake_networks_init(&fake, FAKE_IDENTITY);
+    fake.networks.predict = predict_in_much_memory;
+    r.options.phases.sampler.cfg_scale = 2.0;
+    for (int may = 0; may < 2; may++) {
+        r.options.may_park_guidance = may != 0;
+        r.options.memory.budget = 0;
+        CHECK_OK(svr_stream_create(r.backend, &fake.networks, &r.options, NULL, &r.stream, &r.err),
+                 r.err);
+        peak = svr_stream_plan(r.stream)->peak;
+        CHECK(svr_stream_plan(r.stream)->host == 0);
+        svr_stream_destroy(r.stream);
+        r.stream = NULL;
+        r.options.memory.budget = peak - 1;
+        CHECK(svr_stream_create(r.backend, &fake.networks, &r.options, NULL, &r.stream, &r.err) ==
+              (may ? SVR_OK : SVR_ERR_NO_VRAM));
+        svr_error_clear(&r.err);
+    }
+    CHECK(svr_stream_plan(r.stream)->host > 0 && svr_stream_plan(r.stream)->peak < peak);
+    close_run(&r);
+}
+
 /* A plan without the device is the plan with it. */
 static void test_offline(void)
 {
@@ -311,6 +352,7 @@ int main(int argc, char **argv)
     RUN(test_threshold);
     RUN(test_refusal);
     RUN(test_open_batch);
+    RUN(test_guidance_gives_way);
     RUN(test_offline);
     RUN(test_plain_networks);
     RUN(test_every_failing_copy_is_clean);

@@ -23,11 +23,8 @@ static svr_model_options options_of(const char *dit, svr_dtype storage, svr_quan
     static char vae[1024];
 
     snprintf(vae, sizeof vae, "%s/nano_vae.safetensors", model_dir);
-    return (svr_model_options){.dit_path = dit,
-                               .vae_path = vae,
-                               .storage = storage,
-                               .quantization = chosen,
-                               .steps = 1};
+    return (svr_model_options){
+        .dit_path = dit, .vae_path = vae, .storage = storage, .quantization = chosen, .steps = 1};
 }
 
 static const char *nano_path(void)
