@@ -5,76 +5,93 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 256 };
+enum { MOST_ENTRIES = 1 << 14 };
 
-typedef struct pending_copy {
-    svr_queue queue;
+/* A copy, or (dst NULL) to wait for a mark. */
+typedef struct entry {
     void *dst;
     const void *src;
     size_t bytes;
-    svr_mark number; /* of the first mark behind it */
-} pending_copy;
+    svr_mark mark;
+} entry;
 
+/* Entries [done, count) of a ring. */
+typedef struct queue {
+    entry entries[MOST_ENTRIES];
+    uint64_t done, count;
+} queue;
+
+static queue queues[SVR_QUEUE_COUNT];
 static svr_backend_vtable vtable;
-static pending_copy list[MOST];
-static int count;
-static svr_mark last;
 static uint64_t limit;
-static int fail_at;
-static svr_queue queue_of[1 << 16]; /* by mark */
+static int fail_at, copies;
+
+static entry *next_entry(svr_queue q)
+{
+    CHECK(queues[q].count - queues[q].done < MOST_ENTRIES);
+    return &queues[q].entries[queues[q].count++ % MOST_ENTRIES];
+}
+
+/* A mark is a position and, in its last two bits, the queue. */
+static void run_to(svr_mark mark) /* NOLINT(misc-no-recursion) */
+{
+    queue *q = &queues[mark & 3];
+
+    while (q->done < mark >> 2) {
+        entry e = q->entries[q->done++ % MOST_ENTRIES];
+
+        if (!e.dst) {
+            run_to(e.mark);
+            continue;
+        }
+        memcpy(e.dst, e.src, e.bytes);
+        copies++;
+    }
+}
+
+static svr_mark end_of(svr_queue q)
+{
+    return queues[q].count << 2 | (svr_mark) q;
+}
+
+static void run_all(void)
+{
+    run_to(end_of(SVR_QUEUE_OUT));
+    run_to(end_of(SVR_QUEUE_IN));
+}
 
 static svr_status host_alloc(svr_backend *backend, size_t bytes, void **out, svr_error *err)
 {
     if (limit != 0 && backend->use.host_live + bytes > limit)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "refused by a test");
-    *out = aligned_alloc(256, (bytes + 255) & ~(size_t) 255);
+    *out = aligned_alloc(256, (bytes + 255) / 256 * 256);
     return *out ? SVR_OK : SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory");
-}
-
-/* Performs the copies of a queue in front of a mark. */
-static void perform(svr_queue queue, svr_mark mark)
-{
-    int kept = 0;
-
-    for (int i = 0; i < count; i++) {
-        if (list[i].queue == queue && list[i].number <= mark)
-            memcpy(list[i].dst, list[i].src, list[i].bytes);
-        else
-            list[kept++] = list[i];
-    }
-    count = kept;
-}
-
-static void perform_all(void)
-{
-    perform(SVR_QUEUE_OUT, last + 1);
-    perform(SVR_QUEUE_IN, last + 1);
 }
 
 static void host_free(svr_backend *backend, void *address)
 {
     (void) backend;
-    perform_all();
+    run_all();
     free(address);
 }
 
-static svr_status copy(svr_backend *backend, svr_queue queue, void *dst, const void *src,
-                       size_t bytes, svr_error *err)
+static svr_status copy(svr_backend *backend, svr_queue q, void *dst, const void *src, size_t bytes,
+                       svr_error *err)
 {
     (void) backend;
     if (fail_at > 0 && --fail_at == 0)
         return SVR_FAIL(err, SVR_ERR_IO, "a copy fails as a test wants it");
-    CHECK(count < MOST);
-    list[count++] = (pending_copy){queue, dst, src, bytes, last + 1};
+    if (q == SVR_QUEUE_IN)
+        memset(dst, 0xff, bytes); /* NaN until it is done */
+    *next_entry(q) = (entry){.dst = dst, .src = src, .bytes = bytes};
     return SVR_OK;
 }
 
-static svr_status mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err)
+static svr_status mark(svr_backend *backend, svr_queue q, svr_mark *out, svr_error *err)
 {
     (void) backend;
     (void) err;
-    *out = ++last;
-    queue_of[last % (1 << 16)] = queue;
+    *out = end_of(q);
     return SVR_OK;
 }
 
@@ -82,28 +99,32 @@ static svr_status await(svr_backend *backend, svr_mark waited, svr_error *err)
 {
     (void) backend;
     (void) err;
-    perform(queue_of[waited % (1 << 16)], waited);
+    run_to(waited);
     return SVR_OK;
 }
 
-/* Ops happen at once, so what they wait for must have happened; and what IN and OUT wait for is
- * performed now, which is early enough and no earlier than they could see it. */
-static svr_status follow(svr_backend *backend, svr_queue queue, svr_mark waited, svr_error *err)
+static svr_status follow(svr_backend *backend, svr_queue q, svr_mark waited, svr_error *err)
 {
-    (void) queue;
-    return await(backend, waited, err);
+    if (q == SVR_QUEUE_COMPUTE)
+        return await(backend, waited, err);
+    *next_entry(q) = (entry){.mark = waited};
+    return SVR_OK;
 }
 
 static svr_status synchronize(svr_backend *backend, svr_error *err)
 {
     (void) backend;
     (void) err;
-    perform_all();
+    run_all();
     return SVR_OK;
 }
 
 void lazy_queues_install(svr_backend *backend)
 {
+    for (int q = 0; q < SVR_QUEUE_COUNT; q++)
+        queues[q].done = queues[q].count = 0;
+    limit = 0;
+    fail_at = copies = 0;
     vtable = *backend->vtable;
     vtable.host_alloc = host_alloc;
     vtable.host_free = host_free;
@@ -113,14 +134,6 @@ void lazy_queues_install(svr_backend *backend)
     vtable.await = await;
     vtable.synchronize = synchronize;
     backend->vtable = &vtable;
-    count = 0;
-    limit = 0;
-    fail_at = 0;
-}
-
-void lazy_queues_fail(int n)
-{
-    fail_at = n;
 }
 
 void lazy_queues_limit(uint64_t bytes)
@@ -128,7 +141,25 @@ void lazy_queues_limit(uint64_t bytes)
     limit = bytes;
 }
 
+void lazy_queues_fail(int n)
+{
+    fail_at = n;
+}
+
 int lazy_queues_pending(void)
 {
-    return count;
+    int n = 0;
+
+    for (int q = 0; q < SVR_QUEUE_COUNT; q++)
+        for (uint64_t i = queues[q].done; i < queues[q].count; i++)
+            n += queues[q].entries[i % MOST_ENTRIES].dst != NULL;
+    return n;
+}
+
+int lazy_queues_done(void)
+{
+    int n = copies;
+
+    copies = 0;
+    return n;
 }

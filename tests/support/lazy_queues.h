@@ -1,5 +1,6 @@
-/* Queues that do as little as they may: a copy happens only when something that waits for it is put
- * into another queue.  What forgets to wait reads stale memory, which a comparison then shows. */
+/* Queues that do as little as they may: a copy happens only when ops, or the host, wait for it, and
+ * the ones that it waits for before it.  What forgets to wait reads stale memory or NaN, which a
+ * comparison then shows. */
 #ifndef SVR_TESTS_LAZY_QUEUES_H
 #define SVR_TESTS_LAZY_QUEUES_H
 
@@ -16,5 +17,8 @@ void lazy_queues_fail(int n);
 
 /* Copies that were put in and have not happened. */
 int lazy_queues_pending(void);
+
+/* Copies that have happened since the last call. */
+int lazy_queues_done(void);
 
 #endif

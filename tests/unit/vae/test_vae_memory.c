@@ -1,6 +1,6 @@
 /* Pieces, sweeps and parking: always the same function, in the memory that is planned. */
 #include "fixture.h"
-#include "lazy_copies.h"
+#include "lazy_queues.h"
 
 #include "backend/ops.h"
 
@@ -227,7 +227,7 @@ static void test_copies_are_waited_for(void)
     const int64_t carried[] = {1, 3000};
 
     svr_backend_host_free(rig.backend, rig.block_bytes, rig.host_block);
-    lazy_copies_install(rig.backend);
+    lazy_queues_install(rig.backend);
     svr_error err = {0};
     CHECK_OK(svr_backend_host_alloc(rig.backend, rig.block_bytes, &rig.host_block, &err), err);
     for (int half = 0; half < HALVES; half++)
@@ -235,11 +235,11 @@ static void test_copies_are_waited_for(void)
             svr_vae_memory memory = {.piece_values = 1, .carried_values = carried[i]};
             float *device = run_half(&s, half, &memory), *host;
 
-            CHECK(lazy_copies_done() == 0);
+            CHECK(lazy_queues_done() == 0);
             memory.park_on_host = true;
             for (memory.tight = 0; memory.tight <= 2; memory.tight++) {
                 host = run_half(&s, half, &memory);
-                CHECK(lazy_copies_done() > 0);
+                CHECK(lazy_queues_done() > 0);
                 CHECK(memcmp(device, host, s.elems[half] * sizeof *host) == 0);
                 free(host);
             }
