@@ -1,5 +1,5 @@
-/* Chooses how a stream's memory is arranged: the first of an ordered list of placements whose peak,
- * counted by running the phases on the counting backend, fits.  docs/memory.md tells the order.
+/* Chooses how a stream's memory is arranged: the cheapest placement whose peak, counted by running
+ * the phases on the counting backend, fits.  docs/memory.md tells what is compared.
  * Level 5.  Thread: the one that computes. */
 #ifndef SVR_PIPELINE_PLANNER_H
 #define SVR_PIPELINE_PLANNER_H
