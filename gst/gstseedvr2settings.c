@@ -12,6 +12,7 @@ enum {
   PROP_DEVICE_ID,
   PROP_PRECISION,
   PROP_QUANTIZATION,
+  PROP_ASYNC,
   PROP_VRAM_MODE,
   PROP_VRAM_BUDGET,
   PROP_OFFLOAD_THRESHOLD,
@@ -132,7 +133,8 @@ vram_mode_get_type (void)
     { SVR_VRAM_ECONOMY,
       "VAE and transformer take turns and work in smaller pieces", "economy" },
     { SVR_VRAM_EXTREME_ECONOMY,
-      "The transformer's blocks are streamed as well: the least memory",
+      "The transformer's blocks are streamed as well; vram-budget sets how "
+      "little memory it may be",
       "extreme-economy" },
     { 0, NULL, NULL },
   };
@@ -152,8 +154,8 @@ cfg_offload_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { SVR_CFG_OFFLOAD_AUTO, "On the device, unless only that keeps the budget from working",
-      "auto" },
+    { SVR_CFG_OFFLOAD_AUTO,
+      "On the device, unless only that keeps the budget from working", "auto" },
     { SVR_CFG_OFFLOAD_NEVER, "On the device", "never" },
     { SVR_CFG_OFFLOAD_ALWAYS,
       "In page-locked host memory: saves a latent of device memory", "always" },
@@ -201,6 +203,7 @@ gst_seedvr2_settings_init (GstSeedVR2Settings *settings)
   *settings = (GstSeedVR2Settings){
     .backend = SVR_BACKEND_AUTO,
     .device_id = -1,
+    .async = TRUE,
     .offload_threshold = 20.0,
     .batch_size = 5,
     .seed = 42,
@@ -284,6 +287,13 @@ install_files (GObjectClass *klass)
 static void
 install_memory (GObjectClass *klass)
 {
+  g_object_class_install_property (
+      klass, PROP_ASYNC,
+      g_param_spec_boolean (
+          "async", "Asynchronous copies",
+          "Copies of weights and activations run beside the computation; FALSE "
+          "waits for each, to look for errors. The picture is the same",
+          TRUE, AT_START));
   g_object_class_install_property (
       klass, PROP_VRAM_MODE,
       g_param_spec_enum ("vram-mode", "VRAM mode",
@@ -445,6 +455,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_DEVICE_ID] = AT (device_id),
     [PROP_PRECISION] = AT (precision),
     [PROP_QUANTIZATION] = AT (quantization),
+    [PROP_ASYNC] = AT (async),
     [PROP_VRAM_MODE] = AT (vram_mode),
     [PROP_VRAM_BUDGET] = AT (vram_budget),
     [PROP_OFFLOAD_THRESHOLD] = AT (offload_threshold),
@@ -604,6 +615,7 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
                              svr_stream_config *config)
 {
   svr_stream_config_init (config);
+  config->memory.synchronous = !settings->async;
   config->memory.mode = (svr_vram_mode)settings->vram_mode;
   config->memory.budget = settings->vram_budget;
   config->memory.threshold = (guint64)(settings->offload_threshold * 1e9);

@@ -16,9 +16,10 @@ typedef struct {
   gint device_id;                            /* -1: any */
   gint precision;                            /* svr_precision */
   gint quantization;                         /* svr_quantization */
-  gint vram_mode;                            /* svr_vram_mode */
-  guint64 vram_budget;                       /* bytes; 0: what is free */
-  gdouble offload_threshold;                 /* GB; 0: never */
+  gboolean async;
+  gint vram_mode;            /* svr_vram_mode */
+  guint64 vram_budget;       /* bytes; 0: what is free */
+  gdouble offload_threshold; /* GB; 0: never */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
   gboolean noise_time_invariant;

@@ -48,6 +48,11 @@ void svr_backend_set_limit(svr_backend *backend, uint64_t bytes)
     backend->limit = bytes;
 }
 
+void svr_backend_set_waits(svr_backend *backend, bool waits)
+{
+    backend->waits = waits;
+}
+
 static svr_status take(svr_backend *backend, size_t bytes, void **out, svr_error *err)
 {
     uint64_t live = load(&backend->use.live_total);
@@ -137,26 +142,32 @@ void svr_backend_host_free(svr_backend *backend, size_t bytes, void *address)
     add(&backend->use.host_live, 0 - (uint64_t) bytes);
 }
 
+/* A copy by the queue, or at once where there is none. */
+static svr_status copy(svr_backend *backend, svr_queue queue, void *dst, const void *src,
+                       size_t bytes, svr_error *err)
+{
+    const svr_backend_vtable *vtable = backend->vtable;
+
+    if (bytes == 0)
+        return SVR_OK;
+    add(queue == SVR_QUEUE_IN ? &backend->use.copied_in : &backend->use.copied_out, bytes);
+    if (!vtable->copy)
+        return queue == SVR_QUEUE_IN ? vtable->upload(backend, dst, src, bytes, err)
+                                     : vtable->download(backend, dst, src, bytes, err);
+    SVR_TRY(vtable->copy(backend, queue, dst, src, bytes, err));
+    return backend->waits ? svr_backend_synchronize(backend, err) : SVR_OK;
+}
+
 svr_status svr_backend_copy_in(svr_backend *backend, void *dst, const void *src, size_t bytes,
                                svr_error *err)
 {
-    if (bytes == 0)
-        return SVR_OK;
-    add(&backend->use.copied_in, bytes);
-    return backend->vtable->copy
-               ? backend->vtable->copy(backend, SVR_QUEUE_IN, dst, src, bytes, err)
-               : backend->vtable->upload(backend, dst, src, bytes, err);
+    return copy(backend, SVR_QUEUE_IN, dst, src, bytes, err);
 }
 
 svr_status svr_backend_copy_out(svr_backend *backend, void *dst, const void *src, size_t bytes,
                                 svr_error *err)
 {
-    if (bytes == 0)
-        return SVR_OK;
-    add(&backend->use.copied_out, bytes);
-    return backend->vtable->copy
-               ? backend->vtable->copy(backend, SVR_QUEUE_OUT, dst, src, bytes, err)
-               : backend->vtable->download(backend, dst, src, bytes, err);
+    return copy(backend, SVR_QUEUE_OUT, dst, src, bytes, err);
 }
 
 svr_status svr_backend_mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err)

@@ -94,6 +94,7 @@ struct svr_backend {
     bool dry;           /* computes nothing: addresses stand for no memory */
     svr_memory_use use; /* kept by the functions below */
     uint64_t limit;     /* of use.live_total; 0: none */
+    bool waits;         /* behind each copy beside the computation */
 };
 
 /* Accepts NULL.  Everything allocated must have been freed. */
@@ -101,6 +102,10 @@ void svr_backend_destroy(svr_backend *backend);
 
 /* No more than `bytes` are handed out at a time from now on; 0: as many as there are. */
 void svr_backend_set_limit(svr_backend *backend, uint64_t bytes);
+
+/* Whether each copy beside the computation is waited for, so that nothing overlaps: to look for
+ * errors and to compare. */
+void svr_backend_set_waits(svr_backend *backend, bool waits);
 
 /* `bytes` > 0 at *out, counted under `tag`.  Errors: NO_MEM, NO_VRAM with the sizes. */
 SVR_CHECKED svr_status svr_backend_alloc(svr_backend *backend, svr_memory_tag tag, size_t bytes,

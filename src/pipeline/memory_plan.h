@@ -24,6 +24,7 @@ typedef struct svr_memory_request {
     uint64_t budget;
     /* AUTO: above this peak the next cheaper way is taken as long as there is one; 0: never */
     uint64_t threshold;
+    bool synchronous; /* every copy is waited for: slower, the same picture */
 } svr_memory_request;
 
 /* Bytes, as the ledger counts them. */

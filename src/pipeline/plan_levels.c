@@ -245,6 +245,25 @@ bool svr_level_choose(const svr_level_table *t, const svr_level_limit *limit, sv
     return best.any;
 }
 
+bool svr_level_hides(const svr_level_choice *c, const svr_phases_need *need,
+                     const uint64_t hidden[3])
+{
+    double exposed = 0.0, work = 0.0;
+
+    for (int n = 0; n < NETWORKS; n++) {
+        const svr_stage_need *s = &need->stage[stages[n]];
+        double bytes = (double) more_of(s->copied_in, s->copied_out);
+        double over = bytes - (double) hidden[n];
+        double share = n == TRANSFORMER
+                           ? 0.0
+                           : 0.01 * vae_levels[c->level[n]].exposed * (double) s->copied_out;
+
+        exposed += over > share ? over : share;
+        work += (double) hidden[n];
+    }
+    return exposed <= 0.03 * work;
+}
+
 svr_level_choice svr_level_smallest(const svr_level_table *t)
 {
     svr_level_choice c = {.streamed = t->weights.blocks > 0};

@@ -44,6 +44,11 @@ typedef struct svr_level_limit {
 bool svr_level_choose(const svr_level_table *table, const svr_level_limit *limit,
                       svr_level_choice *out);
 
+/* Whether the copies of a choice hide behind the computation, but for 3 percent; `need` as counted
+ * with it, weights included. */
+bool svr_level_hides(const svr_level_choice *choice, const svr_phases_need *need,
+                     const uint64_t hidden[3]);
+
 /* The choice with the lowest peak. */
 svr_level_choice svr_level_smallest(const svr_level_table *table);
 

@@ -16,6 +16,10 @@ enum { ENCODE_BYTES_PER_PIXEL = 800, DECODE_BYTES_PER_PIXEL = 1700, BREAK_EVEN_T
  * the stages' peaks say. */
 enum { MOST_TRIES = 6 };
 
+/* An open batch whose copies nothing hides is not made larger than ENOUGH_FRAMES, and none is made
+ * smaller than FEWEST_FRAMES only to hide them. */
+enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
+
 /* ------------------------------------------------------------------ counting */
 
 svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *t)
@@ -75,17 +79,6 @@ static void hidden_bytes(const svr_planning *p, uint64_t out[3])
     out[2] = DECODE_BYTES_PER_PIXEL * pixels;
 }
 
-static bool is_hidden(const svr_planning *p, const svr_phases_need *need)
-{
-    uint64_t hidden[3];
-
-    hidden_bytes(p, hidden);
-    for (int i = 0; i < 3; i++)
-        if (need->stage[i].copied_in > hidden[i] || need->stage[i].copied_out > hidden[i])
-            return false;
-    return true;
-}
-
 static void describe(const svr_planning *p, const svr_placement *placement,
                      const svr_weight_need *weights, const svr_phases_need *need,
                      svr_memory_plan *out)
@@ -104,8 +97,7 @@ static void describe(const svr_planning *p, const svr_placement *placement,
                              .token_chunk = placement->token_chunk,
                              .vae_streamed = placement->stream_vae,
                              .state_on_host = need->host > 0,
-                             .tiled = placement->cut.tile_h > 0,
-                             .hidden = is_hidden(p, need)};
+                             .tiled = placement->cut.tile_h > 0};
     out->peak = out->weights + out->state + out->scratch;
 }
 
@@ -184,16 +176,28 @@ static svr_status fill_blocks(const svr_planning *p, svr_placement *placement, u
     return SVR_OK;
 }
 
-/* Counts a choice with all lengths of batches, which the networks have then. */
+/* Counts a placement of a choice with all lengths of batches. */
+static svr_status weigh_fully(const svr_planning *p, const svr_level_choice *choice,
+                              const svr_placement *placement, svr_memory_plan *out, svr_error *err)
+{
+    svr_phases_need need;
+    uint64_t hidden[3];
+
+    SVR_TRY(weigh(p, placement, SVR_PLAN_EVERY_BATCH, &need, out, err));
+    hidden_bytes(p, hidden);
+    out->hidden = svr_level_hides(choice, &need, hidden);
+    return SVR_OK;
+}
+
+/* Settles what a choice leaves open, and counts it. */
 static svr_status settle(const svr_planning *p, const svr_level_choice *choice, uint64_t limit,
                          svr_memory_plan *out, svr_error *err)
 {
     svr_placement placement = placement_of(p, choice);
-    svr_phases_need need;
 
     if (choice->streamed && p->request->mode != SVR_VRAM_EXTREME_ECONOMY)
         SVR_TRY(fill_blocks(p, &placement, limit, err));
-    return weigh(p, &placement, SVR_PLAN_EVERY_BATCH, &need, out, err);
+    return weigh_fully(p, choice, &placement, out, err);
 }
 
 static svr_status search(const svr_planning *p, const svr_level_table *table, uint64_t most,
@@ -235,9 +239,8 @@ static svr_status smallest(const svr_planning *p, const svr_level_table *table,
 {
     svr_level_choice choice = svr_level_smallest(table);
     svr_placement placement = placement_of(p, &choice);
-    svr_phases_need need;
 
-    return weigh(p, &placement, SVR_PLAN_EVERY_BATCH, &need, out, err);
+    return weigh_fully(p, &choice, &placement, out, err);
 }
 
 svr_status svr_plan_smallest(const svr_planning *p, svr_memory_plan *out, svr_error *err)
@@ -277,6 +280,20 @@ static svr_status take_smallest(const svr_planning *p, const svr_level_table *ta
                     asked ? "give as much" : "close other programs on this device");
 }
 
+/* Everything resident at the fastest levels, which is what nothing else is better than. */
+static svr_status try_fastest(const svr_planning *p, uint64_t limit, bool *found,
+                              svr_memory_plan *out, svr_error *err)
+{
+    const svr_level_choice fastest = {.streamed = false};
+
+    *found = false;
+    if (p->request->mode != SVR_VRAM_AUTO)
+        return SVR_OK;
+    SVR_TRY(settle(p, &fastest, limit, out, err));
+    *found = fits(out, limit);
+    return SVR_OK;
+}
+
 svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error *err)
 {
     uint64_t budget = budget_of(p), limit = budget;
@@ -286,8 +303,11 @@ svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error 
     if (p->request->mode == SVR_VRAM_AUTO && p->request->threshold > 0 &&
         (limit == 0 || p->request->threshold < limit))
         limit = p->request->threshold;
-    SVR_TRY(make_table(p, &table, err));
-    SVR_TRY(search(p, &table, limit, &found, out, err));
+    SVR_TRY(try_fastest(p, limit, &found, out, err));
+    if (!found) {
+        SVR_TRY(make_table(p, &table, err));
+        SVR_TRY(search(p, &table, limit, &found, out, err));
+    }
     if (!found && limit != budget)
         SVR_TRY(search(p, &table, budget, &found, out, err));
     if (!found)
@@ -296,25 +316,45 @@ svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error 
     return SVR_OK;
 }
 
+/* Plans for another batch; NO_VRAM is an answer. */
+static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, bool *hidden,
+                            svr_error *err)
+{
+    svr_temporal_plan temporal =
+        svr_temporal_plan_make(batch, p->temporal->overlap, p->temporal->prepend);
+    svr_error refused = {SVR_OK, NULL, 0, ""};
+    svr_planning trial = *p;
+    svr_memory_plan plan;
+    svr_status status;
+
+    trial.temporal = &temporal;
+    status = svr_plan_make(&trial, &plan, &refused);
+    *fitting = status == SVR_OK;
+    *hidden = *fitting && plan.hidden;
+    if (status != SVR_OK && status != SVR_ERR_NO_VRAM && err)
+        *err = refused;
+    return status == SVR_ERR_NO_VRAM ? SVR_OK : status;
+}
+
 svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *err)
 {
-    uint64_t budget = budget_of(p);
-    int low = 0, high = (most - 1) / 4;
+    static const int batches[] = {81, 61, 45, 33, 21, 13, 9, 5, 1};
 
-    while (low < high) {
-        int n = (low + high + 1) / 2;
-        svr_temporal_plan temporal =
-            svr_temporal_plan_make(4 * n + 1, p->temporal->overlap, p->temporal->prepend);
-        svr_planning trial = *p;
-        svr_memory_plan least;
+    *out = 1;
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        bool fitting, hidden;
 
-        trial.temporal = &temporal;
-        SVR_TRY(svr_plan_smallest(&trial, &least, err));
-        if (fits(&least, budget))
-            low = n;
-        else
-            high = n - 1;
+        if (batches[i] > most)
+            continue;
+        SVR_TRY(try_batch(p, batches[i], &fitting, &hidden, err));
+        if (!fitting)
+            continue;
+        if (*out == 1 && batches[i] <= ENOUGH_FRAMES)
+            *out = batches[i];
+        if (hidden && batches[i] >= FEWEST_FRAMES) {
+            *out = batches[i];
+            return SVR_OK;
+        }
     }
-    *out = 4 * low + 1;
     return SVR_OK;
 }

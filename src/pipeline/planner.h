@@ -1,5 +1,5 @@
-/* Chooses how a stream's memory is arranged: the first of an ordered list of placements whose peak,
- * counted by running the phases on the counting backend, fits.  docs/memory.md tells the order.
+/* Chooses how a stream's memory is arranged: the cheapest placement whose peak, counted by running
+ * the phases on the counting backend, fits.  docs/memory.md tells what is compared.
  * Level 5.  Thread: the one that computes. */
 #ifndef SVR_PIPELINE_PLANNER_H
 #define SVR_PIPELINE_PLANNER_H
@@ -44,7 +44,8 @@ SVR_CHECKED svr_status svr_plan_make(const svr_planning *planning, svr_memory_pl
 SVR_CHECKED svr_status svr_plan_smallest(const svr_planning *planning, svr_memory_plan *out,
                                          svr_error *err);
 
-/* The largest batch 4n+1 of at most `most` frames that fits the request. */
+/* The largest of some batches 4n+1 of at most `most` frames that fits the request and whose copies
+ * hide behind the computation; without such one, the largest of at most 21 that fits. */
 SVR_CHECKED svr_status svr_plan_batch(const svr_planning *planning, int most, int *out,
                                       svr_error *err);
 

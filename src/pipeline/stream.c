@@ -163,6 +163,7 @@ static svr_status set_up(svr_stream *s, svr_error *err)
     svr_backend_set_limit(s->backend, 0);
     SVR_TRY(plan(s, err));
     svr_backend_set_limit(s->backend, s->options.memory.budget);
+    svr_backend_set_waits(s->backend, s->options.memory.synchronous);
     if (s->networks->load)
         SVR_TRY(s->networks->load(s->networks->user, s->exec.cancel, err));
     status = alloc_all(s, err);

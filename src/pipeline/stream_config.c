@@ -114,8 +114,7 @@ svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_
     };
     SVR_TRY(resolve_sizes(config, networks->grid_multiple, &o.phases.sizes, err));
     o.memory = config->memory;
-    o.may_park_guidance =
-        config->cfg_offload == SVR_CFG_OFFLOAD_AUTO && config->cfg_scale != 1.0;
+    o.may_park_guidance = config->cfg_offload == SVR_CFG_OFFLOAD_AUTO && config->cfg_scale != 1.0;
     /* an open batch is chosen when the memory is planned */
     o.temporal = config->batch_size > 0
                      ? svr_temporal_plan_make(config->batch_size, config->temporal_overlap,

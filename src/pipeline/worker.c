@@ -184,6 +184,18 @@ static void log_plan(const svr_upscaler *u)
                   p->hidden ? "" : ", which the computation does not hide");
 }
 
+/* The store reads streamed weights from the file where the host has no room for copies. */
+static void warn_of_relay(const svr_upscaler *u)
+{
+    uint64_t host = svr_backend_memory(u->backend).host_live;
+
+    if (host < u->stats.plan.host)
+        svr_log_write(&u->log, SVR_LOG_WARN, "plan",
+                      "only %.2f of %.2f GiB of host memory could be page-locked: streamed weights "
+                      "are read from the model file in every batch, which is slower",
+                      gib(host), gib(u->stats.plan.host));
+}
+
 static svr_status configure(svr_upscaler *u, svr_error *err)
 {
     const svr_stream_options *options = &u->request.options; /* stays while the request runs */
@@ -198,6 +210,7 @@ static svr_status configure(svr_upscaler *u, svr_error *err)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
     }
     adopt_stream(u, stream, batcher);
+    warn_of_relay(u);
     svr_stream_set_note(stream, report_point, u);
     refresh_memory(u);
     log_plan(u);

@@ -149,6 +149,10 @@ static void test_modes(void)
     extreme = plan_for(&r, (svr_memory_request){.mode = SVR_VRAM_EXTREME_ECONOMY});
     compute(&r, got);
     CHECK(memcmp(want, got, COUNT * OUT) == 0);
+    /* nothing is put off when copies are waited for */
+    plan_for(&r, (svr_memory_request){.mode = SVR_VRAM_EXTREME_ECONOMY, .synchronous = true});
+    compute(&r, got);
+    CHECK(lazy_queues_pending() == 0 && memcmp(want, got, COUNT * OUT) == 0);
     CHECK(extreme.peak < economy.peak && economy.peak < automatic.peak);
     CHECK(extreme.copied_in > economy.copied_in && economy.copied_in > 0);
     free(want);
