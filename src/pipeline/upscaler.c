@@ -207,6 +207,9 @@ svr_status svr_upscaler_configure(svr_upscaler *u, const svr_stream_config *conf
     svr_status status;
 
     SVR_TRY(svr_stream_config_resolve(config, u->networks, &options, err));
+    /* on the CPU what is offloaded stays in the same memory: only a budget is worth it */
+    if (strcmp(u->backend->name, "cpu") == 0)
+        options.memory.threshold = 0;
     if (config->temporal_overlap > 0 && options.temporal.overlap == 0)
         svr_log_write(&u->log, SVR_LOG_WARN, "pipeline",
                       "temporal-overlap %d is not smaller than batch-size %d and is not used",
