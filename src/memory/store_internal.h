@@ -62,6 +62,12 @@ struct svr_store {
     store_pass pass;
 };
 
+/* Takes a group from where it is. */
+void svr_store_unload(svr_store *store, int group);
+
+/* Whether an item is kept in 8 bits with scales. */
+bool svr_store_is_quantized_item(const store_item *item);
+
 /* Views of a group's items into memory at `address`, or (NULL) nowhere. */
 void svr_store_place_items(svr_store *store, int group, void *address);
 
