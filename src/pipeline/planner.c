@@ -124,16 +124,21 @@ static svr_placement placement_of(const svr_planning *p, const svr_level_choice 
 
 /* ------------------------------------------------------------------ the search */
 
+/* Behind a failure networks know their weights only with a placement. */
+static svr_status begin(const svr_planning *p, svr_error *err)
+{
+    svr_placement fastest = svr_placement_default();
+    svr_weight_need ignored;
+
+    return p->networks->place ? p->networks->place(p->networks->user, &fastest, &ignored, err)
+                              : SVR_OK;
+}
+
 /* All levels of all stages, one dry run a level. */
 static svr_status make_table(const svr_planning *p, svr_level_table *out, svr_error *err)
 {
     int levels = p->networks->place ? SVR_PLAN_LEVELS : 1;
-    svr_placement fastest = svr_placement_default();
-    svr_weight_need ignored;
 
-    /* behind a failure the networks know their weights only with a placement */
-    if (p->networks->place)
-        SVR_TRY(p->networks->place(p->networks->user, &fastest, &ignored, err));
     *out = (svr_level_table){.weights = weights_of(p)};
     hidden_bytes(p, out->hidden);
     for (int i = 0; i < levels; i++) {
@@ -247,6 +252,7 @@ svr_status svr_plan_smallest(const svr_planning *p, svr_memory_plan *out, svr_er
 {
     svr_level_table table;
 
+    SVR_TRY(begin(p, err));
     SVR_TRY(make_table(p, &table, err));
     return smallest(p, &table, out, err);
 }
@@ -303,6 +309,7 @@ svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error 
     if (p->request->mode == SVR_VRAM_AUTO && p->request->threshold > 0 &&
         (limit == 0 || p->request->threshold < limit))
         limit = p->request->threshold;
+    SVR_TRY(begin(p, err));
     SVR_TRY(try_fastest(p, limit, &found, out, err));
     if (!found) {
         SVR_TRY(make_table(p, &table, err));
