@@ -277,10 +277,10 @@ static svr_status take_smallest(const svr_planning *p, const svr_level_table *ta
     if (fits(out, budget))
         return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_NO_VRAM,
-                    "%llu MiB%s are too few for batches of %d frames of this size: the smallest "
+                    "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
                     "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
                     "batch-size or picture",
-                    (unsigned long long) (budget >> 20),
+                    (double) budget / (1 << 20),
                     asked ? " of device memory" : " are free, less a margin, which",
                     p->temporal->batch, mib(out->peak), mib(out->peak) << 20,
                     asked ? "give as much" : "close other programs on this device");

@@ -30,7 +30,32 @@ typedef struct playback {
     device *device;
     float *v_pos, *v_neg, *v_comb, *x_t, *timesteps;
     int positive, negative, combined; /* calls so far */
+    int steps;                        /* by the points that were told */
+    svr_point last;
 } playback;
+
+/* Points come in the order of a step; the one of the negative pass only behind one. */
+static void check_point(void *user, svr_point point)
+{
+    playback *p = user;
+
+    switch (point) {
+    case SVR_POINT_STEP_BEGIN:
+        CHECK(p->steps == 0 || p->last == SVR_POINT_STEP_END);
+        break;
+    case SVR_POINT_POSITIVE_DONE:
+        CHECK(p->last == SVR_POINT_STEP_BEGIN && p->positive == p->steps + 1);
+        break;
+    case SVR_POINT_NEGATIVE_DONE:
+        CHECK(p->last == SVR_POINT_POSITIVE_DONE && p->negative > 0);
+        break;
+    default:
+        CHECK(point == SVR_POINT_STEP_END && p->combined == p->steps + 1);
+        CHECK(p->last == SVR_POINT_POSITIVE_DONE || p->last == SVR_POINT_NEGATIVE_DONE);
+        p->steps++;
+    }
+    p->last = point;
+}
 
 static void give(playback *p, const float *values, const svr_tensor *v)
 {
@@ -128,11 +153,14 @@ static void run_golden(device *d, const svr_safetensors *file, int run, bool par
     playback_open(&p, d, file, run);
     d->exec.tap = check_combined;
     d->exec.tap_user = &p;
+    d->exec.note = check_point;
+    d->exec.note_user = &p;
     CHECK_OK(svr_sampler_run(&d->exec, &config, &predictor, &x, &err), err);
     float *x_0 = device_floats(d, &x);
     memcpy(got, x_0, STEP_ELEMS * sizeof(float));
     CHECK(max_difference(got, want, STEP_ELEMS) <= tolerance);
     CHECK(p.positive == config.steps && p.combined == config.steps && p.negative == negatives[run]);
+    CHECK(p.steps == config.steps);
     svr_exec_free(&d->exec, &x);
     CHECK(svr_scratch_live(d->scratch) == 0);
     playback_close(&p);
