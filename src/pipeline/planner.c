@@ -20,6 +20,9 @@ enum { MOST_TRIES = 6 };
  * smaller than FEWEST_FRAMES only to hide them. */
 enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
 
+/* Nor is one made larger that parks more than this: host memory is page-locked for it. */
+#define MOST_PARKED ((uint64_t) 32 << 30)
+
 /* ------------------------------------------------------------------ counting */
 
 svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *t)
@@ -337,7 +340,7 @@ static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, boo
     trial.temporal = &temporal;
     status = svr_plan_make(&trial, &plan, &refused);
     *fitting = status == SVR_OK;
-    *hidden = *fitting && plan.hidden;
+    *hidden = *fitting && plan.hidden && plan.host_parked <= MOST_PARKED;
     if (status != SVR_OK && status != SVR_ERR_NO_VRAM && err)
         *err = refused;
     return status == SVR_ERR_NO_VRAM ? SVR_OK : status;

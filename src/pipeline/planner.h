@@ -45,7 +45,8 @@ SVR_CHECKED svr_status svr_plan_smallest(const svr_planning *planning, svr_memor
                                          svr_error *err);
 
 /* The largest of some batches 4n+1 of at most `most` frames that fits the request and whose copies
- * hide behind the computation; without such one, the largest of at most 21 that fits. */
+ * hide behind the computation and that park at most 32 GiB on the host; without such one, the
+ * largest of at most 21 that fits. */
 SVR_CHECKED svr_status svr_plan_batch(const svr_planning *planning, int most, int *out,
                                       svr_error *err);
 
