@@ -2,7 +2,7 @@
 #include "bench.h"
 #include "commands.h"
 
-#include <string.h>
+#include "base/hash.h"
 
 /* A stream at work; zero or owned. */
 typedef struct stream {
@@ -43,18 +43,6 @@ static void on_event(void *user, const svr_event *event)
     s->device_free[1] = MAX(s->device_free[1], event->stats.memory.device_free);
 }
 
-/* FNV-1a over 64-bit words: tells whether two runs made the same picture. */
-static void add_to_checksum(stream *s)
-{
-    size_t bytes = svr_frame_bytes(&s->out);
-    uint64_t word;
-
-    for (size_t i = 0; i + sizeof(word) <= bytes; i += sizeof(word)) {
-        memcpy(&word, s->target + i, sizeof(word));
-        s->checksum = (s->checksum ^ word) * 0x100000001b3u;
-    }
-}
-
 static svr_status open_stream(stream *s, svr_error *err)
 {
     svr_upscaler_options options;
@@ -92,7 +80,7 @@ static svr_status pull(stream *s, bool wait, bool *got, svr_error *err)
     if (!*got)
         return SVR_OK;
     s->pulled++;
-    add_to_checksum(s);
+    s->checksum = svr_hash64(s->target, svr_frame_bytes(&s->out), s->checksum);
     s->end = bench_now_ns();
     if (s->pulled == s->setup->frames)
         s->begin = s->end;

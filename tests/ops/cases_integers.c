@@ -2,6 +2,7 @@
  * scaled and rounded as backend/ops.h says, so the limits are those of products of that type and
  * have no room for another rounding of the weights. */
 #include "harness.h"
+#include "linear_case.h"
 #include "reference.h"
 
 #include <math.h>
@@ -60,14 +61,6 @@ static svr_tensor scale_view(const weight *w, int side)
     return ops_view(side == OPS_REFERENCE ? NULL : w->scale, side);
 }
 
-typedef struct linear_case {
-    int M, K, N;
-    bool bias, gate;
-    enum { PLAIN, ADD_F32, ADD_IN_PLACE } residual;
-    svr_activation activation;
-    bool f32_out, small;
-} linear_case;
-
 static const linear_case linear_cases[] = {
     {.M = 58, .K = 192, .N = 576},
     {.M = 300, .K = 2560, .N = 776},
@@ -92,32 +85,22 @@ static const linear_case linear_cases[] = {
 
 static void linear_op_case(ops_bench *bench, const linear_case *c, svr_dtype dtype)
 {
-    svr_dtype out = c->f32_out ? SVR_F32 : dtype;
     ops_array *x = ops_input(bench, dtype, SVR_DIMS(c->M, c->K));
     weight w = make_weight(bench, c->N, c->K, 1 / sqrt(c->K), dtype);
-    ops_array *b = c->bias ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
-    ops_array *gate = c->gate ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
-    ops_array *y = c->residual == ADD_IN_PLACE ? ops_in_place(bench, out, SVR_DIMS(c->M, c->N))
-                                               : ops_output(bench, out, SVR_DIMS(c->M, c->N));
-    ops_array *residual = c->residual == ADD_F32 ? ops_input(bench, SVR_F32, SVR_DIMS(c->M, c->N))
-                          : c->residual == ADD_IN_PLACE ? y
-                                                        : NULL;
-    double *magnitude = ops_doubles(bench, (int64_t) c->M * c->N);
+    linear_operands operands = linear_operands_make(bench, c, c->f32_out ? SVR_F32 : dtype);
     svr_linear_args args[OPS_SIDES];
 
-    for (int side = 0; side < OPS_SIDES; side++)
-        args[side] = (svr_linear_args){.x = ops_view(x, side),
-                                       .w = weight_view(&w, side),
-                                       .w_scale = scale_view(&w, side),
-                                       .b = ops_view(b, side),
-                                       .gate = ops_view(gate, side),
-                                       .residual = ops_view(residual, side),
-                                       .y = ops_view(y, side),
-                                       .activation = c->activation};
+    for (int side = 0; side < OPS_SIDES; side++) {
+        args[side] = linear_args(&operands, side);
+        args[side].x = ops_view(x, side);
+        args[side].w = weight_view(&w, side);
+        args[side].w_scale = scale_view(&w, side);
+    }
     OPS_RUN(bench, linear, &args[OPS_DEVICE]);
-    reference_linear(&args[OPS_REFERENCE], magnitude);
-    ops_compare(bench, y, magnitude, SUM_UNITS * OPS_F32_EPS + ops_inner_rounding(bench, dtype));
-    ops_compare_norm(bench, y,
+    reference_linear(&args[OPS_REFERENCE], operands.magnitude);
+    ops_compare(bench, operands.y, operands.magnitude,
+                SUM_UNITS * OPS_F32_EPS + ops_inner_rounding(bench, dtype));
+    ops_compare_norm(bench, operands.y,
                      (sqrt((double) c->K) + 4) * OPS_F32_EPS + ops_inner_rounding(bench, dtype));
 }
 

@@ -2,6 +2,7 @@
  * cores lose while they sum (ops_inner_rounding()): up to one such unit of the sum a step of 32,
  * and some four for the products, which are cut off at the same place. */
 #include "harness.h"
+#include "linear_case.h"
 #include "reference.h"
 
 #include <math.h>
@@ -122,14 +123,6 @@ static void compare_product(ops_bench *bench, const ops_array *y, const double *
     ops_compare_norm(bench, y, (sqrt((double) K) + 4) * OPS_F32_EPS + lost);
 }
 
-typedef struct linear_case {
-    int M, K, N;
-    bool bias, gate;
-    enum { PLAIN, ADD_F32, ADD_IN_PLACE } residual;
-    svr_activation activation;
-    svr_dtype out;
-} linear_case;
-
 static const linear_case linear_cases[] = {
     {.M = 58, .K = 192, .N = 576, .out = SVR_F16},
     {.M = 300, .K = 2560, .N = 776, .out = SVR_F16},
@@ -155,29 +148,19 @@ static void linear_op_case(ops_bench *bench, const linear_case *c)
 {
     factor x = make_factor(bench, c->M, c->K, 1),
            w = make_factor(bench, c->N, c->K, 1 / sqrt(c->K));
-    ops_array *b = c->bias ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
-    ops_array *gate = c->gate ? ops_input(bench, SVR_F32, SVR_DIMS(c->N)) : NULL;
-    ops_array *y = c->residual == ADD_IN_PLACE ? ops_in_place(bench, c->out, SVR_DIMS(c->M, c->N))
-                                               : ops_output(bench, c->out, SVR_DIMS(c->M, c->N));
-    ops_array *residual = c->residual == ADD_F32 ? ops_input(bench, SVR_F32, SVR_DIMS(c->M, c->N))
-                          : c->residual == ADD_IN_PLACE ? y
-                                                        : NULL;
-    double *magnitude = ops_doubles(bench, (int64_t) c->M * c->N);
+    linear_operands operands = linear_operands_make(bench, c, c->out);
     svr_linear_args args[OPS_SIDES];
 
-    for (int side = 0; side < OPS_SIDES; side++)
-        args[side] = (svr_linear_args){.x = ops_view(x.values, side),
-                                       .w = ops_view(w.values, side),
-                                       .b = ops_view(b, side),
-                                       .gate = ops_view(gate, side),
-                                       .residual = ops_view(residual, side),
-                                       .y = ops_view(y, side),
-                                       .x_scale = ops_view(x.scale, side),
-                                       .w_scale = ops_view(w.scale, side),
-                                       .activation = c->activation};
+    for (int side = 0; side < OPS_SIDES; side++) {
+        args[side] = linear_args(&operands, side);
+        args[side].x = ops_view(x.values, side);
+        args[side].w = ops_view(w.values, side);
+        args[side].x_scale = ops_view(x.scale, side);
+        args[side].w_scale = ops_view(w.scale, side);
+    }
     OPS_RUN(bench, linear, &args[OPS_DEVICE]);
-    reference_linear(&args[OPS_REFERENCE], magnitude);
-    compare_product(bench, y, magnitude, c->K, 0);
+    reference_linear(&args[OPS_REFERENCE], operands.magnitude);
+    compare_product(bench, operands.y, operands.magnitude, c->K, 0);
 }
 
 static void cases_linear(ops_bench *bench)

@@ -7,6 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+const svr_vae_config rig_small = {
+    .stages = 3,
+    .channels = {8, 16, 32},
+    .layers_per_block = 1,
+    .latent_channels = 4,
+    .norm_groups = 4,
+    .temporal_stages = 2,
+    .eps = 1e-6f,
+    .scaling_factor = 0.9152f,
+};
+
 enum { SCRATCH_BYTES = 96 << 20 };
 
 /* N(0, 1/fan_in) for matrices, around 1 for norm weights, small otherwise: activations stay O(1).

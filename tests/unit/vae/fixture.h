@@ -21,6 +21,9 @@ typedef struct vae_rig {
     size_t block_bytes;
 } vae_rig;
 
+/* A network of three stages that needs little time. */
+extern const svr_vae_config rig_small;
+
 /* From a file, or (path NULL) with random weights for `config`. */
 vae_rig rig_open(const char *path, const svr_vae_config *config, svr_dtype storage);
 void rig_close(vae_rig *rig);

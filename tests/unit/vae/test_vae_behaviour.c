@@ -7,17 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const svr_vae_config small = {
-    .stages = 3,
-    .channels = {8, 16, 32},
-    .layers_per_block = 1,
-    .latent_channels = 4,
-    .norm_groups = 4,
-    .temporal_stages = 2,
-    .eps = 1e-6f,
-    .scaling_factor = 0.9152f,
-};
-
 enum { SIZE = 16, FACTOR = 4 };
 
 static float *random_clip(int64_t frames, int64_t size, int64_t channels, int64_t dims[4])
@@ -38,7 +27,7 @@ static void peaks(vae_rig *rig, int slice_frames, int64_t n, size_t out[2])
     svr_vae_cut cut = {.slice_frames = slice_frames};
     int64_t in[4], zin[4];
     float *x = random_clip(4 * n + 1, SIZE, 3, in);
-    float *z = random_clip(n + 1, SIZE / FACTOR, small.latent_channels, zin);
+    float *z = random_clip(n + 1, SIZE / FACTOR, rig_small.latent_channels, zin);
 
     free(rig_encode(rig, &cut, x, in, zin));
     out[0] = svr_scratch_peak(rig->exec.scratch);
@@ -49,7 +38,7 @@ static void peaks(vae_rig *rig, int slice_frames, int64_t n, size_t out[2])
 
 static void test_memory_does_not_grow_with_the_clip(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     size_t three[2], eight[2], whole[2];
 
     peaks(&rig, 4, 3, three);
@@ -65,7 +54,7 @@ static void test_memory_does_not_grow_with_the_clip(void)
 /* What the planner counts is what a run takes. */
 static void test_counting_backend_predicts_the_peak(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F16);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F16);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
     const svr_vae_cut cuts[] = {
         {0},
@@ -77,7 +66,7 @@ static void test_counting_backend_predicts_the_peak(void)
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
         int64_t in[4], zin[4];
         float *x = random_clip(13, SIZE, 3, in);
-        float *z = random_clip(4, SIZE / FACTOR, small.latent_channels, zin);
+        float *z = random_clip(4, SIZE / FACTOR, rig_small.latent_channels, zin);
         svr_exec dry = {.backend = counting, .scratch = svr_scratch_create_counting()};
         /* beyond any scratch address, as memory of another allocation is */
         svr_tensor fake_x =
@@ -98,11 +87,11 @@ static void test_counting_backend_predicts_the_peak(void)
 /* Clips of every length and odd sizes, in slices that do not divide them. */
 static void test_slices_of_any_length(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
 
     for (int64_t n = 1; n <= 5; n++) {
         int64_t zin[4], out[4] = {4 * n + 1, 12, 12, 3};
-        float *z = random_clip(n + 1, 3, small.latent_channels, zin);
+        float *z = random_clip(n + 1, 3, rig_small.latent_channels, zin);
         float *whole = rig_decode(&rig, &(svr_vae_cut){0}, z, zin, out);
         float *encoded = rig_encode(&rig, &(svr_vae_cut){0}, whole, out, zin);
 
@@ -138,14 +127,14 @@ static void check_first_frames(vae_rig *rig, const svr_vae_cut *cut, const float
 /* Pieces of every size give the frames of the whole clip, and what is planned is what is taken. */
 static void test_decoder_in_pieces(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
     svr_error err = {0};
 
     CHECK(counting != NULL);
     for (int64_t n = 0; n <= 5; n++) {
         int64_t zin[4], out[4] = {4 * n + 1, 12, 12, 3};
-        float *z = random_clip(n + 1, 3, small.latent_channels, zin);
+        float *z = random_clip(n + 1, 3, rig_small.latent_channels, zin);
         float *whole = rig_decode(&rig, &(svr_vae_cut){0}, z, zin, out);
 
         for (int64_t values = 1; values < 40000; values = values * 3 + 1) {
@@ -173,13 +162,13 @@ static void test_decoder_in_pieces(void)
 /* The wide end holds one frame however many come. */
 static void test_pieces_bound_the_memory(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_vae_cut piece = {.decoder.piece_values = 1}, slice = {.slice_frames = 4};
     size_t peak[3];
 
     for (int i = 0; i < 3; i++) {
         int64_t zin[4], n = i == 1 ? 8 : 4, out[4] = {4 * n + 1, SIZE, SIZE, 3};
-        float *z = random_clip(n + 1, SIZE / FACTOR, small.latent_channels, zin);
+        float *z = random_clip(n + 1, SIZE / FACTOR, rig_small.latent_channels, zin);
 
         free(rig_decode(&rig, i == 2 ? &slice : &piece, z, zin, out));
         peak[i] = svr_scratch_peak(rig.exec.scratch);
@@ -209,12 +198,12 @@ static float *columns_of(const float *z, const int64_t zin[4], int64_t first, in
 static void test_decoded_tiles_are_blended(void)
 {
     enum { LATENT_W = 4, TILE_W = 3, W = LATENT_W * FACTOR, TW = TILE_W * FACTOR };
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_vae_cut cut = {
         .tile_h = 2 * FACTOR, .tile_w = TW, .overlap_h = FACTOR, .overlap_w = 2 * FACTOR};
     int64_t square[4], zin[4], part[4], out[4] = {5, 2 * FACTOR, W, 3};
     int64_t tile_out[4] = {5, 2 * FACTOR, TW, 3};
-    float *z4 = random_clip(2, LATENT_W, small.latent_channels, square);
+    float *z4 = random_clip(2, LATENT_W, rig_small.latent_channels, square);
     /* [2,4,4,C] read as [2,2,4,C]: the first two rows of a frame, then the others */
     memcpy(zin, square, sizeof zin);
     zin[1] = 2;
@@ -253,16 +242,16 @@ static svr_status zero_attention(void *user, const svr_weight_spec *spec, size_t
 /* Two mid blocks, each without its norm, four matrices and four biases. */
 static void test_zero_attention_is_left_out(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     const size_t top = 32, vector = 256, matrix = top * top * sizeof(float);
     svr_weights *weights = NULL;
     svr_store *store = NULL;
     svr_vae *vae = NULL;
     svr_error err = {0};
 
-    CHECK_OK(svr_weights_generate_vae(&small, zero_attention, NULL, &weights, &err), err);
+    CHECK_OK(svr_weights_generate_vae(&rig_small, zero_attention, NULL, &weights, &err), err);
     CHECK_OK(svr_store_create(rig.backend, weights, SVR_F32, SVR_VAE_GROUPS, &store, &err), err);
-    CHECK_OK(svr_vae_create(&small, store, &vae, &err), err);
+    CHECK_OK(svr_vae_create(&rig_small, store, &vae, &err), err);
     for (int half = 0; half < SVR_VAE_GROUPS; half++)
         CHECK(svr_store_group_bytes(store, half) + 6 * vector + 4 * matrix ==
               svr_store_group_bytes(rig.store, half));
@@ -276,7 +265,7 @@ static void test_zero_attention_is_left_out(void)
 static void test_cropped_results(void)
 {
     enum { T = 5, H = 16, W = 16, SMALL_T = 4, SMALL_H = 13, SMALL_W = 10 };
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     float z[2 * 4 * 4 * 4], whole[T * H * W * 3], part[SMALL_T * SMALL_H * SMALL_W * 3];
     svr_tensor latent = svr_tensor_4d(z, SVR_F32, 2, 4, 4, 4);
     svr_tensor y = svr_tensor_4d(whole, SVR_F32, T, H, W, 3);
@@ -300,7 +289,7 @@ static void test_cropped_results(void)
 
 static void test_refusals(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     float values[5 * 16 * 16 * 3] = {0}, moments[2 * 4 * 4 * 8] = {0};
     svr_tensor x = svr_tensor_4d(values, SVR_F32, 5, 16, 16, 3);
     svr_tensor m = svr_tensor_4d(moments, SVR_F32, 2, 4, 4, 4), bad;
@@ -334,10 +323,10 @@ static void test_refusals(void)
 /* After a run that stopped half way the next one is as good as ever. */
 static void test_recovers_after_failures(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_vae_cut cut = {.slice_frames = 4};
     int64_t zin[4], out[4] = {13, SIZE, SIZE, 3};
-    float *z = random_clip(4, SIZE / FACTOR, small.latent_channels, zin);
+    float *z = random_clip(4, SIZE / FACTOR, rig_small.latent_channels, zin);
     float *want = rig_decode(&rig, &cut, z, zin, out), *got;
     size_t peak = svr_scratch_peak(rig.exec.scratch), n = (size_t) (13 * SIZE * SIZE * 3);
     float *y = malloc(n * sizeof *y);

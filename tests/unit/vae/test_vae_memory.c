@@ -9,17 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const svr_vae_config small = {
-    .stages = 3,
-    .channels = {8, 16, 32},
-    .layers_per_block = 1,
-    .latent_channels = 4,
-    .norm_groups = 4,
-    .temporal_stages = 2,
-    .eps = 1e-6f,
-    .scaling_factor = 0.9152f,
-};
-
 /* The real one's layout: a stage that keeps time, two resnets a stage. */
 static const svr_vae_config deep = {
     .stages = 4,
@@ -195,7 +184,7 @@ static void check_all_settings(const svr_vae_config *config, int64_t h, int64_t 
 
 static void test_settings_of_a_small_network(void)
 {
-    check_all_settings(&small, 3, 5);
+    check_all_settings(&rig_small, 3, 5);
 }
 
 static void test_settings_of_a_deep_network(void)
@@ -222,7 +211,7 @@ static void test_pieces_of_many_sizes(void)
 /* The same through queues that do nothing before somebody waits for them. */
 static void test_copies_are_waited_for(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     sample s = sample_make(&rig, 13, 3, 2);
     const int64_t carried[] = {1, 3000};
 
@@ -252,7 +241,7 @@ static void test_copies_are_waited_for(void)
 /* A result of fewer frames ends early, also with frames fetched in vain. */
 static void test_fewer_frames(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     sample s = sample_make(&rig, 13, 2, 3);
     size_t frame = s.elems[DECODE] / 13;
 
@@ -286,7 +275,7 @@ static void test_parked_bytes(void)
                             + HALF * (8 + (16 + 8) + 16)                    /* down, resnet */
                             + LATENT * (16 + (32 + 16) + 32                 /* down, resnet */
                                         + (32 + 32) + 32 + (32 + 32) + 32); /* mid, conv_out */
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
     const svr_vae_memory memory = {
         .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = 2};
@@ -305,7 +294,7 @@ static void test_parked_bytes(void)
  * of up to three frames, with one row more at inner borders. */
 static void test_bytes_of_bands(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
     const svr_vae_memory memory = {
         .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = 2};
@@ -325,7 +314,7 @@ static void test_bytes_of_bands(void)
 /* Too little of either memory stops a run anywhere; the next one is as good as ever. */
 static void test_recovers_after_failures(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     sample s = sample_make(&rig, 9, 2, 3);
     svr_vae_memory memory = {.piece_values = 1, .carried_values = 1, .park_on_host = true};
     svr_vae_cut cut = {.decoder = memory};
@@ -356,7 +345,7 @@ static void test_recovers_after_failures(void)
 
 static void test_refusals(void)
 {
-    vae_rig rig = rig_open(NULL, &small, SVR_F32);
+    vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     sample s = sample_make(&rig, 9, 2, 2);
     svr_tensor z = svr_tensor_4d(s.values[DECODE], SVR_F32, 3, 2, 2, 4);
     svr_tensor y = svr_tensor_4d(s.whole[DECODE], SVR_F32, 9, 8, 8, 3);
@@ -410,16 +399,7 @@ typedef struct published {
 
 static published published_open(svr_ops *ops)
 {
-    static const svr_vae_config config = {
-        .stages = 4,
-        .channels = {128, 256, 512, 512},
-        .layers_per_block = 2,
-        .latent_channels = 16,
-        .norm_groups = 32,
-        .temporal_stages = 2,
-        .eps = 1e-6f,
-        .scaling_factor = 0.9152f,
-    };
+    const svr_vae_config config = svr_vae_config_published();
     published p = {0};
     svr_error err = {0};
 
