@@ -111,6 +111,14 @@ static fetched weights_fetched(const svr_level_table *t, const svr_level_choice 
     return f;
 }
 
+/* Bytes that nothing hides: what goes beyond `hidden`, and a share of what is parked at least. */
+static double exposed_bytes(int network, int level, double bytes, double parked, double hidden)
+{
+    double share = network == TRANSFORMER ? 0.0 : 0.01 * vae_levels[level].exposed * parked;
+
+    return bytes - hidden > share ? bytes - hidden : share;
+}
+
 /* Bytes that are not copied behind work; a little for those that are, since links are shared; and
  * for smaller pieces and chunks, as a share of the stage's time: 2 percent, then half of one a
  * level. */
@@ -119,12 +127,9 @@ static double stage_cost(const svr_level_table *t, int network, int level, uint6
     const svr_stage_need *need = &t->stage[level][stages[network]];
     double parked = (double) more_of(need->copied_in, need->copied_out);
     double hidden = (double) t->hidden[network], bytes = parked + (double) weights;
-    double exposed = bytes > hidden ? bytes - hidden : 0.0;
-    double share = network == TRANSFORMER ? 0.0 : 0.01 * vae_levels[level].exposed;
 
-    if (exposed < share * parked)
-        exposed = share * parked;
-    return exposed + 0.02 * bytes + (level > 0 ? hidden * (0.02 + 0.005 * level) : 0.0);
+    return exposed_bytes(network, level, bytes, parked, hidden) + 0.02 * bytes +
+           (level > 0 ? hidden * (0.02 + 0.005 * level) : 0.0);
 }
 
 /* The cheapest level of a network whose stage takes at most `room`; -1: none. */
@@ -253,12 +258,8 @@ bool svr_level_hides(const svr_level_choice *c, const svr_phases_need *need,
     for (int n = 0; n < NETWORKS; n++) {
         const svr_stage_need *s = &need->stage[stages[n]];
         double bytes = (double) more_of(s->copied_in, s->copied_out);
-        double over = bytes - (double) hidden[n];
-        double share = n == TRANSFORMER
-                           ? 0.0
-                           : 0.01 * vae_levels[c->level[n]].exposed * (double) s->copied_out;
 
-        exposed += over > share ? over : share;
+        exposed += exposed_bytes(n, c->level[n], bytes, (double) s->copied_out, (double) hidden[n]);
         work += (double) hidden[n];
     }
     return exposed <= 0.03 * work;

@@ -157,12 +157,15 @@ static void let_copies_end(svr_backend *backend)
 static svr_status run_clip(vae_pass *p, const svr_vae_cut *cut, svr_error *err)
 {
     svr_vae *vae = p->run->vae;
+    const svr_vae_memory *memory = p->decodes ? &cut->decoder : &cut->encoder;
     /* of the longer end */
     int64_t frames =
         p->decodes ? svr_vae_temporal_factor(&vae->config) * p->in->dims[0] : p->in->dims[0];
     svr_status status;
 
     p->plan = &vae->plan;
+    p->on_host = memory->park_on_host;
+    p->tight = memory->tight;
     svr_vae_plan_clip(vae, p->half, cut, p->in);
     if (p->on_host)
         SVR_TRY(svr_vae_park_prepare(vae, frames, err));
@@ -175,12 +178,7 @@ static svr_status run_clip(vae_pass *p, const svr_vae_cut *cut, svr_error *err)
 svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err)
 {
-    vae_pass p = {.run = run,
-                  .half = &run->vae->encoder,
-                  .in = x,
-                  .out = moments,
-                  .on_host = cut->encoder.park_on_host,
-                  .tight = cut->encoder.tight};
+    vae_pass p = {.run = run, .half = &run->vae->encoder, .in = x, .out = moments};
 
     return run_clip(&p, cut, err);
 }
@@ -188,13 +186,7 @@ svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
 svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
                                const svr_tensor *y, svr_error *err)
 {
-    vae_pass p = {.run = run,
-                  .half = &run->vae->decoder,
-                  .in = z,
-                  .out = y,
-                  .decodes = true,
-                  .on_host = cut->decoder.park_on_host,
-                  .tight = cut->decoder.tight};
+    vae_pass p = {.run = run, .half = &run->vae->decoder, .in = z, .out = y, .decodes = true};
 
     return run_clip(&p, cut, err);
 }
