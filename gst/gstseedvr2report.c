@@ -340,6 +340,15 @@ post_plan (GstSeedVR2Report *report, const svr_event *event)
   post_structure (report, s);
 }
 
+/* Frames that were only computed to fill the batch; nothing was where the
+ * frames of the batch before were reused. */
+static guint64
+padded_frames (const svr_event *event)
+{
+  return event->computed_frames > 0 ? event->computed_frames - event->frames
+                                    : 0;
+}
+
 static void
 post_batch (GstSeedVR2Report *report, const svr_event *event,
             const GstSeedVR2FrameTimes *times)
@@ -351,11 +360,11 @@ post_batch (GstSeedVR2Report *report, const svr_event *event,
   GstStructure *s = gst_structure_new (
       "seedvr2-batch", "batch", G_TYPE_UINT64, event->batch, "first-frame",
       G_TYPE_UINT64, event->first_frame, "frames", G_TYPE_UINT64, event->frames,
-      "padded", G_TYPE_UINT64, event->computed_frames - event->frames,
-      "timestamp", GST_TYPE_CLOCK_TIME, times->timestamp, "stream-time",
-      GST_TYPE_CLOCK_TIME, times->stream_time, "running-time",
-      GST_TYPE_CLOCK_TIME, times->running_time, "duration", GST_TYPE_CLOCK_TIME,
-      times->duration, "fps", G_TYPE_DOUBLE, fps, NULL);
+      "padded", G_TYPE_UINT64, padded_frames (event), "timestamp",
+      GST_TYPE_CLOCK_TIME, times->timestamp, "stream-time", GST_TYPE_CLOCK_TIME,
+      times->stream_time, "running-time", GST_TYPE_CLOCK_TIME,
+      times->running_time, "duration", GST_TYPE_CLOCK_TIME, times->duration,
+      "fps", G_TYPE_DOUBLE, fps, NULL);
 
   add_times (s, &event->stats.last);
   add_memory (s, &event->stats.memory);

@@ -58,7 +58,7 @@ GST_START_TEST (test_model_and_plan)
 GST_END_TEST;
 
 static void
-check_batch (GstBus *bus, guint64 begin, guint64 frames)
+check_batch (GstBus *bus, guint64 begin, guint64 frames, guint64 padded)
 {
   GstMessage *message = next_message (bus, "seedvr2-batch");
   const GstStructure *s = gst_message_get_structure (message);
@@ -66,6 +66,7 @@ check_batch (GstBus *bus, guint64 begin, guint64 frames)
 
   fail_unless_equals_uint64 (number (s, "first-frame"), begin);
   fail_unless_equals_uint64 (number (s, "frames"), frames);
+  fail_unless_equals_uint64 (number (s, "padded"), padded);
   fail_unless_equals_uint64 (number (s, "timestamp"), begin * FRAME_DURATION);
   fail_unless_equals_uint64 (number (s, "stream-time"), begin * FRAME_DURATION);
   fail_unless_equals_uint64 (number (s, "running-time"),
@@ -88,9 +89,9 @@ GST_START_TEST (test_batches)
 
   push_frames (h, 0, 12);
   gst_harness_push_event (h, gst_event_new_eos ());
-  check_batch (bus, 0, 5);
-  check_batch (bus, 5, 5);
-  check_batch (bus, 10, 2);
+  check_batch (bus, 0, 5, 0);
+  check_batch (bus, 5, 5, 0);
+  check_batch (bus, 10, 2, 3);
   harness_end (h, bus);
 }
 GST_END_TEST;
@@ -374,6 +375,28 @@ GST_START_TEST (test_cache_hits)
 }
 GST_END_TEST;
 
+/* A batch that is answered from the one before was not padded. */
+GST_START_TEST (test_cached_batches)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (
+      bus, "batch-size=5 noise-time-invariant=true", "", SMALL);
+  GstMessage *message;
+  const GstStructure *s;
+
+  push_still (h, 10);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  check_batch (bus, 0, 5, 0);
+  message = next_message (bus, "seedvr2-batch");
+  s = gst_message_get_structure (message);
+  fail_unless_equals_uint64 (number (s, "first-frame"), 5);
+  fail_unless_equals_uint64 (number (s, "frames"), 5);
+  fail_unless_equals_uint64 (number (s, "padded"), 0);
+  gst_message_unref (message);
+  harness_end (h, bus);
+}
+GST_END_TEST;
+
 static GstBusSyncReply
 read_stats (GstBus *bus, GstMessage *message, gpointer data)
 {
@@ -427,6 +450,7 @@ seedvr2_messages_suite (void)
   tcase_add_test (tcase, test_progress_of_a_stop);
   tcase_add_test (tcase, test_stats);
   tcase_add_test (tcase, test_cache_hits);
+  tcase_add_test (tcase, test_cached_batches);
   tcase_add_test (tcase, test_synchronous_handler);
   return suite;
 }
