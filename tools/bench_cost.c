@@ -67,6 +67,12 @@ static double copied_rows(const svr_copy_rows_args *a)
     return 2.0 * elems(numbers) * (double) a->x.dims[1] * (double) svr_dtype_size(a->x.dtype);
 }
 
+static double copied_window(const svr_copy_window_args *a)
+{
+    return 2.0 * (double) (a->x.dims[0] * a->size[0] * a->size[1] * a->x.dims[3]) *
+           (double) svr_dtype_size(a->x.dtype);
+}
+
 #define MOVES(name, moved) COST(name, 0.0, moved)
 
 COST(conv3d, filtered(elems(&a->y), &a->w),
@@ -74,10 +80,12 @@ COST(conv3d, filtered(elems(&a->y), &a->w),
 MOVES(tap_sum, BYTES(a->s, a->head, a->y))
 COST(upsample_conv3d, upsampled(a), BYTES(a->x, a->head, a->up, a->up_b, a->w, a->b, a->y))
 MOVES(group_norm, BYTES(a->x, a->gamma, a->beta, a->y))
+MOVES(group_moments, BYTES(a->x, a->moments))
 MOVES(depth_to_space, BYTES(a->x, a->y))
 COST(frame_attention, 2.0 * elems(&a->q) * (double) a->q.dims[1], BYTES(a->q, a->k, a->v, a->y))
 MOVES(copy, BYTES(a->src, a->dst))
 MOVES(copy_rows, copied_rows(a) + BYTES(a->from, a->to))
+MOVES(copy_window, copied_window(a))
 MOVES(lincomb, BYTES(a->a, a->b, a->y))
 MOVES(find_overflow, BYTES(a->x))
 MOVES(quantize, BYTES(a->x, a->y, a->scale))

@@ -1,5 +1,5 @@
-/* depth_to_space, tap_sum, patchify, unpatchify, crop: pure index maps, bound by memory.  One
- * thread moves eight channels where the inner size allows it, else one. */
+/* Copies, depth_to_space, tap_sum, patchify, unpatchify, crop: pure index maps, bound by memory.
+ * One thread moves eight channels where the inner size allows it, else one. */
 #include "common.cuh"
 
 namespace svr
@@ -29,6 +29,25 @@ __global__ void copy_rows_kernel(const U *x, U *y, const int *from, const int *t
         int64_t m = i / units, column = i % units;
 
         y[(to ? to[m] : m) * units + column] = x[(from ? from[m] : m) * units + column];
+    }
+}
+
+struct window_shape {
+    int64_t rows, units;    /* of the window, a row's in units of U */
+    int64_t x_row, y_row;   /* units */
+    int64_t x_skip, y_skip; /* units from frame to frame */
+};
+
+/* One thread a unit; x and y begin at the window. */
+template <typename U>
+__global__ void copy_window_kernel(const U *x, U *y, int64_t n, window_shape s)
+{
+    int64_t step = (int64_t) gridDim.x * blockDim.x;
+
+    for (int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
+        int64_t column = i % s.units, row = i / s.units % s.rows, t = i / s.units / s.rows;
+
+        y[t * s.y_skip + row * s.y_row + column] = x[t * s.x_skip + row * s.x_row + column];
     }
 }
 
@@ -192,6 +211,38 @@ svr_status svr_cuda_copy_rows(svr_exec *exec, const svr_copy_rows_args *args, vo
     else
         launch_copy_rows<uint8_t>(args, stream);
     return svr_cuda_launched("copy_rows", err);
+}
+
+template <typename U>
+static void launch_copy_window(const svr_copy_window_args *args, cudaStream_t stream)
+{
+    const int64_t *x = args->x.dims, *y = args->y.dims;
+    size_t pixel = (size_t) x[3] * svr_dtype_size(args->x.dtype);
+    int64_t units = (int64_t) (pixel / sizeof(U));
+    window_shape s = {args->size[0], args->size[1] * units, x[2] * units,
+                      y[2] * units,  x[1] * x[2] * units,   y[1] * y[2] * units};
+    int64_t n = x[0] * s.rows * s.units;
+    const U *from = (const U *) args->x.data + args->from[0] * s.x_row + args->from[1] * units;
+    U *to = (U *) args->y.data + args->to[0] * s.y_row + args->to[1] * units;
+
+    copy_window_kernel<U><<<grid_for(n, THREADS), THREADS, 0, stream>>>(from, to, n, s);
+}
+
+svr_status svr_cuda_copy_window(svr_exec *exec, const svr_copy_window_args *args, void *workspace,
+                                svr_error *err)
+{
+    cudaStream_t stream = svr_cuda_of(exec)->stream;
+    size_t bits = (size_t) args->x.dims[3] * svr_dtype_size(args->x.dtype) | (size_t) args->x.data |
+                  (size_t) args->y.data;
+
+    (void) workspace;
+    if (bits % sizeof(uint4) == 0)
+        launch_copy_window<uint4>(args, stream);
+    else if (bits % sizeof(uint32_t) == 0)
+        launch_copy_window<uint32_t>(args, stream);
+    else
+        launch_copy_window<uint8_t>(args, stream);
+    return svr_cuda_launched("copy_window", err);
 }
 
 svr_status svr_cuda_depth_to_space(svr_exec *exec, const svr_depth_to_space_args *args,

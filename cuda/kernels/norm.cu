@@ -1,4 +1,4 @@
-/* group_norm, bound by memory.
+/* group_norm and group_moments, bound by memory.
  *
  * group_norm reads its input twice and writes once: partial sums per chunk of a frame's pixels, a
  * reduction in fixed order, then the normalisation with its activation.  Sums are taken around the
@@ -242,6 +242,18 @@ size_t svr_cuda_group_norm_workspace(svr_backend *backend, const svr_group_norm_
     if (svr_tensor_present(&args->moments))
         return 0;
     return moment_bytes(args) + svr_cuda_moments_workspace(&args->x, args->groups);
+}
+
+size_t svr_cuda_group_moments_workspace(svr_backend *backend, const svr_group_moments_args *args)
+{
+    (void) backend;
+    return svr_cuda_moments_workspace(&args->x, (int) args->moments.dims[1]);
+}
+
+svr_status svr_cuda_group_moments(svr_exec *exec, const svr_group_moments_args *args,
+                                  void *workspace, svr_error *err)
+{
+    return svr_cuda_moments(exec, &args->x, &args->moments, workspace, err);
 }
 
 template <int V, typename T>

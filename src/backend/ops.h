@@ -95,6 +95,12 @@ typedef struct svr_upsample_conv3d_args {
     bool head_starts;
 } svr_upsample_conv3d_args;
 
+/* Statistics of each frame for group_norm, of G groups of channels, as conv3d makes them.
+ *   x [T,H,W,C] storage   moments [T,G,3] F32 */
+typedef struct svr_group_moments_args {
+    svr_tensor x, moments;
+} svr_group_moments_args;
+
 /* Single-head attention inside each frame: y[t] = softmax(q[t] k[t]^T / sqrt(C)) v[t].
  *   q, k, v, y [T,L,C] storage.   Source: spec vae §3. */
 typedef struct svr_frame_attention_args {
@@ -116,6 +122,13 @@ typedef struct svr_copy_args {
 typedef struct svr_copy_rows_args {
     svr_tensor x, y, from, to;
 } svr_copy_rows_args;
+
+/* A window of each frame to another place: y[t, to + i] = x[t, from + i] for all i in [0, size);
+ * the rest of y stays.   x [T,H,W,C], y [T,H',W',C] of any equal type; rows, then columns */
+typedef struct svr_copy_window_args {
+    svr_tensor x, y;
+    int64_t from[2], to[2], size[2];
+} svr_copy_window_args;
 
 /* y = alpha * a (+ beta * b), optionally clamped to [lo, hi].
  *   a, b, y same number of elements, storage types; b optional; y may be a or b. */
@@ -359,10 +372,12 @@ typedef struct svr_alpha_guide_args {
     X(tap_sum)                                                                                     \
     X(upsample_conv3d)                                                                             \
     X(group_norm)                                                                                  \
+    X(group_moments)                                                                               \
     X(depth_to_space)                                                                              \
     X(frame_attention)                                                                             \
     X(copy)                                                                                        \
     X(copy_rows)                                                                                   \
+    X(copy_window)                                                                                 \
     X(lincomb)                                                                                     \
     X(find_overflow)                                                                               \
     X(quantize)                                                                                    \

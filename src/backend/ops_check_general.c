@@ -42,6 +42,26 @@ svr_status svr_check_copy_rows(const svr_copy_rows_args *args, svr_error *err)
                          "copy_rows: as many rows must be taken as are written", from, to, err);
 }
 
+svr_status svr_check_copy_window(const svr_copy_window_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(copy_window, x, "T..C", ANY, 0),
+        SVR_OPERAND(copy_window, y, "T..C", FIRST, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("copy_window", args, operands, err));
+    for (int i = 0; i < 2; i++) {
+        SVR_TRY(svr_check_option("copy_window",
+                                 args->from[i] >= 0 && args->to[i] >= 0 && args->size[i] >= 1,
+                                 "the window must have a size and begin inside the frames", err));
+        SVR_TRY(svr_check_fit(args->size[i] <= args->x.dims[i + 1] - args->from[i] &&
+                                  args->size[i] <= args->y.dims[i + 1] - args->to[i],
+                              "copy_window: the window must lie inside the frames of x and of y",
+                              &args->x, &args->y, err));
+    }
+    return SVR_OK;
+}
+
 svr_status svr_check_lincomb(const svr_lincomb_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {

@@ -129,6 +129,19 @@ svr_status svr_check_group_norm(const svr_group_norm_args *args, svr_error *err)
     return svr_check_activation("group_norm", args->activation, err);
 }
 
+svr_status svr_check_group_moments(const svr_group_moments_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(group_moments, x, "T..C", STORAGE, 0),
+        SVR_OPERAND(group_moments, moments, "T.3", F32, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("group_moments", args, operands, err));
+    return svr_check_fit(args->x.dims[3] % args->moments.dims[1] == 0,
+                         "group_moments: the groups must divide the channels of x evenly",
+                         &args->moments, &args->x, err);
+}
+
 svr_status svr_check_depth_to_space(const svr_depth_to_space_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {

@@ -82,6 +82,31 @@ svr_status svr_cpu_copy_rows(svr_exec *exec, const svr_copy_rows_args *args, voi
                        err);
 }
 
+/* ---------------------------------------------------------------------------- copy window */
+
+/* One row of the window. */
+static void copy_window_task(void *context, int64_t index, int thread)
+{
+    const svr_copy_window_args *a = context;
+    const int64_t *x = a->x.dims, *y = a->y.dims;
+    int64_t t = index / a->size[0], row = index % a->size[0];
+    int64_t from = ((t * x[1] + a->from[0] + row) * x[2] + a->from[1]) * x[3];
+    int64_t to = ((t * y[1] + a->to[0] + row) * y[2] + a->to[1]) * y[3];
+
+    (void) thread;
+    memcpy(svr_cpu_at(&a->y, to), svr_cpu_at(&a->x, from),
+           (size_t) (a->size[1] * x[3]) * svr_dtype_size(a->x.dtype));
+}
+
+svr_status svr_cpu_copy_window(svr_exec *exec, const svr_copy_window_args *args, void *workspace,
+                               svr_error *err)
+{
+    svr_copy_window_args a = *args;
+
+    (void) workspace;
+    return svr_cpu_for(exec, a.x.dims[0] * a.size[0], copy_window_task, &a, err);
+}
+
 /* ---------------------------------------------------------------------------- sums of taps */
 
 /* Source of tap j of output frame t; NULL-free: before the clip it is frame 0. */

@@ -114,6 +114,17 @@ svr_status svr_cpu_moments(svr_exec *exec, const svr_tensor *x, const svr_tensor
     return svr_cpu_for(exec, b.T * moments->dims[1], join_task, &b, err);
 }
 
+size_t svr_cpu_group_moments_workspace(svr_backend *backend, const svr_group_moments_args *args)
+{
+    return svr_cpu_moments_workspace(backend, &args->x);
+}
+
+svr_status svr_cpu_group_moments(svr_exec *exec, const svr_group_moments_args *args,
+                                 void *workspace, svr_error *err)
+{
+    return svr_cpu_moments(exec, &args->x, &args->moments, workspace, err);
+}
+
 /* ---------------------------------------------------------------------------- group norm */
 
 typedef struct group_norm {

@@ -24,6 +24,8 @@ SVR_CPU_OP(upsample_conv3d);
 SVR_CPU_OP_WORKSPACE(upsample_conv3d);
 SVR_CPU_OP(group_norm);
 SVR_CPU_OP_WORKSPACE(group_norm);
+SVR_CPU_OP(group_moments);
+SVR_CPU_OP_WORKSPACE(group_moments);
 SVR_CPU_OP(depth_to_space);
 SVR_CPU_OP(frame_attention);
 SVR_CPU_OP_WORKSPACE(frame_attention);
@@ -31,6 +33,7 @@ SVR_CPU_OP_WORKSPACE(frame_attention);
 /* general */
 SVR_CPU_OP(copy);
 SVR_CPU_OP(copy_rows);
+SVR_CPU_OP(copy_window);
 SVR_CPU_OP(lincomb);
 SVR_CPU_OP(find_overflow);
 SVR_CPU_OP(quantize);

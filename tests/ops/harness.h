@@ -144,12 +144,14 @@ extern const svr_dtype ops_storage[3];
 #define OPS_GROUPS(X)                                                                              \
     X(conv3d)                                                                                      \
     X(group_norm)                                                                                  \
+    X(group_moments)                                                                               \
     X(depth_to_space)                                                                              \
     X(tap_sum)                                                                                     \
     X(upsample)                                                                                    \
     X(frame_attention)                                                                             \
     X(copy)                                                                                        \
     X(copy_rows)                                                                                   \
+    X(copy_window)                                                                                 \
     X(lincomb)                                                                                     \
     X(find_overflow)                                                                               \
     X(linear)                                                                                      \

@@ -335,6 +335,18 @@ void reference_copy_rows(const svr_copy_rows_args *a)
                (size_t) D * unit);
 }
 
+void reference_copy_window(const svr_copy_window_args *a)
+{
+    const int64_t *x = a->x.dims, *y = a->y.dims;
+
+    for (int64_t t = 0; t < x[0]; t++)
+        for (int64_t i = 0; i < a->size[0]; i++)
+            for (int64_t j = 0; j < a->size[1]; j++)
+                for (int64_t c = 0; c < x[3]; c++)
+                    f64(&a->y)[((t * y[1] + a->to[0] + i) * y[2] + a->to[1] + j) * y[3] + c] = f64(
+                        &a->x)[((t * x[1] + a->from[0] + i) * x[2] + a->from[1] + j) * x[3] + c];
+}
+
 void reference_lincomb(const svr_lincomb_args *a, double *magnitude)
 {
     int64_t n = svr_tensor_elems(&a->y);

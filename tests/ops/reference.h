@@ -15,6 +15,7 @@ void reference_depth_to_space(const svr_depth_to_space_args *args);
 void reference_frame_attention(const svr_frame_attention_args *args);
 void reference_copy(const svr_copy_args *args);
 void reference_copy_rows(const svr_copy_rows_args *args);
+void reference_copy_window(const svr_copy_window_args *args);
 void reference_lincomb(const svr_lincomb_args *args, double *magnitude);
 /* y unrounded: x / scale.  y may be x. */
 void reference_quantize(const svr_quantize_args *args);

@@ -50,6 +50,11 @@ svr_group_norm_args good_group_norm(void)
                                  .activation = SVR_ACT_SILU};
 }
 
+svr_group_moments_args good_group_moments(void)
+{
+    return (svr_group_moments_args){.x = F16(2, 3, 4, 32), .moments = F32(2, 8, 3)};
+}
+
 svr_depth_to_space_args good_depth_to_space(void)
 {
     return (svr_depth_to_space_args){
@@ -69,6 +74,12 @@ svr_copy_args good_copy(void)
 svr_copy_rows_args good_copy_rows(void)
 {
     return (svr_copy_rows_args){F16(9, 6), F16(7, 6), I32(4), I32(4)};
+}
+
+svr_copy_window_args good_copy_window(void)
+{
+    return (svr_copy_window_args){
+        .x = F16(2, 5, 6, 3), .y = F16(2, 4, 9, 3), .from = {2, 1}, .to = {0, 5}, .size = {3, 4}};
 }
 
 svr_lincomb_args good_lincomb(void)

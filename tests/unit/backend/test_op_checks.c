@@ -201,6 +201,14 @@ static void test_overlap(void)
 
 static void test_vae_ops(void)
 {
+    REFUSED(group_moments, a.moments.dims[1] = 5, SHAPE, "divide");
+    REFUSED(group_moments, a.moments.dims[0] = 3, SHAPE, "moments is f32 [3, 8, 3]");
+    REFUSED(copy_window, a.size[0] = 0, INVALID, "must have a size");
+    REFUSED(copy_window, a.from[1] = -1, INVALID, "begin inside");
+    REFUSED(copy_window, a.from[0] = 3, SHAPE, "inside the frames");
+    REFUSED(copy_window, a.to[1] = 6, SHAPE, "inside the frames");
+    REFUSED(copy_window, a.y.dims[3] = 4, SHAPE, "y is f16 [2, 4, 9, 4]");
+    REFUSED(copy_window, a.y.data = a.x.data, SHAPE, "overlaps x");
     REFUSED(group_norm, a.groups = 5, INVALID, "groups");
     REFUSED(group_norm, a.groups = 0, INVALID, "groups");
     REFUSED(group_norm, a.eps = 0, INVALID, "eps");
