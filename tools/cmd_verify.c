@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "pipeline/backends.h"
 #include "verify/ladder.h"
+#include "verify/tiles.h"
 #include "verify/verify.h"
 
 #include <stdio.h>
@@ -14,6 +15,9 @@ static const char summary[] =
     "With --ladder: PSNR of what transformers in fp8 and int8 make, against the same ones "
     "without,\n"
     "of values in f16 (--dtype).\n"
+    "With --tiles: paths are VAEs; PSNR of tiles with shared statistics, and of the reference's, "
+    "against\n"
+    "none, of --frames frames of --size of --picture, or made up.  Below 45 dB shared tiles fail.\n"
     "Exit codes: 0 all within their limits, 1 some are not, 2 a file cannot be used.";
 
 static int exit_code(const verify_report *report)
@@ -47,8 +51,55 @@ static void climb(verify_run *run, char **paths)
     verify_ladder_finish(&ladder);
 }
 
-static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladder, char **paths)
+/* What --tiles needs beside the backend. */
+typedef struct tiles_options {
+    int size, frames;
+    char *picture, *of_size;
+} tiles_options;
+
+static int compare_tiles(verify_run *run, const tiles_options *o, char **paths)
 {
+    picture p = {.frames = o->frames};
+    verify_tiles tiles = {
+        .device = &run->device, .storage = run->dtype, .size = o->size, .picture = &p, .least = 45};
+    svr_error err = {0};
+    svr_status status;
+
+    sscanf(o->of_size ? o->of_size : "1920x1080", "%dx%d", &p.width, &p.height);
+    status = picture_load(o->picture, &p, &err);
+    for (; status == SVR_OK && *paths; paths++)
+        status = verify_tiles_of(&tiles, *paths, &err);
+    g_free(p.values);
+    if (status != SVR_OK) {
+        fflush(stdout);
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
+        return EXIT_UNUSABLE;
+    }
+    return tiles.failed > 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* Sizes and counts that make sense, or a line on stderr. */
+static bool check_tiles(const tiles_options *o)
+{
+    int w = 16, h = 16;
+    char more;
+
+    if (o->size >= 0 && o->frames >= 1 && o->frames % 4 == 1 &&
+        (!o->of_size || sscanf(o->of_size, "%dx%d%c", &w, &h, &more) == 2) && w >= 16 && h >= 16 &&
+        w <= 16384 && h <= 16384 && w % 8 == 0 && h % 8 == 0)
+        return true;
+    fprintf(stderr,
+            "%s: --tiles takes pixels, --frames a number 4n+1 and --size WxH in multiples of 8 "
+            "pixels from 16x16 on\n",
+            g_get_prgname());
+    return false;
+}
+
+static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladder,
+                      const tiles_options *tiles, char **paths)
+{
+    int code;
+
     g_autofree char *cache = command_cache_folder();
     const svr_cuda_options cuda = {.device = gpu, .cache_folder = cache};
     svr_log log = command_log();
@@ -59,20 +110,24 @@ static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladd
         return EXIT_FAILED;
     }
     device_init(&run->device, run->backend);
-    if (ladder)
+    if (tiles->size > 0) {
+        code = compare_tiles(run, tiles, paths);
+    } else if (ladder) {
         climb(run, paths);
-    else
+        code = run->report.unreadable > 0 ? EXIT_UNUSABLE : EXIT_OK;
+    } else {
         verify_paths(run, paths);
+        code = exit_code(&run->report);
+    }
     device_finish(&run->device);
     svr_backend_destroy(run->backend);
-    if (ladder)
-        return run->report.unreadable > 0 ? EXIT_UNUSABLE : EXIT_OK;
-    return exit_code(&run->report);
+    return code;
 }
 
 int cmd_verify(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL, *quantization = NULL;
+    tiles_options tiles = {.frames = 1};
     gboolean ladder = FALSE;
     int gpu = -1;
     const GOptionEntry entries[] = {
@@ -87,6 +142,12 @@ int cmd_verify(int argc, char **argv)
          "NAME"},
         {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder, "fp8 and int8 against 16 bits, see above",
          NULL},
+        {"tiles", 0, 0, G_OPTION_ARG_INT, &tiles.size, "VAEs in tiles of so many pixels, see above",
+         "N"},
+        {"size", 0, 0, G_OPTION_ARG_STRING, &tiles.of_size, "with --tiles; 1920x1080", "WxH"},
+        {"frames", 0, 0, G_OPTION_ARG_INT, &tiles.frames, "with --tiles; 1", "N"},
+        {"picture", 0, 0, G_OPTION_ARG_FILENAME, &tiles.picture,
+         "with --tiles: picture or video, scaled to the size", "FILE"},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
          "folder with models that do not lie beside a golden file", "DIR"},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
@@ -96,11 +157,16 @@ int cmd_verify(int argc, char **argv)
 
     if (!command_parse(&argc, &argv, entries, "PATH…", summary) ||
         !command_backend(backend, &kind) || !command_device(gpu) ||
-        !command_dtype(dtype, &run.dtype) ||
+        !command_dtype(dtype, &run.dtype) || !check_tiles(&tiles) ||
         !command_quantization(quantization, dtype, &run.quantization, &run.dtype))
         return EXIT_UNUSABLE;
     if (ladder && !dtype)
         run.dtype = SVR_F16;
+    if (tiles.size > 0 && (ladder || quantization)) {
+        fprintf(stderr, "%s: --tiles and --ladder or --quantization do not go together\n",
+                g_get_prgname());
+        return EXIT_UNUSABLE;
+    }
     if (ladder && quantization) {
         fprintf(stderr, "%s: --ladder and --quantization do not go together\n", g_get_prgname());
         return EXIT_UNUSABLE;
@@ -111,5 +177,5 @@ int cmd_verify(int argc, char **argv)
         return EXIT_UNUSABLE;
     }
     run.model_dir = command_model_dir(model_dir);
-    return verify_all(&run, kind, gpu, ladder, argv + 1);
+    return verify_all(&run, kind, gpu, ladder, &tiles, argv + 1);
 }

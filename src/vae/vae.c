@@ -1,6 +1,8 @@
 #include "vae/vae.h"
 
-#include "vae/vae_internal.h"
+#include "vae/vae_shared.h"
+
+#include "base/checked.h"
 
 #include <stdlib.h>
 
@@ -41,13 +43,23 @@ const svr_vae_config *svr_vae_get_config(const svr_vae *vae)
     return &vae->config;
 }
 
-static svr_status check_memory(const char *half, const svr_vae_memory *m, svr_error *err)
+static svr_status check_memory(const svr_vae *vae, const char *name, const vae_half *half,
+                               const svr_vae_memory *m, svr_error *err)
 {
-    if (m->piece_values >= 0 && m->carried_values >= 0)
+    int64_t least = svr_vae_least_tile(vae, half);
+
+    if (m->piece_values < 0 || m->carried_values < 0)
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "%s in pieces of %lld values that carry %lld; give 0 or more", name,
+                        (long long) m->piece_values, (long long) m->carried_values);
+    if (m->tile == 0 || m->tile >= least)
         return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_INVALID,
-                    "%s in pieces of %lld values that carry %lld; give 0 or more", half,
-                    (long long) m->piece_values, (long long) m->carried_values);
+                    "VAE tiles of %d pixels are too small for what its convolutions see around "
+                    "them; give at least %lld, or 0",
+                    m->tile,
+                    (long long) svr_max_i64(svr_vae_least_tile(vae, &vae->encoder),
+                                            svr_vae_least_tile(vae, &vae->decoder)));
 }
 
 static svr_status check_cut(const svr_vae *vae, const svr_vae_cut *cut, svr_error *err)
@@ -58,8 +70,8 @@ static svr_status check_cut(const svr_vae *vae, const svr_vae_cut *cut, svr_erro
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "slices of %d frames; they must be 0 or a multiple of %d frames",
                         cut->slice_frames, factor);
-    SVR_TRY(check_memory("encoder", &cut->encoder, err));
-    SVR_TRY(check_memory("decoder", &cut->decoder, err));
+    SVR_TRY(check_memory(vae, "encoder", &vae->encoder, &cut->encoder, err));
+    SVR_TRY(check_memory(vae, "decoder", &vae->decoder, &cut->decoder, err));
     if (cut->whole_frames < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID, "clips of up to %d frames whole; give 0 or more",
                         cut->whole_frames);
@@ -69,6 +81,9 @@ static svr_status check_cut(const svr_vae *vae, const svr_vae_cut *cut, svr_erro
                         "tiles of %dx%d pixels that overlap by %dx%d; give both sizes > 0 or none, "
                         "and overlaps >= 0",
                         cut->tile_w, cut->tile_h, cut->overlap_w, cut->overlap_h);
+    if (cut->tile_h > 0 && (cut->encoder.tile > 0 || cut->decoder.tile > 0))
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "tiles with statistics of their own and with shared ones; choose one");
     return SVR_OK;
 }
 
@@ -130,6 +145,26 @@ static svr_status check_decode(const svr_vae *vae, const svr_tensor *z, const sv
                   err);
 }
 
+static svr_status encode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
+                         const svr_tensor *moments, svr_error *err)
+{
+    if (svr_vae_encode_needs_tiles(run->vae, cut, x))
+        return svr_vae_encode_tiled(run, cut, x, moments, err);
+    return svr_vae_shares_tiles(run->vae, &run->vae->encoder, &cut->encoder, x)
+               ? svr_vae_encode_shared(run, cut, x, moments, err)
+               : svr_vae_encode_clip(run, cut, x, moments, err);
+}
+
+static svr_status decode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
+                         const svr_tensor *y, svr_error *err)
+{
+    if (svr_vae_decode_needs_tiles(run->vae, cut, z))
+        return svr_vae_decode_tiled(run, cut, z, y, err);
+    return svr_vae_shares_tiles(run->vae, &run->vae->decoder, &cut->decoder, z)
+               ? svr_vae_decode_shared(run, cut, z, y, err)
+               : svr_vae_decode_clip(run, cut, z, y, err);
+}
+
 svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x,
                           const svr_tensor *moments, svr_error *err)
 {
@@ -141,9 +176,7 @@ svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
     if (!svr_store_in_pass(vae->store))
         SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_ENCODER, 1, err));
     SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_ENCODER, err));
-    status = svr_vae_encode_needs_tiles(vae, cut, x)
-                 ? svr_vae_encode_tiled(&run, cut, x, moments, err)
-                 : svr_vae_encode_clip(&run, cut, x, moments, err);
+    status = encode(&run, cut, x, moments, err);
     svr_store_release(vae->store, SVR_VAE_GROUP_ENCODER);
     if (status == SVR_OK)
         svr_store_end(vae->store, exec);
@@ -161,8 +194,7 @@ svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, 
     if (!svr_store_in_pass(vae->store))
         SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_DECODER, 1, err));
     SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_DECODER, err));
-    status = svr_vae_decode_needs_tiles(vae, cut, z) ? svr_vae_decode_tiled(&run, cut, z, y, err)
-                                                     : svr_vae_decode_clip(&run, cut, z, y, err);
+    status = decode(&run, cut, z, y, err);
     svr_store_release(vae->store, SVR_VAE_GROUP_DECODER);
     if (status == SVR_OK)
         svr_store_end(vae->store, exec);

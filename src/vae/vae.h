@@ -46,6 +46,14 @@ typedef struct svr_vae_memory {
      * as far as there are several large steps; 2: else before the next input is fetched, which
      * nothing hides. Each needs a frame less than the one before, in some sweeps. */
     int tight;
+    /* Spatial tiles of so many video pixels each way with shared statistics, rounded down to whole
+     * latent pixels, for frames that are larger; 0: none.  Steps at latent resolution see the whole
+     * frame; the others work on one tile after the other, which has all pixels around it that its
+     * convolutions see, and norms use statistics of whole frames, each measured in a pass over all
+     * tiles.  So the result is that without tiles but for rounding, at several times the work.
+     * What the numbers above say is about a tile; with park_on_host whole frames between stages are
+     * parked there too.  docs/architecture.md "Tiles". */
+    int tile;
 } svr_vae_memory;
 
 /* How a clip is cut.  Zeroed: whole. */
@@ -57,7 +65,8 @@ typedef struct svr_vae_cut {
     /* clips of up to so many video frames are not cut in time, whatever the other numbers */
     int whole_frames;
     svr_vae_memory encoder, decoder;
-    /* spatial tiles in pixels (another function: norms see only the tile), 0: none.  spec vae.md §7
+    /* spatial tiles as the reference makes them, in pixels, 0: none (another function: norms and
+     * attention see only the tile; verification).  Not together with tiles above.  spec vae.md §7
      */
     int tile_h, tile_w, overlap_h, overlap_w;
 } svr_vae_cut;

@@ -18,6 +18,7 @@ enum { VAE_KERNEL = 3 };
 
 typedef struct vae_norm {
     int gamma, beta; /* store ids */
+    int index;       /* among the norms of its half */
 } vae_norm;
 
 typedef struct vae_conv {
@@ -95,7 +96,7 @@ typedef struct vae_half {
     vae_mid mid;
     vae_block blocks[SVR_VAE_MAX_STAGES];
     vae_step *steps;
-    int step_count;
+    int step_count, norm_count;
 } vae_half;
 
 /* What goes from step to step: an activation, and between the two steps of a resnet its residual.
@@ -124,8 +125,9 @@ typedef struct vae_segment {
     svr_tensor moments; /* encoder: statistics of an input that is put together from pieces */
 } vae_segment;
 
-/* How a clip goes through a half. */
+/* How a clip goes through a half, or through steps [first, end) of one. */
 typedef struct vae_plan {
+    int first, end;
     int64_t (*dims)[4];    /* [steps + 1]: of the whole clip's activation in front of each step */
     vae_segment *segments; /* [steps] */
     int count;             /* of segments */
@@ -198,6 +200,9 @@ typedef struct vae_run {
      * behind it follows at once */
     const vae_frames *place;
     bool goes_on;
+    int64_t at; /* number of the first frame in hand */
+    /* of a tile, shared with the others (vae_shared.h); NULL: norms use those of their frames */
+    struct vae_statistics *statistics;
 } vae_run;
 
 /* A clip on its way through a half. */
@@ -207,9 +212,11 @@ typedef struct vae_pass {
     const svr_tensor *in, *out;
     vae_plan *plan;
     bool decodes;
-    bool on_host; /* parks there */
-    int tight;    /* svr_vae_memory */
-    int end;      /* segment behind the sweep at work */
+    bool keeps;    /* ends before the half does: the result stays parked on the device */
+    bool measures; /* the same, but the result is measured (vae_shared.h) and given up */
+    bool on_host;  /* the sweep at work parks there */
+    int tight;     /* svr_vae_memory */
+    int end;       /* segment behind the sweep at work */
     vae_parked source, target;
     int64_t done; /* frames of the sweep's result */
 } vae_pass;
@@ -228,9 +235,9 @@ svr_status svr_vae_declare(svr_vae *vae, svr_error *err);
 /* Lists the steps of both halves and takes memory for plans. */
 svr_status svr_vae_list_steps(svr_vae *vae, svr_error *err);
 
-/* Fills vae->plan for a clip `in` of a half. */
+/* Fills vae->plan for steps [range[0], range[1]) of a half, with `in` in front of them. */
 void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cut,
-                       const svr_tensor *in);
+                       const svr_tensor *in, const int range[2]);
 
 /* Channels of a resnet's residual between its two steps. */
 int64_t svr_vae_residual_channels(const vae_resnet *r);
@@ -373,9 +380,15 @@ svr_status svr_vae_park_close(vae_run *run, vae_parked *parked, svr_error *err);
 /* ---- vae_pass.c: pieces and segments of a sweep */
 
 /* Whether the sweep at work is not the last. */
-static inline bool svr_vae_parks(const vae_pass *p)
+static inline bool svr_vae_goes_on(const vae_pass *p)
 {
     return p->end < p->plan->count;
+}
+
+/* Whether its result is parked. */
+static inline bool svr_vae_parks(const vae_pass *p)
+{
+    return svr_vae_goes_on(p) || (p->keeps && !p->measures);
 }
 
 /* Frames that the end of the sweep asks for (encoder). */
@@ -392,12 +405,25 @@ svr_status svr_vae_open_in_bands(vae_pass *p, const vae_resnet *r, int64_t t, va
                                  svr_error *err);
 
 /* ---- vae_sweeps.c: a whole clip or tile through a half */
+
+/* Steps [range[0], range[1]) of p->half, of p->in or of what lies parked on the device in
+ * p->source, to p->out or, where they end before the half does, to p->source. */
+svr_status svr_vae_run_range(vae_pass *p, const svr_vae_cut *cut, const int range[2],
+                             svr_error *err);
+
+/* After a failure: ops that come may use all memory, so they wait for copies on their way. */
+void svr_vae_let_copies_end(vae_run *run);
+
 svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err);
 svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
                                const svr_tensor *y, svr_error *err);
 
-/* ---- vae_tiled.c */
+/* ---- vae_tiled.c: tiles as the reference makes them */
+
+/* Copies the window of in's frames that starts at corner[0], corner[1]. */
+svr_status svr_vae_cut_window(vae_run *run, const svr_tensor *in, const int64_t corner[2],
+                              const svr_tensor *out, svr_error *err);
 bool svr_vae_encode_needs_tiles(const svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x);
 bool svr_vae_decode_needs_tiles(const svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *z);
 svr_status svr_vae_encode_tiled(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,

@@ -9,6 +9,7 @@ enum { MAX_BLOCK = 48, MAX_PART = 80, MAX_LAYER = 112, MAX_NAME = 144 };
 /* Where items are declared; the first failure ends it. */
 typedef struct declarer {
     svr_vae *vae;
+    vae_half *half;
     int group;
     svr_error *err;
 } declarer;
@@ -35,6 +36,7 @@ static svr_status declare_norm(declarer *d, const char *base, const char *part, 
     char name[MAX_LAYER];
 
     snprintf(name, sizeof name, "%s.%s", base, part);
+    norm->index = d->half->norm_count++;
     SVR_TRY(declare(d, name, "weight", SVR_FORM_VECTOR, &norm->gamma));
     return declare(d, name, "bias", SVR_FORM_VECTOR, &norm->beta);
 }
@@ -190,8 +192,8 @@ static svr_status declare_half(declarer *d, const char *name, vae_half *half)
 
 svr_status svr_vae_declare(svr_vae *vae, svr_error *err)
 {
-    declarer encoder = {vae, SVR_VAE_GROUP_ENCODER, err};
-    declarer decoder = {vae, SVR_VAE_GROUP_DECODER, err};
+    declarer encoder = {vae, &vae->encoder, SVR_VAE_GROUP_ENCODER, err};
+    declarer decoder = {vae, &vae->decoder, SVR_VAE_GROUP_DECODER, err};
 
     SVR_TRY(declare_half(&encoder, "encoder", &vae->encoder));
     SVR_TRY(declare_half(&decoder, "decoder", &vae->decoder));

@@ -206,7 +206,8 @@ svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *
     else
         *x = svr_vae_park_place(parked, range->first, range->count);
     state->known_of = parked->has_moments ? x->x.data : NULL;
-    state->known = svr_tensor_slice(&parked->moments, range->first, range->count);
+    if (parked->has_moments)
+        state->known = svr_tensor_slice(&parked->moments, range->first, range->count);
     return SVR_OK;
 }
 

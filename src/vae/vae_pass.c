@@ -51,7 +51,7 @@ int64_t svr_vae_demand(const vae_pass *p)
 
     if (last->owed > 0)
         return last->owed;
-    if (svr_vae_parks(p) || p->plan->slice == 0)
+    if (svr_vae_goes_on(p) || p->plan->slice == 0)
         return last->out - last->made;
     return p->plan->slice + (last->made == 0);
 }
@@ -159,6 +159,7 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
     vae_state *state = &p->run->vae->state;
     bool parked = index == p->end - 1 && svr_vae_parks(p), lone = is_lone(p, index);
 
+    p->run->at = piece->first;
     state->first = piece->first == 0;
     state->last = piece->first + piece->count == s->in;
     for (int i = s->first; i < s->end; i++) {
@@ -170,23 +171,25 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
         SVR_TRY(settle_before(p, !p->run->goes_on && p->tight > (lone ? 1 : 0), err));
         SVR_TRY(run_step(p, step, piece, x, err));
         SVR_TRY(svr_vae_tap(p->run, step->tap, &x->x, err));
-        if (step->kind == VAE_STEP_UP)
-            give_input(p, s, &input);
+        if (step->kind != VAE_STEP_UP)
+            continue;
+        give_input(p, s, &input);
+        if (s->doubles && p->run->at > 0)
+            p->run->at = 2 * p->run->at - 1;
     }
     return SVR_OK;
 }
 
 /* ---------------------------------------------------------------------------- segments */
 
-/* The piece's input from what the sweep before parked; the clip itself is looked at by the first
- * step. */
+/* The piece's input from what is parked; the clip itself is looked at by the first step. */
 static svr_status take_parked(vae_pass *p, int index, const vae_piece *piece, vae_frames *x,
                               svr_error *err)
 {
     vae_range range = {piece->first, piece->count, next_count(p, index)};
 
     *x = (vae_frames){0};
-    return index == 0 ? SVR_OK : svr_vae_park_take(p->run, &p->source, &range, x, err);
+    return p->in && index == 0 ? SVR_OK : svr_vae_park_take(p->run, &p->source, &range, x, err);
 }
 
 /* The statistics of frames `first` and on of a segment's input, as they are made. */

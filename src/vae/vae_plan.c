@@ -229,15 +229,15 @@ static void list_segments(vae_plan *plan, const vae_half *half)
     vae_segment *s = NULL;
 
     plan->count = 0;
-    for (int i = 0; i < half->step_count; i++) {
+    for (int i = plan->first; i < plan->end; i++) {
         const vae_step *step = &half->steps[i];
 
-        if (i == 0 || plan->breaks[i] || step->stage != step[-1].stage) {
+        if (i == plan->first || plan->breaks[i] || step->stage != step[-1].stage) {
             s = &plan->segments[plan->count++];
             *s = (vae_segment){.first = i,
                                .in = plan->dims[i][0],
                                .doubles = doubles_time(step),
-                               .starts_sweep = i == 0 || plan->breaks[i]};
+                               .starts_sweep = i == plan->first || plan->breaks[i]};
         }
         s->end = i + 1;
         s->out = plan->dims[i + 1][0];
@@ -323,14 +323,14 @@ static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t li
     int carrying = 0;
 
     plan->cost[end] = INT64_MAX;
-    for (int begin = end - 1; begin >= 0; begin--) {
+    for (int begin = end - 1; begin >= plan->first; begin--) {
         int64_t carried = carried_by(plan, half, begin), cost;
 
         sum += carried;
         carrying += carried > 0;
         if (sum > limit && carrying > 1)
             return;
-        cost = plan->cost[begin] + (begin > 0 ? parked_values(plan, half, begin) : 0);
+        cost = plan->cost[begin] + (begin > plan->first ? parked_values(plan, half, begin) : 0);
         if (cost < plan->cost[end]) {
             plan->cost[end] = cost;
             plan->from[end] = begin;
@@ -340,10 +340,10 @@ static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t li
 
 static void find_sweeps(vae_plan *plan, const vae_half *half, int64_t limit)
 {
-    plan->cost[0] = 0;
-    for (int end = 1; end <= half->step_count; end++)
+    plan->cost[plan->first] = 0;
+    for (int end = plan->first + 1; end <= plan->end; end++)
         find_sweep(plan, half, end, limit);
-    for (int begin = plan->from[half->step_count]; begin > 0; begin = plan->from[begin])
+    for (int begin = plan->from[plan->end]; begin > plan->first; begin = plan->from[begin])
         plan->breaks[begin] = true;
 }
 
@@ -365,22 +365,29 @@ static void find_bands(vae_plan *plan, const vae_half *half, int64_t limit)
     }
 }
 
+static void list_dims(vae_plan *plan, const vae_half *half, const svr_tensor *in)
+{
+    memcpy(plan->dims[plan->first], in->dims, sizeof plan->dims[0]);
+    for (int i = plan->first; i < plan->end; i++)
+        result_dims(half, &half->steps[i], plan->dims[i], plan->dims[i + 1]);
+}
+
 /* Pieces first, since only what comes in pieces carries anything; then the sweeps, and the pieces
- * within them. */
+ * within them.  Steps in the middle of a half have latent frames in front. */
 void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cut,
-                       const svr_tensor *in)
+                       const svr_tensor *in, const int range[2])
 {
     vae_plan *plan = &vae->plan;
     int64_t factor = svr_vae_temporal_factor(&vae->config);
-    bool decodes = half == &vae->decoder;
-    int64_t frames = decodes ? factor * (in->dims[0] - 1) + 1 : in->dims[0];
+    bool decodes = half == &vae->decoder, latent = decodes || range[0] > 0;
+    int64_t frames = latent ? factor * (in->dims[0] - 1) + 1 : in->dims[0];
     svr_vae_cut used = frames > cut->whole_frames ? *cut : (svr_vae_cut){0};
     const svr_vae_memory *memory = decodes ? &used.decoder : &used.encoder;
     bool sliced = used.slice_frames > 0 && frames - 1 > used.slice_frames;
 
-    memcpy(plan->dims[0], in->dims, sizeof plan->dims[0]);
-    for (int i = 0; i < half->step_count; i++)
-        result_dims(half, &half->steps[i], plan->dims[i], plan->dims[i + 1]);
+    plan->first = range[0];
+    plan->end = range[1];
+    list_dims(plan, half, in);
     memset(plan->breaks, 0, (size_t) half->step_count * sizeof plan->breaks[0]);
     plan->slice = sliced ? used.slice_frames / factor : 0;
     for (int pass = 0; pass < 2; pass++) {
@@ -394,6 +401,6 @@ void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cu
         if (pass == 0 && memory->carried_values > 0)
             find_sweeps(plan, half, memory->carried_values);
     }
-    if (memory->carried_values > 0 && memory->park_on_host)
+    if (memory->carried_values > 0 && memory->park_on_host && memory->tile == 0)
         find_bands(plan, half, memory->carried_values);
 }

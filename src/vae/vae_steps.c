@@ -1,4 +1,4 @@
-#include "vae/vae_internal.h"
+#include "vae/vae_shared.h"
 
 static svr_tensor weight(const vae_run *run, int id)
 {
@@ -53,6 +53,7 @@ static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor
         .activation = SVR_ACT_SILU,
     };
 
+    svr_vae_share(run, norm, x, &args.moments);
     return svr_op_group_norm(run->exec, &args, err);
 }
 

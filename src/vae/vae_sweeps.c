@@ -1,5 +1,5 @@
 /* A clip through a half, sweep by sweep: the memory of each, and what is parked in between. */
-#include "vae/vae_internal.h"
+#include "vae/vae_shared.h"
 
 #include "base/checked.h"
 
@@ -96,10 +96,27 @@ static svr_status run_bands(vae_pass *p, vae_segment *s, svr_error *err)
     return SVR_OK;
 }
 
+/* What a piece became goes where it is wanted. */
+static svr_status put(vae_pass *p, vae_frames *x, svr_error *err)
+{
+    int64_t frames = x->x.dims[0];
+
+    if (svr_vae_parks(p)) {
+        SVR_TRY(svr_vae_park_put(p->run, &p->target, p->done, x, err));
+    } else {
+        SVR_TRY(svr_vae_measure(p->run, &x->x, p->done, err));
+        svr_vae_give(p->run, &x->x);
+        svr_vae_give(p->run, &x->residual);
+    }
+    p->done += frames;
+    return SVR_OK;
+}
+
 /* A result of fewer frames than there are ends it early. */
 static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
 {
     vae_segment *last = &p->plan->segments[p->end - 1];
+    bool ends; /* the half */
 
     p->done = 0;
     if (svr_vae_parks(p))
@@ -109,43 +126,42 @@ static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
         SVR_TRY(run_bands(p, last, err));
         return end_sweep(p, begin, err);
     }
-    while (last->taken < last->in && (svr_vae_parks(p) || p->done < p->out->dims[0])) {
+    ends = !svr_vae_parks(p) && !p->measures;
+    while (last->taken < last->in && (!ends || p->done < p->out->dims[0])) {
         vae_frames x;
-        int64_t frames;
 
         SVR_TRY(svr_vae_run_segment(p, p->end - 1, svr_vae_demand(p), NULL, &x, err));
-        if (!svr_vae_parks(p))
-            continue;
-        frames = x.x.dims[0];
-        SVR_TRY(svr_vae_park_put(p->run, &p->target, p->done, &x, err));
-        p->done += frames;
+        if (!ends)
+            SVR_TRY(put(p, &x, err));
     }
     return end_sweep(p, begin, err);
 }
 
-static svr_status run_sweeps(vae_pass *p, svr_error *err)
+static svr_status run_sweeps(vae_pass *p, bool on_host, svr_error *err)
 {
     const vae_plan *plan = p->plan;
     vae_state *state = &p->run->vae->state;
 
-    /* a run that failed may have left its own */
-    state->parked[0] = state->parked[1] = (svr_tensor){0};
+    /* and not what a run that failed may have left */
+    state->parked[0] = p->source.x;
+    state->parked[1] = (svr_tensor){0};
     state->sliced = false;
     for (int i = 0; i < plan->count; i++)
         state->sliced =
             state->sliced || plan->segments[i].cut || (i > 0 && plan->segments[i].starts_sweep);
     for (int begin = 0; begin < plan->count; begin = p->end) {
         p->end = begin + 1;
-        while (svr_vae_parks(p) && !plan->segments[p->end].starts_sweep)
+        while (svr_vae_goes_on(p) && !plan->segments[p->end].starts_sweep)
             p->end++;
+        p->on_host = on_host && svr_vae_goes_on(p);
         SVR_TRY(run_sweep(p, begin, err));
     }
     return SVR_OK;
 }
 
-/* After a failure: ops that come may use all memory, so they wait for copies on their way. */
-static void let_copies_end(svr_backend *backend)
+void svr_vae_let_copies_end(vae_run *run)
 {
+    svr_backend *backend = run->exec->backend;
     svr_error ignored = {0};
     svr_status in = svr_backend_order(backend, SVR_QUEUE_IN, SVR_QUEUE_COMPUTE, &ignored);
     svr_status out = svr_backend_order(backend, SVR_QUEUE_OUT, SVR_QUEUE_COMPUTE, &ignored);
@@ -154,24 +170,26 @@ static void let_copies_end(svr_backend *backend)
     (void) out;
 }
 
-static svr_status run_clip(vae_pass *p, const svr_vae_cut *cut, svr_error *err)
+svr_status svr_vae_run_range(vae_pass *p, const svr_vae_cut *cut, const int range[2],
+                             svr_error *err)
 {
     svr_vae *vae = p->run->vae;
     const svr_vae_memory *memory = p->decodes ? &cut->decoder : &cut->encoder;
+    const svr_tensor *in = p->in ? p->in : &p->source.x;
     /* of the longer end */
     int64_t frames =
-        p->decodes ? svr_vae_temporal_factor(&vae->config) * p->in->dims[0] : p->in->dims[0];
+        (p->decodes || !p->in ? svr_vae_temporal_factor(&vae->config) : 1) * in->dims[0];
     svr_status status;
 
     p->plan = &vae->plan;
-    p->on_host = memory->park_on_host;
+    p->keeps = range[1] < p->half->step_count;
     p->tight = memory->tight;
-    svr_vae_plan_clip(vae, p->half, cut, p->in);
-    if (p->on_host)
+    svr_vae_plan_clip(vae, p->half, cut, in, range);
+    if (memory->park_on_host)
         SVR_TRY(svr_vae_park_prepare(vae, frames, err));
-    status = run_sweeps(p, err);
-    if (status != SVR_OK && p->on_host)
-        let_copies_end(p->run->exec->backend);
+    status = run_sweeps(p, memory->park_on_host, err);
+    if (status != SVR_OK && memory->park_on_host)
+        svr_vae_let_copies_end(p->run);
     return status;
 }
 
@@ -180,7 +198,7 @@ svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
 {
     vae_pass p = {.run = run, .half = &run->vae->encoder, .in = x, .out = moments};
 
-    return run_clip(&p, cut, err);
+    return svr_vae_run_range(&p, cut, (int[2]){0, p.half->step_count}, err);
 }
 
 svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
@@ -188,5 +206,5 @@ svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
 {
     vae_pass p = {.run = run, .half = &run->vae->decoder, .in = z, .out = y, .decodes = true};
 
-    return run_clip(&p, cut, err);
+    return svr_vae_run_range(&p, cut, (int[2]){0, p.half->step_count}, err);
 }

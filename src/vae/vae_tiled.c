@@ -145,32 +145,13 @@ static svr_status make_tables(vae_run *run, tile_axis *axis, svr_error *err)
     return status;
 }
 
-/* Copies the window of in's frames that starts at (y0, x0).  The op cuts at the top left of a view,
- * so the view starts there; the last row is copied apart, or the view would end beyond the frame.
- */
-static svr_status cut_window(vae_run *run, const svr_tensor *in, int64_t y0, int64_t x0,
-                             const svr_tensor *out, svr_error *err)
+svr_status svr_vae_cut_window(vae_run *run, const svr_tensor *in, const int64_t corner[2],
+                              const svr_tensor *out, svr_error *err)
 {
-    int64_t rows = out->dims[1], width = out->dims[2], channels = in->dims[3];
-    size_t pixel = (size_t) channels * svr_dtype_size(in->dtype);
+    svr_copy_window_args copy = {
+        .x = *in, .y = *out, .from = {corner[0], corner[1]}, .size = {out->dims[1], out->dims[2]}};
 
-    for (int64_t t = 0; t < in->dims[0]; t++) {
-        svr_tensor from = svr_tensor_slice(in, t, 1), to = svr_tensor_slice(out, t, 1);
-        char *corner = (char *) from.data + (size_t) (y0 * in->dims[2] + x0) * pixel;
-        size_t last_in = (size_t) ((rows - 1) * in->dims[2]) * pixel;
-        size_t last_out = (size_t) ((rows - 1) * width) * pixel;
-        svr_crop_args crop = {
-            .x = svr_tensor_4d(corner, in->dtype, 1, rows - 1, in->dims[2], channels),
-            .y = svr_tensor_4d(to.data, in->dtype, 1, rows - 1, width, channels)};
-        svr_copy_args row = {
-            .src = svr_tensor_2d(corner + last_in, in->dtype, width, channels),
-            .dst = svr_tensor_2d((char *) to.data + last_out, in->dtype, width, channels)};
-
-        if (rows > 1)
-            SVR_TRY(svr_op_crop(run->exec, &crop, err));
-        SVR_TRY(svr_op_copy(run->exec, &row, err));
-    }
-    return SVR_OK;
+    return svr_op_copy_window(run->exec, &copy, err);
 }
 
 /* Entries [from, from + count) of a span's table. */
@@ -232,7 +213,7 @@ static svr_status run_tile(const tiler *t, const int64_t spans[2], svr_error *er
                            &out, err));
     SVR_TRY(svr_exec_alloc(exec, t->run->storage,
                            SVR_DIMS(t->in->dims[0], h * si, w * si, t->in->dims[3]), &in, err));
-    SVR_TRY(cut_window(t->run, t->in, y0 * si, x0 * si, &in, err));
+    SVR_TRY(svr_vae_cut_window(t->run, t->in, (int64_t[2]){y0 * si, x0 * si}, &in, err));
     SVR_TRY(t->clip(t->run, t->cut, &in, &out, err));
     svr_exec_free(exec, &in);
     for (int64_t i = 0; i < out.dims[0]; i++) {

@@ -1,0 +1,442 @@
+/* Spatial tiles with shared statistics, stage by stage: the steps of one resolution are run on tile
+ * after tile, once for each norm among them, up to that norm, to measure its input, and once for
+ * the result.  When a norm is measured all before it are known, so every number is that of whole
+ * frames but for the order of sums.  The steps at latent resolution are no part of it: they are
+ * small, and attention is among them. */
+#include "vae/vae_shared.h"
+
+#include "base/checked.h"
+
+/* One axis of the frame in latent pixels: tiles of one size, evenly spread, that overlap by twice
+ * the halo at least. */
+typedef struct tile_axis {
+    int64_t total, size, count;
+} tile_axis;
+
+/* Whole frames between two stages. */
+typedef struct features {
+    svr_tensor x;
+    bool on_host;
+} features;
+
+/* A stage at work. */
+typedef struct tiling {
+    vae_run *run;
+    const vae_half *half;
+    const svr_vae_cut *cut;
+    bool decodes;
+    int first, end; /* steps */
+    features in, out;
+    int64_t in_scale, out_scale; /* their pixels per latent pixel */
+    tile_axis axis[2];
+    vae_statistics statistics;
+} tiling;
+
+/* ---------------------------------------------------------------------------- stages */
+
+/* The step behind the stage that begins with step `first`: its sampler begins one that decodes and
+ * ends one that encodes.  `first` itself: the encoder's steps at latent resolution. */
+static int stage_end(const vae_half *half, int first)
+{
+    for (int i = first; i < half->step_count; i++) {
+        if (half->steps[i].kind == VAE_STEP_DOWN)
+            return i + 1;
+        if (half->steps[i].kind == VAE_STEP_UP && i > first)
+            return i;
+    }
+    return half->steps[half->step_count - 1].kind == VAE_STEP_LEAVE ? first : half->step_count;
+}
+
+/* Where a half's tiled steps begin; its end: nowhere. */
+static int first_tiled(const vae_half *half, bool decodes)
+{
+    int i = 0;
+
+    while (decodes && i < half->step_count && half->steps[i].kind != VAE_STEP_UP)
+        i++;
+    return i;
+}
+
+/* Latent pixels around a tile's core that convolutions of a stage see, whose input has `pixel`
+ * picture pixels a pixel: each step reads one pixel of its input at either side. */
+static int64_t halo_of(const vae_half *half, int first, int end, int64_t pixel, int64_t factor)
+{
+    int64_t seen = 0;
+
+    for (int i = first; i < end; i++) {
+        seen += pixel;
+        if (half->steps[i].kind == VAE_STEP_UP)
+            pixel /= 2;
+    }
+    return svr_ceil_div(seen, factor);
+}
+
+int64_t svr_vae_least_tile(const svr_vae *vae, const vae_half *half)
+{
+    int64_t factor = svr_vae_spatial_factor(&vae->config), least = 0;
+    bool decodes = half == &vae->decoder;
+    int64_t pixel = decodes ? factor : 1;
+
+    for (int first = first_tiled(half, decodes), end; first < half->step_count; first = end) {
+        end = stage_end(half, first);
+        if (end == first)
+            break;
+        least = svr_max_i64(least, 2 * halo_of(half, first, end, pixel, factor) + 1);
+        pixel = decodes ? pixel / 2 : pixel * 2;
+    }
+    return least * factor;
+}
+
+bool svr_vae_shares_tiles(const svr_vae *vae, const vae_half *half, const svr_vae_memory *memory,
+                          const svr_tensor *in)
+{
+    int64_t factor = svr_vae_spatial_factor(&vae->config), size = memory->tile / factor;
+    int64_t scale = half == &vae->decoder ? 1 : factor;
+
+    return size > 0 && svr_vae_least_tile(vae, half) > 0 &&
+           (in->dims[1] / scale > size || in->dims[2] / scale > size);
+}
+
+/* ---------------------------------------------------------------------------- places */
+
+static tile_axis make_axis(int64_t total, int64_t size, int64_t halo)
+{
+    tile_axis axis = {.total = total, .size = svr_min_i64(size, total)};
+
+    axis.count = 1 + svr_ceil_div(total - axis.size, size - 2 * halo);
+    return axis;
+}
+
+static int64_t start_of(const tile_axis *axis, int64_t i)
+{
+    return i == 0 ? 0 : i * (axis->total - axis->size) / (axis->count - 1);
+}
+
+/* Where the core of tile i begins, and that of the one before ends: in the middle of their overlap.
+ */
+static int64_t core_start(const tile_axis *axis, int64_t i)
+{
+    if (i == 0 || i == axis->count)
+        return i == 0 ? 0 : axis->total;
+    return (start_of(axis, i) + start_of(axis, i - 1) + axis->size) / 2;
+}
+
+/* Pixels from latent pixel `at` on to `end`; at the picture's border all that there are. */
+static int64_t extent(const tile_axis *axis, int64_t at, int64_t end, int64_t scale, int64_t all)
+{
+    return (end == axis->total ? all : svr_min_i64(all, end * scale)) - at * scale;
+}
+
+static void begin_tile(tiling *t, const int64_t at[2])
+{
+    vae_statistics *s = &t->statistics;
+
+    for (int a = 0; a < 2; a++) {
+        int64_t start = start_of(&t->axis[a], at[a]);
+
+        s->tile[a] = t->axis[a].size;
+        s->core[a][0] = core_start(&t->axis[a], at[a]) - start;
+        s->core[a][1] = core_start(&t->axis[a], at[a] + 1) - start;
+    }
+}
+
+/* ---------------------------------------------------------------------------- whole frames */
+
+static svr_status take_features(vae_run *run, const int64_t dims[4], bool on_host, features *out,
+                                svr_error *err)
+{
+    *out = (features){.on_host = on_host};
+    return on_host ? svr_exec_host_alloc(run->exec, run->storage, 4, dims, &out->x, err)
+                   : svr_exec_alloc(run->exec, run->storage, 4, dims, &out->x, err);
+}
+
+static void give_features(vae_run *run, features *f)
+{
+    if (f->on_host)
+        svr_exec_host_free(run->exec, &f->x);
+    else
+        svr_exec_free(run->exec, &f->x);
+}
+
+/* Row `index` of all rows of a window of whole frames or tiles that starts at a corner. */
+static char *row_at(const svr_tensor *x, const int64_t corner[2], int64_t rows, int64_t index)
+{
+    int64_t t = index / rows, y = corner[0] + index % rows;
+    int64_t pixel = (t * x->dims[1] + y) * x->dims[2] + corner[1];
+
+    return (char *) x->data + (size_t) (pixel * x->dims[3]) * svr_dtype_size(x->dtype);
+}
+
+/* The same as the op, with the host at one side; its memory may be used at once. */
+static svr_status copy_rows(vae_run *run, const svr_copy_window_args *w, svr_queue queue,
+                            svr_error *err)
+{
+    svr_backend *backend = run->exec->backend;
+    size_t bytes = (size_t) (w->size[1] * w->x.dims[3]) * svr_dtype_size(w->x.dtype);
+    svr_mark done;
+
+    SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, queue, err));
+    for (int64_t i = 0; i < w->x.dims[0] * w->size[0]; i++) {
+        char *from = row_at(&w->x, w->from, w->size[0], i);
+        char *to = row_at(&w->y, w->to, w->size[0], i);
+
+        SVR_TRY(queue == SVR_QUEUE_IN ? svr_backend_copy_in(backend, to, from, bytes, err)
+                                      : svr_backend_copy_out(backend, to, from, bytes, err));
+    }
+    SVR_TRY(svr_backend_mark(backend, queue, &done, err));
+    return svr_backend_follow(backend, SVR_QUEUE_COMPUTE, done, err);
+}
+
+/* The tile of what is in front of the stage, made here. */
+static svr_status take_window(const tiling *t, const int64_t at[2], svr_tensor *window,
+                              svr_error *err)
+{
+    svr_copy_window_args copy = {.x = t->in.x};
+
+    for (int a = 0; a < 2; a++) {
+        int64_t start = start_of(&t->axis[a], at[a]);
+
+        copy.from[a] = start * t->in_scale;
+        copy.size[a] =
+            extent(&t->axis[a], start, start + t->axis[a].size, t->in_scale, t->in.x.dims[a + 1]);
+    }
+    SVR_TRY(svr_exec_alloc(t->run->exec, copy.x.dtype,
+                           SVR_DIMS(copy.x.dims[0], copy.size[0], copy.size[1], copy.x.dims[3]),
+                           window, err));
+    copy.y = *window;
+    return t->in.on_host ? copy_rows(t->run, &copy, SVR_QUEUE_IN, err)
+                         : svr_op_copy_window(t->run->exec, &copy, err);
+}
+
+/* The core of a tile's result goes to its place, as far as that is wanted. */
+static svr_status put_core(const tiling *t, const int64_t at[2], const svr_tensor *result,
+                           svr_error *err)
+{
+    svr_copy_window_args copy = {.x = *result, .y = t->out.x};
+
+    for (int a = 0; a < 2; a++) {
+        const tile_axis *axis = &t->axis[a];
+        int64_t first = core_start(axis, at[a]);
+
+        copy.from[a] = (first - start_of(axis, at[a])) * t->out_scale;
+        copy.to[a] = first * t->out_scale;
+        copy.size[a] =
+            extent(axis, first, core_start(axis, at[a] + 1), t->out_scale, t->out.x.dims[a + 1]);
+        if (copy.size[a] <= 0)
+            return SVR_OK;
+    }
+    return t->out.on_host ? copy_rows(t->run, &copy, SVR_QUEUE_OUT, err)
+                          : svr_op_copy_window(t->run->exec, &copy, err);
+}
+
+/* ---------------------------------------------------------------------------- tiles */
+
+/* Steps [t->first, end) on a window, which is used up; the encoder's clip stays. */
+static svr_status run_steps(const tiling *t, int end, vae_pass *p, svr_tensor *window,
+                            svr_error *err)
+{
+    p->run = t->run;
+    p->half = t->half;
+    p->decodes = t->decodes;
+    if (t->first == 0) {
+        p->in = window;
+    } else {
+        p->source = (vae_parked){.x = *window, .frames = window->dims[0]};
+        *window = (svr_tensor){0};
+    }
+    return svr_vae_run_range(p, t->cut, (int[2]){t->first, end}, err);
+}
+
+/* Measures what comes to step `step`. */
+static svr_status measure_tile(tiling *t, int step, const int64_t at[2], svr_error *err)
+{
+    vae_pass p = {.measures = true};
+    svr_tensor window;
+
+    SVR_TRY(take_window(t, at, &window, err));
+    if (step == t->first)
+        SVR_TRY(svr_vae_measure(t->run, &window, 0, err));
+    else
+        SVR_TRY(run_steps(t, step, &p, &window, err));
+    svr_exec_free(t->run->exec, &window);
+    return svr_vae_statistics_add(t->run, err);
+}
+
+/* Memory for the picture that the decoder makes of a tile. */
+static svr_status take_picture(const tiling *t, svr_tensor *picture, svr_error *err)
+{
+    const svr_tensor *y = &t->out.x;
+
+    return svr_exec_alloc(t->run->exec, y->dtype,
+                          SVR_DIMS(y->dims[0], t->axis[0].size * t->out_scale,
+                                   t->axis[1].size * t->out_scale, y->dims[3]),
+                          picture, err);
+}
+
+static svr_status finish_tile(tiling *t, const int64_t at[2], svr_error *err)
+{
+    svr_tensor picture = {0}, window;
+    vae_pass p = {.out = &picture};
+
+    if (t->end == t->half->step_count)
+        SVR_TRY(take_picture(t, &picture, err));
+    SVR_TRY(take_window(t, at, &window, err));
+    SVR_TRY(run_steps(t, t->end, &p, &window, err));
+    svr_exec_free(t->run->exec, &window);
+    SVR_TRY(put_core(t, at, svr_tensor_present(&picture) ? &picture : &p.source.x, err));
+    svr_exec_free(t->run->exec, &picture);
+    return svr_vae_park_close(t->run, &p.source, err);
+}
+
+/* All tiles up to a step, or through the stage. */
+static svr_status run_tiles(tiling *t, int step, svr_error *err)
+{
+    for (int64_t i = 0; i < t->axis[0].count; i++)
+        for (int64_t j = 0; j < t->axis[1].count; j++) {
+            const int64_t at[2] = {i, j};
+
+            begin_tile(t, at);
+            SVR_TRY(step < t->end ? measure_tile(t, step, at, err) : finish_tile(t, at, err));
+        }
+    return SVR_OK;
+}
+
+static const vae_norm *norm_of(const vae_half *half, const vae_step *step)
+{
+    switch (step->kind) {
+    case VAE_STEP_OPEN:
+        return &step->resnet->norm1;
+    case VAE_STEP_CLOSE:
+        return &step->resnet->norm2;
+    case VAE_STEP_LEAVE:
+    case VAE_STEP_PICTURE:
+        return &half->norm_out;
+    case VAE_STEP_ENTER:
+    case VAE_STEP_ATTEND:
+    case VAE_STEP_DOWN:
+    case VAE_STEP_UP:
+        break;
+    }
+    return NULL;
+}
+
+static svr_status run_passes(tiling *t, svr_error *err)
+{
+    for (int i = t->first; i < t->end; i++) {
+        const vae_norm *norm = norm_of(t->half, &t->half->steps[i]);
+
+        if (!norm)
+            continue;
+        SVR_TRY(run_tiles(t, i, err));
+        SVR_TRY(svr_vae_statistics_pool(t->run, norm, err));
+    }
+    return run_tiles(t, t->end, err);
+}
+
+static svr_status run_stage(tiling *t, const svr_vae_memory *memory, svr_error *err)
+{
+    int64_t factor = svr_vae_spatial_factor(&t->run->vae->config);
+    int64_t halo = halo_of(t->half, t->first, t->end, factor / t->in_scale, factor);
+    int64_t frames = svr_max_i64(t->in.x.dims[0], t->out.x.dims[0]);
+    svr_status status;
+
+    /* a result of fewer frames makes them all in front of its last layers */
+    if (t->decodes)
+        frames = svr_max_i64(frames, 2 * t->in.x.dims[0]);
+    for (int a = 0; a < 2; a++)
+        t->axis[a] = make_axis(t->in.x.dims[a + 1] / t->in_scale, memory->tile / factor, halo);
+    status = svr_vae_statistics_begin(t->run, t->half, frames, &t->statistics, err);
+    t->run->statistics = &t->statistics;
+    if (status == SVR_OK)
+        status = run_passes(t, err);
+    t->run->statistics = NULL;
+    svr_vae_statistics_end(t->run, &t->statistics);
+    return status;
+}
+
+/* ---------------------------------------------------------------------------- halves */
+
+/* Sizes behind a stage that is not the half's last. */
+static void dims_behind(const tiling *t, int64_t dims[4])
+{
+    const vae_step *last = &t->half->steps[t->end - 1];
+    const int64_t *in = t->in.x.dims;
+    const vae_block *block = t->decodes ? t->half->steps[t->first].block : last->block;
+
+    for (int a = 1; a < 3; a++)
+        dims[a] = t->decodes ? 2 * in[a] : in[a] / 2;
+    dims[0] = in[0];
+    if (block->temporal)
+        dims[0] = t->decodes ? 2 * in[0] - 1 : (in[0] - 1) / 2 + 1;
+    dims[3] = t->decodes ? last->resnet->conv2.out : block->rescale.out;
+}
+
+/* One stage after the other; what is in front of the first stays the caller's, what is behind the
+ * last is `y` or, in new memory, t->out. */
+static svr_status run_stages(tiling *t, const svr_tensor *y, svr_error *err)
+{
+    const svr_vae_memory *memory = t->decodes ? &t->cut->decoder : &t->cut->encoder;
+    bool last = false, owned = false;
+
+    for (; !last; t->first = t->end) {
+        int64_t dims[4];
+
+        t->end = stage_end(t->half, t->first);
+        last = t->end == t->half->step_count || stage_end(t->half, t->end) == t->end;
+        t->out_scale = t->decodes ? 2 * t->in_scale : t->in_scale / 2;
+        if (y && last) {
+            t->out = (features){.x = *y};
+        } else {
+            dims_behind(t, dims);
+            SVR_TRY(take_features(t->run, dims, memory->park_on_host && !last, &t->out, err));
+        }
+        SVR_TRY(run_stage(t, memory, err));
+        if (owned)
+            give_features(t->run, &t->in);
+        owned = true;
+        t->in = t->out;
+        t->in_scale = t->out_scale;
+    }
+    return SVR_OK;
+}
+
+svr_status svr_vae_encode_shared(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
+                                 const svr_tensor *moments, svr_error *err)
+{
+    vae_pass rest = {.run = run, .half = &run->vae->encoder, .out = moments};
+    tiling t = {.run = run,
+                .half = rest.half,
+                .cut = cut,
+                .in = {.x = *x},
+                .in_scale = svr_vae_spatial_factor(&run->vae->config)};
+    svr_status status = run_stages(&t, NULL, err);
+
+    if (status != SVR_OK) {
+        svr_vae_let_copies_end(run);
+        return status;
+    }
+    rest.source = (vae_parked){.x = t.out.x, .frames = t.out.x.dims[0]};
+    return svr_vae_run_range(&rest, cut, (int[2]){t.first, rest.half->step_count}, err);
+}
+
+svr_status svr_vae_decode_shared(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
+                                 const svr_tensor *y, svr_error *err)
+{
+    vae_pass start = {.run = run, .half = &run->vae->decoder, .in = z, .decodes = true};
+    tiling t = {.run = run,
+                .half = start.half,
+                .cut = cut,
+                .decodes = true,
+                .first = first_tiled(start.half, true),
+                .in_scale = 1};
+    svr_status status;
+
+    SVR_TRY(svr_vae_run_range(&start, cut, (int[2]){0, t.first}, err));
+    t.in.x = start.source.x;
+    status = run_stages(&t, y, err);
+    if (status != SVR_OK) {
+        svr_vae_let_copies_end(run);
+        return status;
+    }
+    return svr_vae_park_close(run, &start.source, err);
+}
