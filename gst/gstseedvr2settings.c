@@ -16,6 +16,7 @@ enum {
   PROP_VRAM_MODE,
   PROP_VRAM_BUDGET,
   PROP_OFFLOAD_THRESHOLD,
+  PROP_VAE_TILE_SIZE,
   PROP_BATCH_SIZE,
   PROP_TEMPORAL_OVERLAP,
   PROP_PREPEND_FRAMES,
@@ -316,6 +317,14 @@ install_memory (GObjectClass *klass)
           "peak would pass so many GB (10^9 bytes), even if more is free (0: "
           "never)",
           0.0, 1e6, 20.0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_VAE_TILE_SIZE,
+      g_param_spec_uint (
+          "vae-tile-size", "VAE tile size",
+          "The VAE works on square tiles of so many pixels, with statistics of "
+          "whole frames: several times slower, the same picture without seams, "
+          "much less memory (0: only where nothing else fits the budget)",
+          0, 16384, 0, AT_START));
 }
 
 static void
@@ -459,6 +468,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_VRAM_MODE] = AT (vram_mode),
     [PROP_VRAM_BUDGET] = AT (vram_budget),
     [PROP_OFFLOAD_THRESHOLD] = AT (offload_threshold),
+    [PROP_VAE_TILE_SIZE] = AT (vae_tile_size),
     [PROP_BATCH_SIZE] = AT (batch_size),
     [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),
@@ -619,6 +629,7 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
   config->memory.mode = (svr_vram_mode)settings->vram_mode;
   config->memory.budget = settings->vram_budget;
   config->memory.threshold = (guint64)(settings->offload_threshold * 1e9);
+  config->memory.tile_size = (int)settings->vae_tile_size;
   config->batch_size = (int)settings->batch_size;
   config->temporal_overlap = (int)settings->temporal_overlap;
   config->prepend_frames = (int)settings->prepend_frames;

@@ -20,6 +20,7 @@ typedef struct {
   gint vram_mode;            /* svr_vram_mode */
   guint64 vram_budget;       /* bytes; 0: what is free */
   gdouble offload_threshold; /* GB; 0: never */
+  guint vae_tile_size;       /* pixels; 0: as a last resort */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
   gboolean noise_time_invariant;

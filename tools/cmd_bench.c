@@ -91,7 +91,9 @@ static bool fits_batch(bool memory)
 {
     if (!memory)
         return true;
-    fprintf(stderr, "%s: --vram-budget, --vram-mode and --offload-threshold go with --end-to-end\n",
+    fprintf(stderr,
+            "%s: --vram-budget, --vram-mode, --offload-threshold and --vae-tile-size go with "
+            "--end-to-end\n",
             g_get_prgname());
     return false;
 }
@@ -136,6 +138,8 @@ int cmd_bench(int argc, char **argv)
          "of a stream: auto (default), economy or extreme-economy", "NAME"},
         {"offload-threshold", 0, 0, G_OPTION_ARG_STRING, &threshold,
          "of a stream: peak that auto does not pass if it can; none", "BYTES"},
+        {"vae-tile-size", 0, 0, G_OPTION_ARG_INT, &setup.memory.tile_size,
+         "of a stream: pixels of the VAE's tiles; 0 (default): only where nothing else fits", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
@@ -147,7 +151,8 @@ int cmd_bench(int argc, char **argv)
         !in_range(&setup) || !command_bytes("vram-budget", budget, &setup.memory.budget) ||
         !command_bytes("offload-threshold", threshold, &setup.memory.threshold) ||
         !command_vram_mode(mode, &setup.memory.mode) ||
-        (end_to_end ? !fits_stream(&setup, choices) : !fits_batch(budget || mode || threshold)))
+        (end_to_end ? !fits_stream(&setup, choices)
+                    : !fits_batch(budget || mode || threshold || setup.memory.tile_size)))
         return EXIT_UNUSABLE;
     if (choices)
         show_choices(&setup);

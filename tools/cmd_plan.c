@@ -20,7 +20,7 @@ enum { CAPABILITY = 89, SM_COUNT = 80 };
 
 typedef struct plan_options {
     char *arch, *vae, *text, *size, *in, *vram, *threshold, *mode, *quantization, *dtype;
-    int batch, overlap, capability, sm_count;
+    int batch, overlap, tile, capability, sm_count;
     gboolean json;
 } plan_options;
 
@@ -116,6 +116,7 @@ static bool parse_config(const plan_options *o, svr_stream_config *config)
     config->in = config->out;
     config->batch_size = o->batch;
     config->temporal_overlap = o->overlap;
+    config->memory.tile_size = o->tile;
     if (!parse_size("size", o->size, &config->out))
         return false;
     config->in.width = (config->out.width + 1) / 2;
@@ -210,6 +211,8 @@ int cmd_plan(int argc, char **argv)
          "auto (default), economy or extreme-economy", "NAME"},
         {"offload-threshold", 0, 0, G_OPTION_ARG_STRING, &o.threshold,
          "peak that auto does not pass if it can; none", "BYTES"},
+        {"vae-tile-size", 0, 0, G_OPTION_ARG_INT, &o.tile,
+         "pixels of the VAE's tiles; 0 (default): only where nothing else fits", "N"},
         {"batch-size", 0, 0, G_OPTION_ARG_INT, &o.batch, "frames; 0 = the largest that fits; 5",
          "N"},
         {"temporal-overlap", 0, 0, G_OPTION_ARG_INT, &o.overlap, "frames; 0", "N"},

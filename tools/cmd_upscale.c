@@ -33,6 +33,8 @@ static const struct {
     {"cfg-scale", "cfg-scale", "guidance; 1: none", "F"},
     {"cfg-offload", "cfg-offload", "auto, never or always: one prediction waits on the host",
      "NAME"},
+    {"vae-tile-size", "vae-tile-size", "pixels of the VAE's tiles; 0: only where nothing else fits",
+     "N"},
     {"color-correction", "color-correction", "lab, wavelet, wavelet-adaptive, hsv, adain or none",
      "NAME"},
     {"backend", "backend", "auto, cpu or cuda", "NAME"},

@@ -24,6 +24,8 @@ typedef struct svr_memory_request {
     uint64_t budget;
     /* AUTO: above this peak the next cheaper way is taken as long as there is one; 0: never */
     uint64_t threshold;
+    /* spatial tiles of the VAE in pixels each way; 0: only where nothing else fits */
+    int tile_size;
     bool synchronous; /* every copy is waited for: slower, the same picture */
 } svr_memory_request;
 
@@ -43,7 +45,7 @@ typedef struct svr_memory_plan {
     int64_t token_chunk;         /* 0: all */
     bool vae_streamed;           /* its weights come for their phase */
     bool state_on_host;          /* activations of the VAE wait in host memory */
-    bool tiled;
+    bool tiled;                  /* frames go through the VAE in spatial tiles */
     /* whether copies are shorter than the computation of a batch on common cards: tokens of a batch
      * against what a byte of streamed weights must be used for */
     bool hidden;

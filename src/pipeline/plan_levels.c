@@ -28,6 +28,14 @@ static const vae_level vae_levels[SVR_PLAN_LEVELS] = {
     {1, 2, true, 2, 95},  {1, 1, true, 2, 95},
 };
 
+/* Tiles, where nothing untiled fits: pixels each way.  Of a stage without its carried frames at
+ * once there is nothing to gain at these sizes, so it is one sweep. */
+static const int tiles[SVR_TILED_LEVELS] = {1024, 768, 512, 384, 256};
+static const vae_level tiled_level = {1, 16, true, 0, 100};
+
+/* What tiles compute more than none, in percent: the passes that measure, and what overlaps. */
+enum { TILES_COMPUTE_MORE = 400 };
+
 /* Tokens that a block takes at a time. */
 static const int token_chunks[] = {0, 32768, 16384, 8192, 4096, 2048, 1024};
 enum {
@@ -36,38 +44,58 @@ enum {
     ECONOMY_CHUNK_LEVEL = 3
 };
 
-static int level_count(int network)
+static int level_count(const svr_level_table *t, int network)
 {
-    return network == TRANSFORMER ? CHUNK_LEVELS : SVR_PLAN_LEVELS;
+    return network == TRANSFORMER ? CHUNK_LEVELS : t->levels;
 }
 
-static svr_vae_memory vae_memory(int level, int64_t frame_values, const svr_vae_memory *fastest)
+static bool is_tiled(int level)
 {
-    const vae_level *l = &vae_levels[level];
+    return level >= SVR_PLAN_LEVELS;
+}
 
+static const vae_level *level_of(int level)
+{
+    return is_tiled(level) ? &tiled_level : &vae_levels[level];
+}
+
+/* Pixels of tiles: those asked for unless the level has smaller ones; 0: none. */
+static int tile_of(int level, int asked)
+{
+    int own = is_tiled(level) ? tiles[level - SVR_PLAN_LEVELS] : 0;
+
+    return own > 0 && (asked == 0 || own < asked) ? own : asked;
+}
+
+static svr_vae_memory vae_memory(int level, const svr_level_frame *f, svr_vae_memory fastest)
+{
+    const vae_level *l = level_of(level);
+    int64_t frame_values = f->full_channels;
+
+    fastest.tile = tile_of(level, f->tile);
     if (l->piece == 0)
-        return *fastest;
-    return (svr_vae_memory){.piece_values =
-                                svr_min_i64(l->piece * frame_values, fastest->piece_values),
+        return fastest;
+    frame_values *= fastest.tile > 0 ? svr_min_i64(f->height, fastest.tile) : f->height;
+    frame_values *= fastest.tile > 0 ? svr_min_i64(f->width, fastest.tile) : f->width;
+    return (svr_vae_memory){.tile = fastest.tile,
+                            .piece_values =
+                                svr_min_i64(l->piece * frame_values, fastest.piece_values),
                             .carried_values = l->carried * frame_values,
                             .park_on_host = l->host,
                             .tight = l->tight};
 }
 
-svr_placement svr_level_placement(const svr_level_choice *c, int full_channels, int height,
-                                  int width)
+svr_placement svr_level_placement(const svr_level_choice *c, const svr_level_frame *frame)
 {
     svr_placement p = svr_placement_default();
-    int64_t frame = (int64_t) full_channels * height * width;
-    svr_vae_cut fastest = p.cut;
 
-    p.cut.encoder = vae_memory(c->level[ENCODER], frame, &fastest.encoder);
-    p.cut.decoder = vae_memory(c->level[DECODER], frame, &fastest.decoder);
+    p.cut.encoder = vae_memory(c->level[ENCODER], frame, p.cut.encoder);
+    p.cut.decoder = vae_memory(c->level[DECODER], frame, p.cut.decoder);
     /* short clips go whole at the fastest level of both */
     if (c->level[ENCODER] > 0 || c->level[DECODER] > 0)
         p.cut.whole_frames = 0;
-    p.token_chunk = c->level[TRANSFORMER] < CHUNK_LEVELS ? token_chunks[c->level[TRANSFORMER]]
-                                                         : token_chunks[CHUNK_LEVELS - 1];
+    /* what is behind its levels is nobody's choice: the quickest to count */
+    p.token_chunk = c->level[TRANSFORMER] < CHUNK_LEVELS ? token_chunks[c->level[TRANSFORMER]] : 0;
     p.stream_vae = c->streamed;
     p.ahead = c->streamed && c->ahead;
     if (c->streamed)
@@ -114,22 +142,25 @@ static fetched weights_fetched(const svr_level_table *t, const svr_level_choice 
 /* Bytes that nothing hides: what goes beyond `hidden`, and a share of what is parked at least. */
 static double exposed_bytes(int network, int level, double bytes, double parked, double hidden)
 {
-    double share = network == TRANSFORMER ? 0.0 : 0.01 * vae_levels[level].exposed * parked;
+    double share = network == TRANSFORMER ? 0.0 : 0.01 * level_of(level)->exposed * parked;
 
     return bytes - hidden > share ? bytes - hidden : share;
 }
 
 /* Bytes that are not copied behind work; a little for those that are, since links are shared; and
  * for smaller pieces and chunks, as a share of the stage's time: 2 percent, then half of one a
- * level. */
+ * level, and what tiles compute more. */
 static double stage_cost(const svr_level_table *t, int network, int level, uint64_t weights)
 {
     const svr_stage_need *need = &t->stage[level][stages[network]];
     double parked = (double) more_of(need->copied_in, need->copied_out);
     double hidden = (double) t->hidden[network], bytes = parked + (double) weights;
 
-    return exposed_bytes(network, level, bytes, parked, hidden) + 0.02 * bytes +
-           (level > 0 ? hidden * (0.02 + 0.005 * level) : 0.0);
+    double slower = level > 0 ? 0.02 + 0.005 * level : 0.0;
+
+    if (is_tiled(level))
+        slower += 0.01 * TILES_COMPUTE_MORE;
+    return exposed_bytes(network, level, bytes, parked, hidden) + 0.02 * bytes + hidden * slower;
 }
 
 /* The cheapest level of a network whose stage takes at most `room`; -1: none. */
@@ -138,7 +169,7 @@ static int cheapest_level(const svr_level_table *t, int network, int first, uint
 {
     int best = -1;
 
-    for (int i = first; i < level_count(network); i++) {
+    for (int i = first; i < level_count(t, network); i++) {
         double c = stage_cost(t, network, i, weights);
 
         if (t->stage[i][stages[network]].scratch <= room && (best < 0 || c < *cost)) {
@@ -242,7 +273,7 @@ bool svr_level_choose(const svr_level_table *t, const svr_level_limit *limit, sv
     best_choice best = {.any = false};
 
     for (int n = 0; n < NETWORKS; n++)
-        for (int i = 0; i < level_count(n); i++)
+        for (int i = 0; i < level_count(t, n); i++)
             for (int k = 0; k < 3; k++)
                 consider_scratch(t, limit, t->stage[i][stages[n]].scratch + f[k].slots[n], &best);
     consider_scratch(t, limit, t->stage[0][SVR_STAGE_FINISH].scratch, &best);
@@ -270,7 +301,7 @@ svr_level_choice svr_level_smallest(const svr_level_table *t)
     svr_level_choice c = {.streamed = t->weights.blocks > 0};
 
     for (int n = 0; n < NETWORKS; n++)
-        for (int i = 1; i < level_count(n); i++)
+        for (int i = 1; i < level_count(t, n); i++)
             if (t->stage[i][stages[n]].scratch < t->stage[c.level[n]][stages[n]].scratch)
                 c.level[n] = i;
     return c;

@@ -10,8 +10,13 @@
 extern "C" {
 #endif
 
-/* Levels of each of the three networks' stages; 0 is the fastest. */
-enum { SVR_PLAN_LEVELS = 26 };
+/* Levels of each of the three networks' stages; 0 is the fastest.  The last ones of the VAE are
+ * spatial tiles. */
+enum {
+    SVR_PLAN_LEVELS = 26,
+    SVR_TILED_LEVELS = 5,
+    SVR_ALL_LEVELS = SVR_PLAN_LEVELS + SVR_TILED_LEVELS
+};
 
 typedef struct svr_level_choice {
     int level[3];      /* of encoder, transformer, decoder */
@@ -24,15 +29,21 @@ typedef struct svr_level_choice {
 /* What is known when a choice is made. */
 typedef struct svr_level_table {
     svr_network_weights weights;
-    svr_stage_need stage[SVR_PLAN_LEVELS][SVR_STAGES]; /* without weights that come and go */
+    int levels;                                       /* SVR_PLAN_LEVELS, or with tiles */
+    svr_stage_need stage[SVR_ALL_LEVELS][SVR_STAGES]; /* without weights that come and go */
     uint64_t state;
     /* bytes that a stage of this size can copy each way while it computes */
     uint64_t hidden[3];
 } svr_level_table;
 
-/* The placement of a choice for frames of height x width pixels, except resident_blocks. */
-svr_placement svr_level_placement(const svr_level_choice *choice, int full_channels, int height,
-                                  int width);
+/* What placements depend on beside the choice. */
+typedef struct svr_level_frame {
+    int full_channels, height, width; /* of the VAE at full resolution */
+    int tile;                         /* pixels of tiles where they are asked for; 0: none */
+} svr_level_frame;
+
+/* The placement of a choice, except resident_blocks. */
+svr_placement svr_level_placement(const svr_level_choice *choice, const svr_level_frame *frame);
 
 /* What a choice has to keep to; 0: no limit. */
 typedef struct svr_level_limit {

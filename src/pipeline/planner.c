@@ -82,6 +82,21 @@ static void hidden_bytes(const svr_planning *p, uint64_t out[3])
     out[2] = DECODE_BYTES_PER_PIXEL * pixels;
 }
 
+/* Whether frames are larger than tiles, which are whole latent pixels. */
+static bool has_tiles(const svr_planning *p, const svr_vae_cut *cut)
+{
+    const svr_size size = svr_phases_padded(p->phases);
+    int tiles[2] = {cut->encoder.tile, cut->decoder.tile}, factor = p->networks->spatial_factor;
+
+    for (int i = 0; i < 2; i++) {
+        int tile = tiles[i] / factor * factor;
+
+        if (tile > 0 && (size.height > tile || size.width > tile))
+            return true;
+    }
+    return false;
+}
+
 static void describe(const svr_planning *p, const svr_placement *placement,
                      const svr_weight_need *weights, const svr_phases_need *need,
                      svr_memory_plan *out)
@@ -100,7 +115,7 @@ static void describe(const svr_planning *p, const svr_placement *placement,
                              .token_chunk = placement->token_chunk,
                              .vae_streamed = placement->stream_vae,
                              .state_on_host = need->host > 0,
-                             .tiled = placement->cut.tile_h > 0};
+                             .tiled = has_tiles(p, &placement->cut)};
     out->peak = out->weights + out->state + out->scratch;
 }
 
@@ -121,8 +136,12 @@ static svr_status weigh(const svr_planning *p, const svr_placement *placement,
 static svr_placement placement_of(const svr_planning *p, const svr_level_choice *choice)
 {
     const svr_size size = svr_phases_padded(p->phases);
+    const svr_level_frame frame = {.full_channels = weights_of(p).full_channels,
+                                   .height = size.height,
+                                   .width = size.width,
+                                   .tile = p->request->tile_size};
 
-    return svr_level_placement(choice, weights_of(p).full_channels, size.height, size.width);
+    return svr_level_placement(choice, &frame);
 }
 
 /* ------------------------------------------------------------------ the search */
@@ -137,14 +156,12 @@ static svr_status begin(const svr_planning *p, svr_error *err)
                               : SVR_OK;
 }
 
-/* All levels of all stages, one dry run a level. */
-static svr_status make_table(const svr_planning *p, svr_level_table *out, svr_error *err)
+/* Counts levels of all stages up to `levels`, one dry run a level. */
+static svr_status extend_table(const svr_planning *p, int levels, svr_level_table *table,
+                               svr_error *err)
 {
-    int levels = p->networks->place ? SVR_PLAN_LEVELS : 1;
-
-    *out = (svr_level_table){.weights = weights_of(p)};
-    hidden_bytes(p, out->hidden);
-    for (int i = 0; i < levels; i++) {
+    for (; table->levels < levels; table->levels++) {
+        int i = table->levels;
         svr_level_choice all = {.level = {i, i, i}};
         svr_placement placement = placement_of(p, &all);
         svr_phases_need need;
@@ -152,10 +169,24 @@ static svr_status make_table(const svr_planning *p, svr_level_table *out, svr_er
 
         SVR_TRY(weigh(p, &placement, SVR_PLAN_WHOLE_BATCH, &need, &plan, err));
         for (int s = 0; s < SVR_STAGES; s++)
-            out->stage[i][s] = need.stage[s];
-        out->state = plan.state;
+            table->stage[i][s] = need.stage[s];
+        table->state = plan.state;
     }
     return SVR_OK;
+}
+
+/* All levels without tiles. */
+static svr_status make_table(const svr_planning *p, svr_level_table *out, svr_error *err)
+{
+    *out = (svr_level_table){.weights = weights_of(p)};
+    hidden_bytes(p, out->hidden);
+    return extend_table(p, p->networks->place ? SVR_PLAN_LEVELS : 1, out, err);
+}
+
+/* And those with. */
+static svr_status add_tiles(const svr_planning *p, svr_level_table *table, svr_error *err)
+{
+    return p->networks->place ? extend_table(p, SVR_ALL_LEVELS, table, err) : SVR_OK;
 }
 
 static bool fits(const svr_memory_plan *plan, uint64_t limit)
@@ -257,6 +288,7 @@ svr_status svr_plan_smallest(const svr_planning *p, svr_memory_plan *out, svr_er
 
     SVR_TRY(begin(p, err));
     SVR_TRY(make_table(p, &table, err));
+    SVR_TRY(add_tiles(p, &table, err));
     return smallest(p, &table, out, err);
 }
 
@@ -266,27 +298,48 @@ static unsigned long long mib(uint64_t bytes)
     return (unsigned long long) ((bytes + ((uint64_t) 1 << 20) - 1) >> 20);
 }
 
-/* The last resort is the smallest plan; what it needs is told when it does not fit either. */
-static svr_status take_smallest(const svr_planning *p, const svr_level_table *table,
-                                uint64_t budget, svr_memory_plan *out, svr_error *err)
+static svr_status refuse(const svr_planning *p, uint64_t budget, const svr_memory_plan *least,
+                         svr_error *err)
 {
     bool asked = p->request->budget > 0;
 
-    SVR_TRY(smallest(p, table, out, err));
-    if (!fits(out, budget) && p->may_park_guidance) {
-        svr_phases_park_guidance(p->phases, true);
-        SVR_TRY(smallest(p, table, out, err));
-    }
-    if (fits(out, budget))
-        return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_NO_VRAM,
                     "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
                     "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
                     "batch-size or picture",
                     (double) budget / (1 << 20),
                     asked ? " of device memory" : " are free, less a margin, which",
-                    p->temporal->batch, mib(out->peak), mib(out->peak) << 20,
+                    p->temporal->batch, mib(least->peak), mib(least->peak) << 20,
                     asked ? "give as much" : "close other programs on this device");
+}
+
+/* The smallest plan by a table, also with guidance parked on the host. */
+static svr_status try_smallest(const svr_planning *p, const svr_level_table *table, uint64_t budget,
+                               bool *found, svr_memory_plan *out, svr_error *err)
+{
+    SVR_TRY(smallest(p, table, out, err));
+    if (!fits(out, budget) && p->may_park_guidance) {
+        svr_phases_park_guidance(p->phases, true);
+        SVR_TRY(smallest(p, table, out, err));
+    }
+    *found = fits(out, budget);
+    return SVR_OK;
+}
+
+/* The last resort are tiles; what the smallest plan needs is told when that does not fit either. */
+static svr_status take_last_resort(const svr_planning *p, svr_level_table *table, uint64_t budget,
+                                   svr_memory_plan *out, svr_error *err)
+{
+    bool found;
+
+    SVR_TRY(try_smallest(p, table, budget, &found, out, err));
+    if (!found && !p->without_last_resort) {
+        SVR_TRY(add_tiles(p, table, err));
+        SVR_TRY(search(p, table, budget, &found, out, err));
+    }
+    if (!found)
+        SVR_TRY(try_smallest(p, table, budget, &found, out, err));
+    return found ? SVR_OK : refuse(p, budget, out, err);
 }
 
 /* Everything resident at the fastest levels, which is what nothing else is better than. */
@@ -321,7 +374,7 @@ svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error 
     if (!found && limit != budget)
         SVR_TRY(search(p, &table, budget, &found, out, err));
     if (!found)
-        SVR_TRY(take_smallest(p, &table, budget, out, err));
+        SVR_TRY(take_last_resort(p, &table, budget, out, err));
     out->budget = budget;
     return SVR_OK;
 }
@@ -346,11 +399,12 @@ static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, boo
     return status == SVR_ERR_NO_VRAM ? SVR_OK : status;
 }
 
-svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *err)
+/* *out = 0: none fits. */
+static svr_status choose_batch(const svr_planning *p, int most, int *out, svr_error *err)
 {
     static const int batches[] = {81, 61, 45, 33, 21, 13, 9, 5, 1};
 
-    *out = 1;
+    *out = 0;
     for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
         bool fitting, hidden;
 
@@ -359,12 +413,25 @@ svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *
         SVR_TRY(try_batch(p, batches[i], &fitting, &hidden, err));
         if (!fitting)
             continue;
-        if (*out == 1 && batches[i] <= ENOUGH_FRAMES)
+        if (*out == 0 && batches[i] <= ENOUGH_FRAMES)
             *out = batches[i];
         if (hidden && batches[i] >= FEWEST_FRAMES) {
             *out = batches[i];
             return SVR_OK;
         }
     }
+    return SVR_OK;
+}
+
+svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *err)
+{
+    svr_planning untiled = *p;
+
+    untiled.without_last_resort = true;
+    SVR_TRY(choose_batch(&untiled, most, out, err));
+    if (*out == 0) /* tiles hide no copies, so larger batches need not be tried */
+        SVR_TRY(choose_batch(p, most < ENOUGH_FRAMES ? most : ENOUGH_FRAMES, out, err));
+    if (*out == 0)
+        *out = 1;
     return SVR_OK;
 }

@@ -22,7 +22,8 @@ typedef struct svr_planning {
     svr_phases *phases;
     const svr_temporal_plan *temporal;
     bool uniform;
-    bool may_park_guidance; /* on the host, where the plan fails otherwise */
+    bool may_park_guidance;   /* on the host, where the plan fails otherwise */
+    bool without_last_resort; /* no tiles but those asked for */
     const svr_memory_request *request;
     const svr_cancel *cancel; /* may be NULL */
 } svr_planning;
@@ -46,7 +47,7 @@ SVR_CHECKED svr_status svr_plan_smallest(const svr_planning *planning, svr_memor
 
 /* The largest of some batches 4n+1 of at most `most` frames that fits the request and whose copies
  * hide behind the computation and that park at most 32 GiB on the host; without such one, the
- * largest of at most 21 that fits. */
+ * largest of at most 21 that fits, with tiles if none fits without. */
 SVR_CHECKED svr_status svr_plan_batch(const svr_planning *planning, int most, int *out,
                                       svr_error *err);
 

@@ -27,7 +27,7 @@ fits() {
     holds "0 < r['smallest_budget_bytes'] <= r['predicted_peak_bytes'] <= $budget"
     holds 'r["predicted_peak_bytes"] == r["weight_bytes"] + r["state_bytes"] + r["scratch_bytes"]'
     holds '0 <= r["streamed_blocks"] <= r["blocks"] and r["host_parked_bytes"] <= r["host_bytes"]'
-    holds 'r["state_on_host"] == (r["host_parked_bytes"] > 0) and not r["tiled"]'
+    holds 'r["state_on_host"] == (r["host_parked_bytes"] > 0)'
     holds '(r["transfer_bytes_per_batch"] > 0) == (r["host_bytes"] > 0)'
 }
 
@@ -57,7 +57,7 @@ PY
 for promise in "12 3b 20" "16 3b 40" "24 7b 60"; do
     read -r card arch frames <<<"$promise"
     fits "$card" --arch "$arch" --size 1280x720 --batch-size 0
-    holds "$frames <= r['batch_size'] <= 81 and r['batch_size'] % 4 == 1"
+    holds "$frames <= r['batch_size'] <= 81 and r['batch_size'] % 4 == 1 and not r['tiled']"
 done
 
 # small cards work
@@ -65,9 +65,28 @@ for promise in "8 3b 1280x720" "8 3b 1920x1080" "8 7b 1280x720" "8 7b 1920x1080"
     read -r card arch size <<<"$promise"
     for batch in 5 21; do
         fits "$card" --arch "$arch" --size "$size" --batch-size "$batch"
-        holds "r['batch_size'] == $batch"
+        holds "r['batch_size'] == $batch and not r['tiled']"
     done
 done
+
+# tiles make 2160p possible where nothing else does, and only there
+for promise in "8 3b 5" "8 7b 5"; do
+    read -r card arch batch <<<"$promise"
+    fits "$card" --arch "$arch" --size 3840x2160 --batch-size "$batch"
+    holds "r['tiled'] and r['state_on_host']"
+done
+fits 16 --arch 3b --size 3840x2160 --batch-size 5
+holds 'not r["tiled"]'
+
+# and on request, for less memory; not where a frame is one tile
+fits 24 --arch 3b --size 1280x720 --batch-size 5
+untiled=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["scratch_bytes"])' <"$work/out")
+fits 24 --arch 3b --size 1280x720 --batch-size 5 --vae-tile-size 256
+holds "r['tiled'] and r['scratch_bytes'] < $untiled"
+fits 24 --arch 3b --size 1280x720 --batch-size 5 --vae-tile-size 1280
+holds 'not r["tiled"]'
+run 2 plan --arch 3b --size 1280x720 --vae-tile-size 64
+complains 'give at least 72'
 
 # economy takes turns, extreme-economy streams all, and neither needs more than auto
 fits 24 --arch 3b --size 1280x720 --batch-size 21

@@ -300,6 +300,76 @@ static void test_offline(void)
     close_run(&r);
 }
 
+/* Tiles come last: from some budget on downwards, and the smallest budget is theirs. */
+static void test_tiles_are_the_last_resort(void)
+{
+    svr_model_options model = nano_options();
+    svr_stream_config config;
+    svr_offline_plan o;
+    run r = open_run();
+    uint64_t most, least;
+    int tiled = 0, untiled = 0;
+
+    svr_stream_config_init(&config);
+    config.in = (svr_video_info){.format = SVR_PIXEL_RGB, .width = 640, .height = 352};
+    config.out = (svr_video_info){.format = SVR_PIXEL_RGB, .width = 1280, .height = 704};
+    CHECK_OK(svr_plan_offline(r.backend, &model, &config, &o, &r.err), r.err);
+    CHECK(!o.plan.tiled && o.smallest.tiled);
+    most = o.plan.peak;
+    least = o.smallest.peak;
+    for (int i = 0; i <= 12; i++) {
+        config.memory.budget = most - (most - least) * (uint64_t) i / 12;
+        CHECK_OK(svr_plan_offline(r.backend, &model, &config, &o, &r.err), r.err);
+        CHECK(o.fits && o.plan.peak <= config.memory.budget);
+        CHECK(o.plan.tiled || tiled == 0);
+        tiled += o.plan.tiled;
+        untiled += !o.plan.tiled;
+    }
+    CHECK(tiled > 0 && untiled > 6);
+    /* a batch that is left open is rather small than tiled */
+    config.batch_size = 0;
+    config.memory.budget = most;
+    CHECK_OK(svr_plan_offline(r.backend, &model, &config, &o, &r.err), r.err);
+    CHECK(o.fits && !o.plan.tiled);
+    config.memory.budget = least + least / 50; /* tables of the batches that are tried */
+    CHECK_OK(svr_plan_offline(r.backend, &model, &config, &o, &r.err), r.err);
+    CHECK(o.fits && o.plan.tiled);
+    close_run(&r);
+}
+
+/* Tiles on request: the same picture. */
+static void test_tiles_on_request(void)
+{
+    enum { TILE = 28 };
+    run r = open_run();
+    uint8_t *want = malloc(COUNT * OUT), *got = malloc(COUNT * OUT);
+    svr_memory_plan all, tiled;
+
+    /* correction by ranks makes much of a rounding */
+    r.options.phases.colour = SVR_COLOUR_NONE;
+    all = plan_for(&r, (svr_memory_request){0});
+
+    compute(&r, want);
+    for (int mode = 0; mode < 3; mode++) {
+        tiled = plan_for(&r, (svr_memory_request){.tile_size = TILE, .mode = (svr_vram_mode) mode});
+        CHECK(tiled.tiled && tiled.peak < all.peak);
+        compute(&r, got);
+        for (int i = 0; i < COUNT * OUT; i++)
+            CHECK(abs(want[i] - got[i]) <= 1);
+    }
+    CHECK(!plan_for(&r, (svr_memory_request){.tile_size = 48}).tiled);
+    r.options.memory = (svr_memory_request){.tile_size = 20};
+    svr_stream_destroy(r.stream);
+    CHECK(svr_stream_create(r.backend, svr_model_networks(r.model), &r.options, NULL, &r.stream,
+                            &r.err) == SVR_ERR_INVALID);
+    CHECK_TEXT(r.err.text, "give at least 28");
+    svr_error_clear(&r.err);
+    r.stream = NULL;
+    free(want);
+    free(got);
+    close_run(&r);
+}
+
 /* Networks without placements have the one plan that they have. */
 static void test_plain_networks(void)
 {
@@ -370,6 +440,8 @@ int main(int argc, char **argv)
     RUN(test_open_batch);
     RUN(test_guidance_gives_way);
     RUN(test_offline);
+    RUN(test_tiles_are_the_last_resort);
+    RUN(test_tiles_on_request);
     RUN(test_plain_networks);
     RUN(test_every_failing_copy_is_clean);
     return check_done();
