@@ -260,6 +260,23 @@ hold_frame (GstSeedVR2Upscale *self, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
+/* In a mixed stream a frame says itself whether it is interlaced.  Those in
+ * front of such a one still go out. */
+static GstFlowReturn
+check_progressive (GstSeedVR2Upscale *self, GstBuffer *buffer)
+{
+  GstFlowReturn ret;
+
+  if (!GST_VIDEO_INFO_IS_INTERLACED (&self->in_info)
+      || !GST_BUFFER_FLAG_IS_SET (buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED))
+    return GST_FLOW_OK;
+  ret = gst_seedvr2_flow_drain (self);
+  if (ret != GST_FLOW_OK)
+    return ret;
+  gst_seedvr2_upscale_refuse_interlaced (self, &self->in_info);
+  return self->last_flow = GST_FLOW_ERROR;
+}
+
 GstFlowReturn
 gst_seedvr2_flow_submit_input_buffer (GstBaseTransform *trans,
                                       gboolean is_discont, GstBuffer *input)
@@ -280,7 +297,9 @@ gst_seedvr2_flow_submit_input_buffer (GstBaseTransform *trans,
   if (ret != GST_FLOW_OK)
     return ret;
   buffer = g_steal_pointer (&trans->queued_buf);
-  ret = configure (self);
+  ret = check_progressive (self, buffer);
+  if (ret == GST_FLOW_OK)
+    ret = configure (self);
   if (ret == GST_FLOW_OK)
     ret = hold_frame (self, buffer);
   gst_buffer_unref (buffer);

@@ -109,6 +109,11 @@ drop_other_meta (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
   return TRUE;
 }
 
+/* What they tell of fields means nothing for a progressive frame. */
+#define FIELD_FLAGS                                                            \
+  (GST_VIDEO_BUFFER_FLAG_INTERLACED | GST_VIDEO_BUFFER_FLAG_TFF                \
+   | GST_VIDEO_BUFFER_FLAG_RFF | GST_VIDEO_BUFFER_FLAG_ONEFIELD)
+
 GstBuffer *
 gst_seedvr2_envelope_new (GstBuffer *buffer)
 {
@@ -116,6 +121,7 @@ gst_seedvr2_envelope_new (GstBuffer *buffer)
 
   gst_buffer_copy_into (envelope, buffer, GST_BUFFER_COPY_METADATA, 0,
                         (gsize)-1);
+  GST_BUFFER_FLAG_UNSET (envelope, FIELD_FLAGS);
   gst_buffer_foreach_meta (envelope, drop_other_meta, NULL);
   return envelope;
 }
