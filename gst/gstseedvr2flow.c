@@ -16,6 +16,16 @@ gst_seedvr2_flow_interrupt (GstSeedVR2Upscale *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* What is sticky holds for frames to come too, and is not sent again. */
+static void
+keep_sticky_events (GstSeedVR2Upscale *self)
+{
+  for (GList *l = self->line.head; l; l = l->next) {
+    if (GST_IS_EVENT (l->data) && GST_EVENT_IS_STICKY (l->data))
+      gst_pad_store_sticky_event (GST_BASE_TRANSFORM_SRC_PAD (self), l->data);
+  }
+}
+
 void
 gst_seedvr2_flow_clear (GstSeedVR2Upscale *self)
 {
@@ -27,6 +37,7 @@ gst_seedvr2_flow_clear (GstSeedVR2Upscale *self)
 void
 gst_seedvr2_flow_drop (GstSeedVR2Upscale *self)
 {
+  keep_sticky_events (self);
   gst_seedvr2_flow_clear (self);
   if (!self->upscaler)
     return;
@@ -88,7 +99,7 @@ take_frame (GstSeedVR2Upscale *self, bool wait, GstBuffer **out)
     if (ret != GST_FLOW_OK)
       return ret;
   }
-  if (!gst_video_frame_map (&mapped, &self->out_info, self->next_out,
+  if (!gst_seedvr2_frame_map (&mapped, &self->out_info, self->next_out,
                             GST_MAP_WRITE))
     return map_failed (self, "output");
   view = gst_seedvr2_frame_view (&mapped);
@@ -247,8 +258,11 @@ hold_frame (GstSeedVR2Upscale *self, GstBuffer *buffer)
   svr_error err = { 0 };
   svr_status status;
 
-  if (!gst_video_frame_map (&mapped, &self->in_info, buffer, GST_MAP_READ))
-    return map_failed (self, "input");
+  if (!gst_seedvr2_frame_map (&mapped, &self->in_info, buffer, GST_MAP_READ)) {
+    GstFlowReturn ret = gst_seedvr2_flow_drain (self);
+
+    return ret == GST_FLOW_OK ? map_failed (self, "input") : ret;
+  }
   note_times (self, buffer);
   view = gst_seedvr2_frame_view (&mapped);
   status = svr_upscaler_push (self->upscaler, &view, &err);

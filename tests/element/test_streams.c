@@ -396,6 +396,28 @@ GST_START_TEST (test_segment_seeks)
 }
 GST_END_TEST;
 
+/* Each seek drops what is held and gives its own first frame. */
+GST_START_TEST (test_seeks_in_pause)
+{
+  static const gchar *const first[] = { "7 ", "3 ", "11 " };
+  static const guint from[] = { 7, 3, 11 };
+  Film film;
+
+  film_open (&film, "videotestsrc ! " SMALL
+                    " ! queue ! seedvr2upscale backend=cpu batch-size=5 "
+                    "! queue ! fakesink name=out");
+  gst_element_set_state (film.pipeline, GST_STATE_PAUSED);
+  film_wait (&film, GST_MESSAGE_ASYNC_DONE, "0 ");
+  for (guint i = 0; i < G_N_ELEMENTS (from); i++) {
+    film_seek (&film, GST_SEEK_FLAG_FLUSH, from[i], 14);
+    film_wait (&film, GST_MESSAGE_ASYNC_DONE, first[i]);
+  }
+  gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
+  film_wait (&film, GST_MESSAGE_EOS, "12 13 ");
+  film_close (&film);
+}
+GST_END_TEST;
+
 /* `line` with the folder in the place of every @. */
 static gchar *
 in_folder (const gchar *line, const gchar *folder)
@@ -499,6 +521,7 @@ seedvr2_streams_suite (void)
   tcase_add_test (tcase, test_backwards);
   tcase_add_test (tcase, test_segment_in_bytes);
   tcase_add_test (tcase, test_segment_seeks);
+  tcase_add_test (tcase, test_seeks_in_pause);
   tcase_add_test (tcase, test_photograph);
   tcase_add_test (tcase, test_image_sequence);
   return suite;
