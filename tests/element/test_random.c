@@ -9,9 +9,6 @@
 #define SEQUENCES 200
 #define TESTS 8
 #define STEPS 16
-/* Some hundred times what a sequence takes. */
-#define HANG_SECONDS 100
-
 typedef struct {
   guint id;
   gboolean is_frame; /* else an event that keeps its place, or EOS */
@@ -263,16 +260,26 @@ next_frame (Model *m, gboolean discont)
 }
 
 static void
+push_frame (Model *m, gboolean discont)
+{
+  gboolean held;
+
+  check (m, gst_harness_push (m->h, next_frame (m, discont)) == GST_FLOW_OK,
+         "a frame is not taken");
+  g_mutex_lock (&m->lock);
+  held = g_queue_get_length (&m->waiting) > 1;
+  g_mutex_unlock (&m->lock);
+  check (m, !discont || !held, "a discontinuity does not close the batch");
+}
+
+static void
 do_frames (Model *m)
 {
   gint count = 1 + pick (m, 6);
 
   say (m, "frames:%d", count);
   for (gint i = 0; i < count; i++)
-    check (m,
-           gst_harness_push (m->h, next_frame (m, i == 0 && pick (m, 6) == 0))
-               == GST_FLOW_OK,
-           "a frame is not taken");
+    push_frame (m, i == 0 && pick (m, 6) == 0);
 }
 
 /* ---- events that keep their place ---- */
@@ -579,12 +586,21 @@ act (Model *m)
   check (m, TRUE, NULL);
 }
 
+static guint
+number_from (const gchar *variable, guint otherwise)
+{
+  const gchar *text = g_getenv (variable);
+
+  return text ? (guint)g_ascii_strtoull (text, NULL, 10) : otherwise;
+}
+
 /* The test's own timeout would not say what was done. */
 static gpointer
 watch (gpointer data)
 {
   Model *m = data;
-  gint64 end = g_get_monotonic_time () + HANG_SECONDS * G_TIME_SPAN_SECOND;
+  guint seconds = number_from ("CK_DEFAULT_TIMEOUT", 120) * 3 / 4;
+  gint64 end = g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND;
 
   g_mutex_lock (&m->lock);
   while (!m->is_over) {
@@ -649,14 +665,6 @@ run_sequence (guint seed)
   g_mutex_unlock (&m.lock);
   g_thread_join (watchdog);
   close_model (&m);
-}
-
-static guint
-number_from (const gchar *variable, guint otherwise)
-{
-  const gchar *text = g_getenv (variable);
-
-  return text ? (guint)g_ascii_strtoull (text, NULL, 10) : otherwise;
 }
 
 /* Seeds __i__, __i__ + TESTS, ... */

@@ -208,7 +208,7 @@ check_added_late (GstElementFactory *factory)
   for (guint i = 0; i < 3; i++) {
     GstElement *element = make (factory);
 
-    fail_unless (gst_bin_add (GST_BIN (pipeline), gst_object_ref (element)));
+    fail_unless (gst_bin_add (GST_BIN (pipeline), element));
     fail_unless (gst_element_sync_state_with_parent (element));
     settle (element, GST_STATE_NULL);
     fail_unless (gst_bin_remove (GST_BIN (pipeline), element));
