@@ -100,7 +100,7 @@ take_frame (GstSeedVR2Upscale *self, bool wait, GstBuffer **out)
       return ret;
   }
   if (!gst_seedvr2_frame_map (&mapped, &self->out_info, self->next_out,
-                            GST_MAP_WRITE))
+                              GST_MAP_WRITE))
     return map_failed (self, "output");
   view = gst_seedvr2_frame_view (&mapped);
   status = svr_upscaler_pull (self->upscaler, &view, wait, &got, &err);

@@ -23,6 +23,9 @@
  * such as audio, comes from the same demuxer, its queue must be able to hold
  * that long, or the pipeline stalls: see the second example.
  *
+ * A live source is told the latency of two batches.  When it gives frames
+ * faster than they can be made, a warning with both rates is posted once.
+ *
  * On an NVIDIA GPU the element shares one CUDA context with its pipeline: it
  * takes a neighbour's or the application's (a #GstContext of type
  * `gst.cuda.context`), else it publishes the primary one of the device.

@@ -203,7 +203,7 @@ GST_START_TEST (test_allocation_queries)
   push_frames (h, 0, 3);
   for (guint i = 0; i < 2 * G_N_ELEMENTS (caps); i++) {
     GstCaps *asked = caps[i / 2] ? gst_caps_from_string (caps[i / 2]) : NULL;
-    GstQuery *query = gst_query_new_allocation (asked, i % 2);
+    GstQuery *query = gst_query_new_allocation (asked, i % 2 == 1);
 
     gst_pad_peer_query (h->srcpad, query);
     fail_unless_equals_int (gst_query_get_n_allocation_pools (query), 0);

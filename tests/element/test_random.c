@@ -178,7 +178,10 @@ check (Model *m, gboolean ok, const gchar *what)
                problem, m->done->str);
 }
 
-static void G_GNUC_PRINTF (2, 3) say (Model *m, const gchar *format, ...)
+static void say (Model *m, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
+
+static void
+say (Model *m, const gchar *format, ...)
 {
   va_list args;
 

@@ -21,15 +21,18 @@ use_now (void)
   struct mallinfo2 info;
   Use use;
   gchar *text = NULL;
-  gulong total, resident;
+  gchar **pages; /* all, resident, ... */
 
   malloc_trim (0);
   info = mallinfo2 ();
   use.heap = info.uordblks + info.hblkhd;
-
   fail_unless (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
-  fail_unless (sscanf (text, "%lu %lu", &total, &resident) == 2);
-  use.resident = resident * (gsize)sysconf (_SC_PAGESIZE);
+  pages = g_strsplit (text, " ", 3);
+  fail_unless (g_strv_length (pages) == 3);
+  use.resident
+      = g_ascii_strtoull (pages[1], NULL, 10) * (gsize)sysconf (_SC_PAGESIZE);
+  fail_unless (use.resident > 0);
+  g_strfreev (pages);
   g_free (text);
   return use;
 }
