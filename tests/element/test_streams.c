@@ -293,7 +293,8 @@ GST_END_TEST;
 /* ---- whole pipelines ---- */
 
 /* A pipeline whose frames are written down when they reach its sink, `out`, as
- * numbers by their PTS at 25 frames a second. */
+ * numbers by their PTS at 25 frames a second; those of before a flush are
+ * forgotten. */
 typedef struct {
   GstElement *pipeline;
   GstBus *bus;
@@ -313,6 +314,10 @@ note_arrival (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 
     g_mutex_lock (&film->lock);
     g_string_append_printf (film->log, "%d ", (gint)(pts / FRAME_DURATION));
+    g_mutex_unlock (&film->lock);
+  } else if (GST_EVENT_TYPE (info->data) == GST_EVENT_FLUSH_STOP) {
+    g_mutex_lock (&film->lock);
+    g_string_truncate (film->log, 0);
     g_mutex_unlock (&film->lock);
   } else if (GST_EVENT_TYPE (info->data) == GST_EVENT_SEGMENT_DONE) {
     gst_bus_post (film->bus,
@@ -335,9 +340,11 @@ film_open (Film *film, const gchar *line)
   g_mutex_init (&film->lock);
   sink = gst_bin_get_by_name (GST_BIN (film->pipeline), "out");
   pad = gst_element_get_static_pad (sink, "sink");
-  gst_pad_add_probe (
-      pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-      note_arrival, film, NULL);
+  gst_pad_add_probe (pad,
+                     GST_PAD_PROBE_TYPE_BUFFER
+                         | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM
+                         | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
+                     note_arrival, film, NULL);
   gst_object_unref (pad);
   gst_object_unref (sink);
 }
@@ -414,6 +421,26 @@ GST_START_TEST (test_seeks_in_pause)
   }
   gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
   film_wait (&film, GST_MESSAGE_EOS, "12 13 ");
+  film_close (&film);
+}
+GST_END_TEST;
+
+/* Wherever a batch is when it comes, a seek leaves nothing of before. */
+GST_START_TEST (test_seeks_while_playing)
+{
+  Film film;
+
+  film_open (&film, "videotestsrc ! " SMALL
+                    " ! queue ! seedvr2upscale backend=cpu batch-size=5 "
+                    "! queue ! fakesink name=out");
+  gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
+  gst_element_get_state (film.pipeline, NULL, NULL, GST_CLOCK_TIME_NONE);
+  for (guint i = 0; i < 12; i++) {
+    film_seek (&film, GST_SEEK_FLAG_FLUSH, i, 100000);
+    g_usleep ((gulong)(i * i) * 500);
+  }
+  film_seek (&film, GST_SEEK_FLAG_FLUSH, 30, 37);
+  film_wait (&film, GST_MESSAGE_EOS, "30 31 32 33 34 35 36 ");
   film_close (&film);
 }
 GST_END_TEST;
@@ -522,6 +549,7 @@ seedvr2_streams_suite (void)
   tcase_add_test (tcase, test_segment_in_bytes);
   tcase_add_test (tcase, test_segment_seeks);
   tcase_add_test (tcase, test_seeks_in_pause);
+  tcase_add_test (tcase, test_seeks_while_playing);
   tcase_add_test (tcase, test_photograph);
   tcase_add_test (tcase, test_image_sequence);
   return suite;
