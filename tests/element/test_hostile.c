@@ -277,6 +277,36 @@ GST_START_TEST (test_odd_flushes)
 }
 GST_END_TEST;
 
+static gpointer
+push_eos (gpointer data)
+{
+  gst_harness_push_event (data, gst_event_new_eos ());
+  return NULL;
+}
+
+/* The end of a stream waits for its frames, but not behind a flush. */
+GST_START_TEST (test_flush_at_the_end)
+{
+  GstHarness *h = harness_new ("batch-size=13", "", SLOW);
+  GThread *thread;
+  Stopwatch watch;
+
+  push_frames (h, 0, 10);
+  thread = g_thread_new ("eos", push_eos, h);
+  g_usleep (100000);
+  watch = stopwatch_start ();
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  g_thread_join (thread);
+  check_prompt (&watch, "a flush at the end");
+  restart (h, SMALL);
+  push_frames (h, 0, 6);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  expect_frames (h, 0, 6);
+  expect_nothing (h);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 /* ---- downstream ---- */
 
 /* What the n-th frame from now gets for an answer. */
@@ -500,6 +530,7 @@ seedvr2_hostile_suite (void)
   tcase_add_test (tcase, test_allocation_queries);
   tcase_add_test (tcase, test_flush_keeps_tags);
   tcase_add_test (tcase, test_odd_flushes);
+  tcase_add_test (tcase, test_flush_at_the_end);
   tcase_add_loop_test (tcase, test_answers, 0, G_N_ELEMENTS (answers));
   tcase_add_test (tcase, test_unlinked_and_linked_again);
   tcase_add_test (tcase, test_end_while_unlinked);
