@@ -6,6 +6,7 @@
 void
 gst_seedvr2_speed_init (GstSeedVR2Speed *speed)
 {
+  *speed = (GstSeedVR2Speed){ .running_time = GST_CLOCK_TIME_NONE };
   g_mutex_init (&speed->lock);
 }
 
