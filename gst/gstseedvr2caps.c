@@ -5,8 +5,21 @@
 /* A pixel aspect ratio that keeps the picture's shape within this is kept. */
 #define ASPECT_TOLERANCE 0.01
 
+/* What goes out is progressive.  What comes in may say anything: mixed streams
+ * hold frames that can be done, and others deserve a clear error. */
 static void
-append_transformed (GstCaps *to, const GstStructure *from, gboolean same_format)
+transform_interlacing (GstStructure *s, GstPadDirection from)
+{
+  gst_structure_remove_field (s, "field-order");
+  if (from == GST_PAD_SRC)
+    gst_structure_remove_field (s, "interlace-mode");
+  else if (gst_structure_has_field (s, "interlace-mode"))
+    gst_structure_set (s, "interlace-mode", G_TYPE_STRING, "progressive", NULL);
+}
+
+static void
+append_transformed (GstCaps *to, const GstStructure *from,
+                    GstPadDirection direction, gboolean same_format)
 {
   GstStructure *s = gst_structure_copy (from);
 
@@ -18,28 +31,32 @@ append_transformed (GstCaps *to, const GstStructure *from, gboolean same_format)
   if (!same_format)
     gst_structure_remove_fields (s, "format", "colorimetry", "chroma-site",
                                  NULL);
+  transform_interlacing (s, direction);
   gst_caps_append_structure (to, s);
 }
 
 static void
-append_all (GstCaps *to, GstCaps *from, gboolean same_format)
+append_all (GstCaps *to, GstCaps *from, GstPadDirection direction,
+            gboolean same_format)
 {
   for (guint i = 0; i < gst_caps_get_size (from); i++) {
     GstCapsFeatures *features = gst_caps_get_features (from, i);
 
     if (gst_caps_features_is_equal (features,
                                     GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
-      append_transformed (to, gst_caps_get_structure (from, i), same_format);
+      append_transformed (to, gst_caps_get_structure (from, i), direction,
+                          same_format);
   }
 }
 
 GstCaps *
-gst_seedvr2_caps_transform (GstCaps *caps, GstCaps *templ, GstCaps *filter)
+gst_seedvr2_caps_transform (GstPadDirection direction, GstCaps *caps,
+                            GstCaps *templ, GstCaps *filter)
 {
   GstCaps *any = gst_caps_new_empty (), *result, *filtered;
 
-  append_all (any, caps, TRUE);
-  append_all (any, caps, FALSE);
+  append_all (any, caps, direction, TRUE);
+  append_all (any, caps, direction, FALSE);
   result = gst_caps_intersect_full (any, templ, GST_CAPS_INTERSECT_FIRST);
   gst_caps_unref (any);
   if (!filter)

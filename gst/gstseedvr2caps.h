@@ -13,11 +13,12 @@ typedef struct {
   gint max_resolution; /* pixels of the long side at most; 0: no limit */
 } GstSeedVR2Size;
 
-/* The caps that the other pad could have: any size, pixel aspect ratio and
- * format of `templ`; first the same format and colorimetry, then others.
- * `filter` may be NULL.  Returns: (transfer full). */
-GstCaps *gst_seedvr2_caps_transform (GstCaps *caps, GstCaps *templ,
-                                     GstCaps *filter);
+/* The caps that the other pad could have where the one of `direction` has
+ * `caps`: any size, pixel aspect ratio and format of `templ`; first the same
+ * format and colorimetry, then others.  The source pad is progressive, the sink
+ * pad anything.  `filter` may be NULL.  Returns: (transfer full). */
+GstCaps *gst_seedvr2_caps_transform (GstPadDirection direction, GstCaps *caps,
+                                     GstCaps *templ, GstCaps *filter);
 
 /* Output caps for the fixed input caps `in` out of the possible ones `out`
  * (transfer full).  Fixed sizes of `out` win; `size` fills in what is open,

@@ -16,6 +16,16 @@ gst_seedvr2_flow_interrupt (GstSeedVR2Upscale *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* What is sticky holds for frames to come too, and is not sent again. */
+static void
+keep_sticky_events (GstSeedVR2Upscale *self)
+{
+  for (GList *l = self->line.head; l; l = l->next) {
+    if (GST_IS_EVENT (l->data) && GST_EVENT_IS_STICKY (l->data))
+      gst_pad_store_sticky_event (GST_BASE_TRANSFORM_SRC_PAD (self), l->data);
+  }
+}
+
 void
 gst_seedvr2_flow_clear (GstSeedVR2Upscale *self)
 {
@@ -27,6 +37,7 @@ gst_seedvr2_flow_clear (GstSeedVR2Upscale *self)
 void
 gst_seedvr2_flow_drop (GstSeedVR2Upscale *self)
 {
+  keep_sticky_events (self);
   gst_seedvr2_flow_clear (self);
   if (!self->upscaler)
     return;
@@ -88,8 +99,8 @@ take_frame (GstSeedVR2Upscale *self, bool wait, GstBuffer **out)
     if (ret != GST_FLOW_OK)
       return ret;
   }
-  if (!gst_video_frame_map (&mapped, &self->out_info, self->next_out,
-                            GST_MAP_WRITE))
+  if (!gst_seedvr2_frame_map (&mapped, &self->out_info, self->next_out,
+                              GST_MAP_WRITE))
     return map_failed (self, "output");
   view = gst_seedvr2_frame_view (&mapped);
   status = svr_upscaler_pull (self->upscaler, &view, wait, &got, &err);
@@ -247,8 +258,11 @@ hold_frame (GstSeedVR2Upscale *self, GstBuffer *buffer)
   svr_error err = { 0 };
   svr_status status;
 
-  if (!gst_video_frame_map (&mapped, &self->in_info, buffer, GST_MAP_READ))
-    return map_failed (self, "input");
+  if (!gst_seedvr2_frame_map (&mapped, &self->in_info, buffer, GST_MAP_READ)) {
+    GstFlowReturn ret = gst_seedvr2_flow_drain (self);
+
+    return ret == GST_FLOW_OK ? map_failed (self, "input") : ret;
+  }
   note_times (self, buffer);
   view = gst_seedvr2_frame_view (&mapped);
   status = svr_upscaler_push (self->upscaler, &view, &err);
@@ -258,6 +272,23 @@ hold_frame (GstSeedVR2Upscale *self, GstBuffer *buffer)
   g_queue_push_tail (&self->line, gst_seedvr2_envelope_new (buffer));
   self->next_frame++;
   return GST_FLOW_OK;
+}
+
+/* In a mixed stream a frame says itself whether it is interlaced.  Those in
+ * front of such a one still go out. */
+static GstFlowReturn
+check_progressive (GstSeedVR2Upscale *self, GstBuffer *buffer)
+{
+  GstFlowReturn ret;
+
+  if (!GST_VIDEO_INFO_IS_INTERLACED (&self->in_info)
+      || !GST_BUFFER_FLAG_IS_SET (buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED))
+    return GST_FLOW_OK;
+  ret = gst_seedvr2_flow_drain (self);
+  if (ret != GST_FLOW_OK)
+    return ret;
+  gst_seedvr2_upscale_refuse_interlaced (self, &self->in_info);
+  return self->last_flow = GST_FLOW_ERROR;
 }
 
 GstFlowReturn
@@ -280,7 +311,9 @@ gst_seedvr2_flow_submit_input_buffer (GstBaseTransform *trans,
   if (ret != GST_FLOW_OK)
     return ret;
   buffer = g_steal_pointer (&trans->queued_buf);
-  ret = configure (self);
+  ret = check_progressive (self, buffer);
+  if (ret == GST_FLOW_OK)
+    ret = configure (self);
   if (ret == GST_FLOW_OK)
     ret = hold_frame (self, buffer);
   gst_buffer_unref (buffer);

@@ -45,6 +45,10 @@ struct _GstSeedVR2Upscale {
 void gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self,
                                          guint batch_size);
 
+/* Posts the error for interlaced pictures. */
+void gst_seedvr2_upscale_refuse_interlaced (GstSeedVR2Upscale *self,
+                                            const GstVideoInfo *in);
+
 /* The class whose virtual functions ours chain up to. */
 GstBaseTransformClass *gst_seedvr2_upscale_parent (void);
 

@@ -9,6 +9,7 @@ struct GstSeedVR2Report {
   gint enabled; /* atomic */
   gint loading; /* atomic: a progress is open */
   gint percent; /* worker: last one posted */
+  GstSeedVR2Speed speed;
 
   GMutex lock; /* for what follows */
   GstSeedVR2Files files;
@@ -24,6 +25,7 @@ gst_seedvr2_report_new (GstElement *element)
   report->element = element;
   g_mutex_init (&report->lock);
   g_queue_init (&report->frames);
+  gst_seedvr2_speed_init (&report->speed);
   return report;
 }
 
@@ -32,8 +34,15 @@ gst_seedvr2_report_free (GstSeedVR2Report *report)
 {
   gst_seedvr2_report_forget_frames (report);
   gst_seedvr2_files_clear (&report->files);
+  gst_seedvr2_speed_clear (&report->speed);
   g_mutex_clear (&report->lock);
   g_free (report);
+}
+
+GstSeedVR2Speed *
+gst_seedvr2_report_speed (GstSeedVR2Report *report)
+{
+  return &report->speed;
 }
 
 void
@@ -384,7 +393,11 @@ batch_done (GstSeedVR2Report *report, const svr_event *event)
 {
   GstSeedVR2FrameTimes times
       = batch_times (report, event->first_frame, event->frames);
+  GstSeedVR2BatchSpeed speed
+      = { event->first_frame, phase_sum (&event->stats.last),
+          times.running_time };
 
+  gst_seedvr2_speed_batch (&report->speed, report->element, &speed);
   if (!g_atomic_int_get (&report->enabled))
     return;
   post_batch (report, event, &times);

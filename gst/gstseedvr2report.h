@@ -8,6 +8,7 @@
 #define GST_SEEDVR2_REPORT_H
 
 #include "gstseedvr2settings.h"
+#include "gstseedvr2speed.h"
 #include "pipeline/upscaler.h"
 
 #include <gst/gst.h>
@@ -40,6 +41,9 @@ void gst_seedvr2_report_end (GstSeedVR2Report *report, gboolean failed);
 /* The stream that the next plan is for. */
 void gst_seedvr2_report_stream (GstSeedVR2Report *report,
                                 const svr_stream_config *config);
+
+/* What is known of the source's speed; owned by the report. */
+GstSeedVR2Speed *gst_seedvr2_report_speed (GstSeedVR2Report *report);
 
 /* Remembers the times of a frame until its batch is reported. */
 void gst_seedvr2_report_frame (GstSeedVR2Report *report,

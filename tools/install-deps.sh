@@ -3,7 +3,7 @@
 set -euo pipefail
 
 packages=(
-    gcc meson ninja-build pkg-config python3
+    gcc meson ninja-build pkg-config python3 valgrind
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libdnnl-dev
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-ugly gstreamer1.0-libav

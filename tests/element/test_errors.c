@@ -112,10 +112,13 @@ static const struct {
   const gchar *properties, *caps, *part;
 } pictures[] = {
   { "", SMALL ",interlace-mode=interleaved", "deinterlace" },
-  { "", SMALL ",interlace-mode=mixed", "deinterlace" },
   { "", CAPS ("RGB", 15, 64), "16x16" },
   { "", CAPS ("RGB", 64, 8), "16x16" },
+  { "", CAPS ("RGB", 1, 1), "16x16" },
   { "scale=0.25", CAPS ("RGB", 32, 32), "scale" },
+  { "scale=1", CAPS ("RGB", 100000, 100000), "at most 16384x16384" },
+  { "scale=4", CAPS ("RGB", 16000, 16), "at most 16384x16384" },
+  { "", CAPS ("RGB", 2147483647, 2147483647), "at most 16384x16384" },
 };
 
 GST_START_TEST (test_pictures)
