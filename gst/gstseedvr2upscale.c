@@ -104,7 +104,10 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS,
     GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
 
-G_DEFINE_TYPE (GstSeedVR2Upscale, gst_seedvr2_upscale, GST_TYPE_BASE_TRANSFORM);
+/* Presets are files that the interface reads and writes by itself. */
+G_DEFINE_TYPE_WITH_CODE (GstSeedVR2Upscale, gst_seedvr2_upscale,
+                         GST_TYPE_BASE_TRANSFORM,
+                         G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL));
 GST_ELEMENT_REGISTER_DEFINE (seedvr2upscale, "seedvr2upscale", GST_RANK_NONE,
                              GST_TYPE_SEEDVR2_UPSCALE);
 
@@ -296,20 +299,23 @@ post_refusal (GstSeedVR2Upscale *self, const GstVideoInfo *in,
               const GstVideoInfo *out)
 {
   if (GST_VIDEO_INFO_IS_INTERLACED (in))
-    GST_ELEMENT_ERROR (
+    GST_ELEMENT_ERROR_WITH_DETAILS (
         self, STREAM, FORMAT,
         ("Interlaced video cannot be upscaled: put a "
          "deinterlace element before this one."),
         ("interlace-mode=%s", gst_video_interlace_mode_to_string (
-                                  GST_VIDEO_INFO_INTERLACE_MODE (in))));
+                                  GST_VIDEO_INFO_INTERLACE_MODE (in))),
+        ("suggestion", G_TYPE_STRING, "put deinterlace in front", NULL));
   else
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-                       ("Pictures of %dx%d cannot be upscaled to %dx%d: both "
-                        "need at least %dx%d pixels. Raise the properties "
-                        "scale or resolution, or the size in the caps.",
-                        in->width, in->height, out->width, out->height,
-                        MIN_SIDE, MIN_SIDE),
-                       (NULL));
+    GST_ELEMENT_ERROR_WITH_DETAILS (
+        self, STREAM, FORMAT,
+        ("Pictures of %dx%d cannot be upscaled to %dx%d: both "
+         "need at least %dx%d pixels. Raise the properties "
+         "scale or resolution, or the size in the caps.",
+         in->width, in->height, out->width, out->height, MIN_SIDE, MIN_SIDE),
+        (NULL),
+        ("suggestion", G_TYPE_STRING,
+         "raise scale or resolution, or the size in the caps", NULL));
 }
 
 /* Upstream may try refused caps again and again: they are told of once. */
