@@ -13,12 +13,10 @@ enum { WIDTH = 64, HEIGHT = 48, SCALE = 2 };
 /* Diagonal stripes on a gradient; packed RGB. */
 static uint8_t *paint(const svr_video_info *info)
 {
-    uint8_t *data = malloc(svr_frame_bytes(info));
+    uint8_t *data = malloc(svr_frame_bytes(info)), *pixel = data;
 
     for (int y = 0; data && y < info->height; y++)
-        for (int x = 0; x < info->width; x++) {
-            uint8_t *pixel = data + 3 * (y * info->width + x);
-
+        for (int x = 0; x < info->width; x++, pixel += 3) {
             pixel[0] = (uint8_t) (255 * x / info->width);
             pixel[1] = (uint8_t) (255 * y / info->height);
             pixel[2] = (x + y) / 8 % 2 ? 200 : 60;
