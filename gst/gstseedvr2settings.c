@@ -578,7 +578,7 @@ folder_from_plugin (void)
   gchar *place = file ? g_path_get_dirname (file) : NULL, *folder = NULL;
 
   if (place)
-    folder = g_build_filename (place, SEEDVR2_MODELS_FROM_PLUGIN, NULL);
+    folder = g_canonicalize_filename (SEEDVR2_MODELS_FROM_PLUGIN, place);
   if (folder && !g_file_test (folder, G_FILE_TEST_IS_DIR))
     g_clear_pointer (&folder, g_free);
   g_free (place);

@@ -135,7 +135,7 @@ static char *folder_from_command(void)
     g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
     g_autofree char *place = program ? g_path_get_dirname(program) : NULL;
     g_autofree char *folder =
-        place ? g_build_filename(place, SEEDVR2_MODELS_FROM_COMMAND, NULL) : NULL;
+        place ? g_canonicalize_filename(SEEDVR2_MODELS_FROM_COMMAND, place) : NULL;
 
     return folder && g_file_test(folder, G_FILE_TEST_IS_DIR) ? g_steal_pointer(&folder) : NULL;
 }
