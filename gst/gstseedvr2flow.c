@@ -1,5 +1,6 @@
 #include "gstseedvr2flow.h"
 
+#include "gstseedvr2errors.h"
 #include "gstseedvr2frames.h"
 #include "gstseedvr2private.h"
 
@@ -72,10 +73,12 @@ engine_failed (GstSeedVR2Upscale *self, const svr_error *err)
 static GstFlowReturn
 map_failed (GstSeedVR2Upscale *self, const gchar *which)
 {
-  GST_ELEMENT_ERROR (
+  GST_ELEMENT_ERROR_WITH_DETAILS (
       self, STREAM, FAILED,
       ("A buffer does not hold a frame of the size of its caps."),
-      ("cannot map an %s buffer as a video frame", which));
+      ("cannot map an %s buffer as a video frame", which),
+      ("suggestion", G_TYPE_STRING,
+       "correct the element that made the buffer, or its caps", NULL));
   return self->last_flow = GST_FLOW_ERROR;
 }
 

@@ -455,7 +455,7 @@ gst_seedvr2_report_event (void *user, const svr_event *event)
   }
 }
 
-/* ---- log and errors ---- */
+/* ---- log ---- */
 
 static GstDebugLevel
 debug_level (svr_log_level level)
@@ -502,55 +502,4 @@ gst_seedvr2_report_log (GstElement *element)
       log.level = l;
   }
   return log;
-}
-
-static void
-error_code (svr_status status, GQuark *domain, gint *code)
-{
-  switch (status) {
-  case SVR_ERR_INVALID:
-    *domain = GST_LIBRARY_ERROR;
-    *code = GST_LIBRARY_ERROR_SETTINGS;
-    break;
-  case SVR_ERR_SHAPE:
-    *domain = GST_STREAM_ERROR;
-    *code = GST_STREAM_ERROR_FORMAT;
-    break;
-  case SVR_ERR_UNSUPPORTED:
-    *domain = GST_STREAM_ERROR;
-    *code = GST_STREAM_ERROR_NOT_IMPLEMENTED;
-    break;
-  case SVR_ERR_FORMAT:
-  case SVR_ERR_IO:
-    *domain = GST_RESOURCE_ERROR;
-    *code = GST_RESOURCE_ERROR_OPEN_READ;
-    break;
-  case SVR_ERR_NO_MEM:
-  case SVR_ERR_NO_VRAM:
-    *domain = GST_RESOURCE_ERROR;
-    *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-    break;
-  case SVR_ERR_NO_DEVICE:
-    *domain = GST_RESOURCE_ERROR;
-    *code = GST_RESOURCE_ERROR_NOT_FOUND;
-    break;
-  default:
-    *domain = GST_LIBRARY_ERROR;
-    *code = GST_LIBRARY_ERROR_FAILED;
-    break;
-  }
-}
-
-void
-gst_seedvr2_report_error (GstElement *element, const svr_error *err)
-{
-  const gchar *file = err->file ? err->file : __FILE__;
-  GQuark domain;
-  gint code;
-
-  error_code (err->code, &domain, &code);
-  gst_element_message_full (
-      element, GST_MESSAGE_ERROR, domain, code, g_strdup (err->text),
-      g_strdup_printf ("engine status: %s", svr_status_name (err->code)), file,
-      "", err->line);
 }

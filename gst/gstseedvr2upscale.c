@@ -54,39 +54,12 @@
  *
  * ## Messages
  * A progress message `load-model` accompanies loading.  With
- * #GstSeedVR2Upscale:post-messages the element posts these element messages
- * (bytes and nanoseconds are unsigned 64-bit integers; `vram-` fields tell of
- * the memory of the device that computes, with the CPU backend the host's):
- *
- * * `seedvr2-model`, when the weights are loaded: `model`, `vae-model`,
- *   `text-embedding`, `bytes`
- * * `seedvr2-plan`, when a stream is set up: `temporal-overlap`,
- *   `input-width`, `input-height`, `width`, `height`, the plan (`batch-size`,
- *   `vram-budget`, `predicted-peak`, `planned-weights`, `planned-state`,
- *   `planned-scratch`, `planned-host`, `blocks`, `streamed-blocks`,
- *   `vae-streamed`, `state-on-host`, `tiled`, `activation-chunk`,
- *   `copied-in-per-batch`, `copied-out-per-batch`, `copies-hidden`) and the
- *   fields of `seedvr2-memory`
- * * `seedvr2-batch`, after each batch: `batch`, `first-frame`, `frames`,
- *   `padded`, `timestamp`, `stream-time`, `running-time`, `duration`, `fps`,
- *   `time-encode`, `time-dit`, `time-decode`, `time-finish`, `time-total` and
- * the fields of `seedvr2-memory`
- * * `seedvr2-memory`, at each point of the work on a batch: `phase` (`encode`,
- *   `step-begin`, `positive`, `negative`, `step-end`, `decode`, `batch`: behind
- *   the encoder, before a step of the transformer, behind its passes with the
- *   positive and the negative text, behind the step, behind the decoder, behind
- *   the batch), `batch`, `step` (from 1; 0 outside of the transformer),
- *   `vram-in-use` (weights, state and what is taken of the scratch memory now),
- *   `vram-high-water` (the most of it since the point before), `vram-planned`,
- *   and of the whole element `vram-used` (what it holds), `vram-peak`,
- *   `vram-weights`, `vram-state`, `vram-scratch`, `vram-scratch-peak`,
- *   `host-pinned`, `host-pinned-peak` (page-locked host memory), `copied-in`,
- *   `copied-out`, `host-frames`, and of the whole device, with all its users,
- *   `vram-free`, `vram-total`
- * * `seedvr2-summary`, at the end of a stream: `frames`, `batches`,
- *   `vram-planned`, `vram-peak-encode`, `vram-peak-dit`, `vram-peak-decode`,
- * the times of `seedvr2-batch` over the whole stream, and of `seedvr2-memory`
- * what concerns the element and the device
+ * #GstSeedVR2Upscale:post-messages the element posts `seedvr2-model` when the
+ * weights are loaded, `seedvr2-plan` when a stream is set up, `seedvr2-memory`
+ * at each point of the work on a batch, `seedvr2-batch` behind it and
+ * `seedvr2-summary` at the end.  Their fields, those of
+ * #GstSeedVR2Upscale:stats, the details of errors and the presets `low-vram`,
+ * `balanced` and `quality` are told in docs/element.md.
  */
 #include "gstseedvr2upscale.h"
 
@@ -110,7 +83,10 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS,
     GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
 
-G_DEFINE_TYPE (GstSeedVR2Upscale, gst_seedvr2_upscale, GST_TYPE_BASE_TRANSFORM);
+/* Presets are files that the interface reads and writes by itself. */
+G_DEFINE_TYPE_WITH_CODE (GstSeedVR2Upscale, gst_seedvr2_upscale,
+                         GST_TYPE_BASE_TRANSFORM,
+                         G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL));
 GST_ELEMENT_REGISTER_DEFINE (seedvr2upscale, "seedvr2upscale", GST_RANK_NONE,
                              GST_TYPE_SEEDVR2_UPSCALE);
 
@@ -302,12 +278,13 @@ void
 gst_seedvr2_upscale_refuse_interlaced (GstSeedVR2Upscale *self,
                                        const GstVideoInfo *in)
 {
-  GST_ELEMENT_ERROR (
+  GST_ELEMENT_ERROR_WITH_DETAILS (
       self, STREAM, FORMAT,
       ("Interlaced video cannot be upscaled: put a "
        "deinterlace element before this one."),
-      ("interlace-mode=%s", gst_video_interlace_mode_to_string (
-                                GST_VIDEO_INFO_INTERLACE_MODE (in))));
+      ("interlace-mode=%s",
+       gst_video_interlace_mode_to_string (GST_VIDEO_INFO_INTERLACE_MODE (in))),
+      ("suggestion", G_TYPE_STRING, "put deinterlace in front", NULL));
 }
 
 /* Progressive, or mixed, where each frame says what it is. */
@@ -332,14 +309,16 @@ post_wrong_size (GstSeedVR2Upscale *self, const GstCaps *in, const GstCaps *out)
                      &in_height, NULL);
   gst_structure_get (to, "width", G_TYPE_INT, &width, "height", G_TYPE_INT,
                      &height, NULL);
-  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-                     ("Pictures of %dx%d cannot be upscaled to %dx%d: both "
-                      "need at least %dx%d and at most %dx%d pixels. Change "
-                      "the properties scale or resolution, or the size in the "
-                      "caps.",
-                      in_width, in_height, width, height, MIN_SIDE, MIN_SIDE,
-                      MAX_SIDE, MAX_SIDE),
-                     (NULL));
+  GST_ELEMENT_ERROR_WITH_DETAILS (
+      self, STREAM, FORMAT,
+      ("Pictures of %dx%d cannot be upscaled to %dx%d: both need at least "
+       "%dx%d and at most %dx%d pixels. Change the properties scale or "
+       "resolution, or the size in the caps.",
+       in_width, in_height, width, height, MIN_SIDE, MIN_SIDE, MAX_SIDE,
+       MAX_SIDE),
+      (NULL),
+      ("suggestion", G_TYPE_STRING,
+       "change scale or resolution, or the size in the caps", NULL));
 }
 
 static gboolean

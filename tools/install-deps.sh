@@ -7,6 +7,7 @@ packages=(
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libdnnl-dev
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    python3-gi gir1.2-gstreamer-1.0 dpkg-dev
 )
 
 missing=()

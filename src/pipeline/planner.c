@@ -279,14 +279,16 @@ static svr_status take_smallest(const svr_planning *p, const svr_level_table *ta
     }
     if (fits(out, budget))
         return SVR_OK;
-    return SVR_FAIL(err, SVR_ERR_NO_VRAM,
-                    "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
-                    "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
-                    "batch-size or picture",
-                    (double) budget / (1 << 20),
-                    asked ? " of device memory" : " are free, less a margin, which",
-                    p->temporal->batch, mib(out->peak), mib(out->peak) << 20,
-                    asked ? "give as much" : "close other programs on this device");
+    svr_error_set(err, SVR_ERR_NO_VRAM, __FILE__, __LINE__,
+                  "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
+                  "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
+                  "batch-size or picture",
+                  (double) budget / (1 << 20),
+                  asked ? " of device memory" : " are free, less a margin, which",
+                  p->temporal->batch, mib(out->peak), mib(out->peak) << 20,
+                  asked ? "give as much" : "close other programs on this device");
+    svr_error_bytes(err, (uint64_t) mib(out->peak) << 20, budget);
+    return SVR_ERR_NO_VRAM;
 }
 
 /* Everything resident at the fastest levels, which is what nothing else is better than. */
@@ -332,7 +334,7 @@ static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, boo
 {
     svr_temporal_plan temporal =
         svr_temporal_plan_make(batch, p->temporal->overlap, p->temporal->prepend);
-    svr_error refused = {SVR_OK, NULL, 0, ""};
+    svr_error refused = {.code = SVR_OK};
     svr_planning trial = *p;
     svr_memory_plan plan;
     svr_status status;

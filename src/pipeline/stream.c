@@ -311,7 +311,7 @@ static svr_status drop_front(svr_stream *s, int count, svr_error *err)
  */
 static void settle(svr_stream *s, svr_status status)
 {
-    svr_error ignored = {SVR_OK, NULL, 0, ""};
+    svr_error ignored = {.code = SVR_OK};
 
     /* what fails here fails again in the next call, which says so */
     if (status != SVR_OK && svr_backend_synchronize(s->backend, &ignored) != SVR_OK)
