@@ -98,8 +98,9 @@ static bool take_plan(svr_vae *vae, size_t steps)
     plan->segments = svr_arena_alloc(vae->arena, steps, sizeof plan->segments[0]);
     plan->breaks = svr_arena_alloc(vae->arena, steps, sizeof plan->breaks[0]);
     plan->cost = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->cost[0]);
+    plan->widest = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->widest[0]);
     plan->from = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->from[0]);
-    return plan->dims && plan->segments && plan->breaks && plan->cost && plan->from;
+    return plan->dims && plan->segments && plan->breaks && plan->cost && plan->widest && plan->from;
 }
 
 svr_status svr_vae_list_steps(svr_vae *vae, svr_error *err)
@@ -316,7 +317,8 @@ static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
     return plan->segments[i].cut ? carried_values(half, &half->steps[step], plan->dims[step]) : 0;
 }
 
-/* Least values parked up to step `end`, and where the sweep that ends there begins. */
+/* Least values parked up to step `end`, and where the sweep that ends there begins; of equal ways
+ * the one whose largest sweep carries least. */
 static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t limit)
 {
     int64_t sum = 0;
@@ -324,15 +326,17 @@ static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t li
 
     plan->cost[end] = INT64_MAX;
     for (int begin = end - 1; begin >= 0; begin--) {
-        int64_t carried = carried_by(plan, half, begin), cost;
+        int64_t carried = carried_by(plan, half, begin), cost, widest;
 
         sum += carried;
         carrying += carried > 0;
         if (sum > limit && carrying > 1)
             return;
         cost = plan->cost[begin] + (begin > 0 ? parked_values(plan, half, begin) : 0);
-        if (cost < plan->cost[end]) {
+        widest = svr_max_i64(plan->widest[begin], sum);
+        if (cost < plan->cost[end] || (cost == plan->cost[end] && widest < plan->widest[end])) {
             plan->cost[end] = cost;
+            plan->widest[end] = widest;
             plan->from[end] = begin;
         }
     }
@@ -340,7 +344,7 @@ static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t li
 
 static void find_sweeps(vae_plan *plan, const vae_half *half, int64_t limit)
 {
-    plan->cost[0] = 0;
+    plan->cost[0] = plan->widest[0] = 0;
     for (int end = 1; end <= half->step_count; end++)
         find_sweep(plan, half, end, limit);
     for (int begin = plan->from[half->step_count]; begin > 0; begin = plan->from[begin])
