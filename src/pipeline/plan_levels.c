@@ -111,6 +111,17 @@ static fetched weights_fetched(const svr_level_table *t, const svr_level_choice 
     return f;
 }
 
+/* Scratch memory of a network's stage at a level.  Finished frames lie where the decoder put them.
+ */
+static uint64_t scratch_of(const svr_level_table *t, int network, int level)
+{
+    const svr_stage_need *need = t->stage[level];
+
+    return network == DECODER
+               ? more_of(need[SVR_STAGE_DECODE].scratch, need[SVR_STAGE_FINISH].scratch)
+               : need[stages[network]].scratch;
+}
+
 /* Bytes that nothing hides: what goes beyond `hidden`, and a share of what is parked at least. */
 static double exposed_bytes(int network, int level, double bytes, double parked, double hidden)
 {
@@ -141,7 +152,7 @@ static int cheapest_level(const svr_level_table *t, int network, int first, uint
     for (int i = first; i < level_count(network); i++) {
         double c = stage_cost(t, network, i, weights);
 
-        if (t->stage[i][stages[network]].scratch <= room && (best < 0 || c < *cost)) {
+        if (scratch_of(t, network, i) <= room && (best < 0 || c < *cost)) {
             best = i;
             *cost = c;
         }
@@ -163,8 +174,6 @@ static bool fill_levels(const svr_level_table *t, svr_vram_mode mode, uint64_t s
     fetched f = weights_fetched(t, c);
 
     *cost = (double) f.exposed;
-    if (t->stage[0][SVR_STAGE_FINISH].scratch > scratch)
-        return false;
     for (int n = 0; n < NETWORKS; n++) {
         double stage = 0.0;
 
@@ -244,8 +253,7 @@ bool svr_level_choose(const svr_level_table *t, const svr_level_limit *limit, sv
     for (int n = 0; n < NETWORKS; n++)
         for (int i = 0; i < level_count(n); i++)
             for (int k = 0; k < 3; k++)
-                consider_scratch(t, limit, t->stage[i][stages[n]].scratch + f[k].slots[n], &best);
-    consider_scratch(t, limit, t->stage[0][SVR_STAGE_FINISH].scratch, &best);
+                consider_scratch(t, limit, scratch_of(t, n, i) + f[k].slots[n], &best);
     *out = best.choice;
     return best.any;
 }
@@ -271,7 +279,7 @@ svr_level_choice svr_level_smallest(const svr_level_table *t)
 
     for (int n = 0; n < NETWORKS; n++)
         for (int i = 1; i < level_count(n); i++)
-            if (t->stage[i][stages[n]].scratch < t->stage[c.level[n]][stages[n]].scratch)
+            if (scratch_of(t, n, i) < scratch_of(t, n, c.level[n]))
                 c.level[n] = i;
     return c;
 }

@@ -83,12 +83,24 @@ SVR_CHECKED svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_va
                                       const svr_tensor *x, const svr_tensor *moments,
                                       svr_error *err);
 
+/* The same; x, scratch memory, is given back as soon as nothing reads it any more: behind the first
+ * sweep. */
+SVR_CHECKED svr_status svr_vae_encode_consume(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
+                                              svr_tensor *x, const svr_tensor *moments,
+                                              svr_error *err);
+
 /* y = decoder(z), not clamped; a y of fewer frames gets the first ones, one of fewer rows or
  * columns the top left of each (with tiles only in size of the whole). z [t,h,w,L] storage,
  * unscaled   y [1 .. f*(t-1)+1, 1 .. s*h, 1 .. s*w, 3] storage or F32. Taps: "tap.dec.*", "mem.*".
  * Errors as above. */
 SVR_CHECKED svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
                                       const svr_tensor *z, const svr_tensor *y, svr_error *err);
+
+/* The same to the first `frames` frames of y, of which the sizes and the type are given; its
+ * scratch memory is taken here, when the last sweep begins, and is the caller's. */
+SVR_CHECKED svr_status svr_vae_decode_new(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
+                                          const svr_tensor *z, int64_t frames, svr_tensor *y,
+                                          svr_error *err);
 
 #ifdef __cplusplus
 }

@@ -132,7 +132,7 @@ typedef struct vae_plan {
     int64_t slice;         /* latent frames of a slice; the clip's first has one more; 0: all */
     bool *breaks;          /* [steps]: a sweep begins here */
     int64_t *cost;         /* [steps + 1]: values parked in front of each step */
-    int64_t *widest;       /* [steps + 1]: most that a sweep before it carries */
+    int64_t *widest;       /* [steps + 1]: most that a sweep before it holds */
     int *from;             /* [steps + 1]: where the sweep that ends there begins */
     /* [host_slots] places for views of parked frames, half of them for a sweep's source and half
      * for its target, in turn */
@@ -207,13 +207,17 @@ typedef struct vae_run {
      * behind it follows at once */
     const vae_frames *place;
     bool goes_on;
+    /* each may be NULL: the encoder's clip, to be given back when it is read; the decoder's
+     * picture, which has no memory yet */
+    svr_tensor *consumed, *made;
 } vae_run;
 
 /* A clip on its way through a half. */
 typedef struct vae_pass {
     vae_run *run;
     const vae_half *half;
-    const svr_tensor *in, *out;
+    const svr_tensor *in;
+    svr_tensor out; /* no memory: that of run->made */
     vae_plan *plan;
     bool decodes;
     bool on_host; /* parks there */

@@ -86,7 +86,7 @@ static svr_status open_resnet(vae_pass *p, const vae_step *step, vae_frames *x, 
 static svr_status finish(vae_pass *p, const vae_piece *piece, vae_frames *x, svr_error *err)
 {
     svr_tensor y =
-        svr_tensor_slice(p->out, p->done, svr_min_i64(piece->results, p->out->dims[0] - p->done));
+        svr_tensor_slice(&p->out, p->done, svr_min_i64(piece->results, p->out.dims[0] - p->done));
 
     p->done += y.dims[0];
     return p->decodes ? svr_vae_picture(p->run, p->half, &x->x, &y, err)

@@ -307,21 +307,37 @@ static void find_cut_segments(vae_plan *plan, bool decodes)
 
 /* ---------------------------------------------------------------------------- sweeps */
 
-/* Whether a step carries anything, by the segments as they are now. */
-static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
+static const vae_segment *segment_of(const vae_plan *plan, int step)
 {
     int i = 0;
 
     while (plan->segments[i].end <= step)
         i++;
-    return plan->segments[i].cut ? carried_values(half, &half->steps[step], plan->dims[step]) : 0;
+    return &plan->segments[i];
+}
+
+/* Values that a step carries, by the segments as they are now. */
+static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
+{
+    return segment_of(plan, step)->cut ? carried_values(half, &half->steps[step], plan->dims[step])
+                                       : 0;
+}
+
+/* Values of what a step makes of a piece, and of the piece. */
+static int64_t held_by(const vae_plan *plan, const vae_half *half, int step)
+{
+    const vae_segment *s = segment_of(plan, step);
+    const int64_t *in = plan->dims[step], *out = plan->dims[step + 1];
+    int64_t made = doubles_time(&half->steps[step]) ? 2 : 1;
+
+    return svr_min_i64(s->in, s->most) * (in[1] * in[2] * in[3] + made * out[1] * out[2] * out[3]);
 }
 
 /* Least values parked up to step `end`, and where the sweep that ends there begins; of equal ways
- * the one whose largest sweep carries least. */
+ * the one whose largest sweep holds least. */
 static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t limit)
 {
-    int64_t sum = 0;
+    int64_t sum = 0, held = 0;
     int carrying = 0;
 
     plan->cost[end] = INT64_MAX;
@@ -333,7 +349,8 @@ static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t li
         if (sum > limit && carrying > 1)
             return;
         cost = plan->cost[begin] + (begin > 0 ? parked_values(plan, half, begin) : 0);
-        widest = svr_max_i64(plan->widest[begin], sum);
+        held = svr_max_i64(held, held_by(plan, half, begin));
+        widest = svr_max_i64(plan->widest[begin], sum + held);
         if (cost < plan->cost[end] || (cost == plan->cost[end] && widest < plan->widest[end])) {
             plan->cost[end] = cost;
             plan->widest[end] = widest;
