@@ -21,8 +21,8 @@ typedef struct vae_level {
 static const vae_level vae_levels[SVR_PLAN_LEVELS] = {
     {0, 0, false, 0, 0},  {1, 0, false, 0, 0}, {1, 12, false, 0, 0}, {1, 8, false, 0, 0},
     {1, 5, false, 0, 0},  {1, 4, false, 0, 0}, {1, 2, false, 0, 0},  {1, 12, true, 0, 15},
-    {1, 12, true, 1, 16}, {1, 9, true, 0, 20}, {1, 9, true, 1, 21},  {1, 7, true, 0, 40},
-    {1, 7, true, 1, 41},  {1, 6, true, 0, 50}, {1, 6, true, 1, 52},  {1, 6, true, 2, 54},
+    {1, 12, true, 1, 16}, {1, 9, true, 0, 20}, {1, 9, true, 1, 21},  {1, 8, true, 0, 35},
+    {1, 8, true, 1, 36},  {1, 6, true, 0, 50}, {1, 6, true, 1, 52},  {1, 6, true, 2, 54},
     {1, 5, true, 0, 70},  {1, 5, true, 1, 72}, {1, 5, true, 2, 75},  {1, 4, true, 0, 75},
     {1, 4, true, 1, 77},  {1, 4, true, 2, 80}, {1, 2, true, 0, 90},  {1, 2, true, 1, 92},
     {1, 2, true, 2, 95},  {1, 1, true, 2, 95},

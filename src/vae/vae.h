@@ -35,16 +35,18 @@ typedef struct svr_vae_memory {
      * this many values, at least one frame of it (two where time is halved); 0: all frames. */
     int64_t piece_values;
     /* A sweep carries at most this many values (of the storage type), or one step; 0: one sweep.
-     * The sweeps are those that park the fewest values.  The first step of a resnet that narrows
-     * and would carry more by itself works on bands of rows of frames parked on the host. */
+     * The sweeps are those that park the fewest values, and of these the most even ones.  The first
+     * step of a resnet that narrows and would carry more by itself works on bands of rows of frames
+     * parked on the host. */
     int64_t carried_values;
     /* Parked clips go to page-locked host memory (exec->host) by copies beside the computation,
      * instead of to scratch memory. */
     bool park_on_host;
     /* When the memory of frames that leave for the host is given back.  0: when the next ones
      * leave, so copies have the time of a whole piece; 1: before the last step of the next piece,
-     * as far as there are several large steps; 2: else before the next input is fetched, which
-     * nothing hides. Each needs a frame less than the one before, in some sweeps. */
+     * as far as there are several large steps, and behind its first one where that uses up a parked
+     * residual, whose place the next one then takes; 2: else before the next input is fetched,
+     * which nothing hides.  Each needs a frame less than the one before, in some sweeps. */
     int tight;
 } svr_vae_memory;
 

@@ -152,8 +152,8 @@ static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
 }
 
 /* Whether a segment takes parked residuals, which its first step uses up, in a sweep with further
- * large steps: then room for the next ones is made by that step first. */
-static bool takes_residuals_late(const vae_pass *p, int index)
+ * large steps: that step makes room for the next ones. */
+static bool makes_room(const vae_pass *p, int index)
 {
     const vae_segment *s = &p->plan->segments[index];
 
@@ -161,9 +161,9 @@ static bool takes_residuals_late(const vae_pass *p, int index)
            p->half->steps[s->first].kind == VAE_STEP_CLOSE && !is_lone(p, index);
 }
 
-/* Behind the first step of such a segment: what comes takes the place of what was used up, and what
- * leaves goes before the next step needs more. */
-static svr_status fetch_late(vae_pass *p, svr_error *err)
+/* What comes takes the place of what was used up, and what leaves goes before the next step needs
+ * more. */
+static svr_status make_room(vae_pass *p, svr_error *err)
 {
     SVR_TRY(svr_vae_park_fetch_late(p->run, &p->source, err));
     return settle_before(p, true, err);
@@ -190,8 +190,8 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
         SVR_TRY(svr_vae_tap(p->run, step->tap, &x->x, err));
         if (step->kind == VAE_STEP_UP)
             give_input(p, s, &input);
-        if (i == s->first && takes_residuals_late(p, index))
-            SVR_TRY(fetch_late(p, err));
+        if (i == s->first && makes_room(p, index))
+            SVR_TRY(make_room(p, err));
     }
     return SVR_OK;
 }
@@ -206,7 +206,7 @@ static svr_status take_parked(vae_pass *p, int index, const vae_piece *piece, va
     vae_range range = {.first = piece->first,
                        .count = piece->count,
                        .next = next_count(p, index),
-                       .late = takes_residuals_late(p, index)};
+                       .late = makes_room(p, index)};
 
     *x = (vae_frames){0};
     return index == 0 ? SVR_OK : svr_vae_park_take(p->run, &p->source, &range, x, err);
