@@ -162,7 +162,7 @@ static void decode_frame(fake_kind kind, const svr_tensor *latent, const int64_t
 static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, int64_t frames,
                          svr_tensor *y, svr_error *err)
 {
-    const fake_networks *fake = user;
+    fake_networks *fake = user;
     svr_tensor wanted;
 
     assert(y->dims[0] <= first_of(latent->dims[0]) && y->dims[1] <= SPACE * latent->dims[1]);
@@ -174,6 +174,8 @@ static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, i
     for (int64_t t = 0; t < latent->dims[0]; t++)
         for (int64_t f = 0; f < frames_of(t) && first_of(t) + f < frames; f++)
             decode_frame(fake->kind, latent, (int64_t[2]){t, f}, &wanted);
+    if (++fake->pictures == fake->nan_at)
+        ((float *) wanted.data)[svr_tensor_elems(&wanted) - 1] = NAN;
     return SVR_OK;
 }
 
