@@ -16,16 +16,20 @@ typedef struct vae_level {
     bool host;
     int tight;
     int exposed;
+    bool even;
 } vae_level;
 
 static const vae_level vae_levels[SVR_PLAN_LEVELS] = {
-    {0, 0, false, 0, 0},  {1, 0, false, 0, 0}, {1, 12, false, 0, 0}, {1, 8, false, 0, 0},
-    {1, 5, false, 0, 0},  {1, 4, false, 0, 0}, {1, 2, false, 0, 0},  {1, 12, true, 0, 15},
-    {1, 12, true, 1, 16}, {1, 9, true, 0, 20}, {1, 9, true, 1, 21},  {1, 8, true, 0, 35},
-    {1, 8, true, 1, 36},  {1, 6, true, 0, 50}, {1, 6, true, 1, 52},  {1, 6, true, 2, 54},
-    {1, 5, true, 0, 70},  {1, 5, true, 1, 72}, {1, 5, true, 2, 75},  {1, 4, true, 0, 75},
-    {1, 4, true, 1, 77},  {1, 4, true, 2, 80}, {1, 2, true, 0, 90},  {1, 2, true, 1, 92},
-    {1, 2, true, 2, 95},  {1, 1, true, 2, 95},
+    {0, 0, false, 0, 0, false}, {1, 0, false, 0, 0, false},  {1, 12, false, 0, 0, false},
+    {1, 8, false, 0, 0, false}, {1, 5, false, 0, 0, false},  {1, 4, false, 0, 0, false},
+    {1, 2, false, 0, 0, false}, {1, 12, true, 0, 15, false}, {1, 12, true, 1, 16, false},
+    {1, 9, true, 0, 20, false}, {1, 9, true, 1, 21, false},  {1, 9, true, 0, 22, true},
+    {1, 9, true, 1, 23, true},  {1, 9, true, 2, 25, true},   {1, 8, true, 0, 35, false},
+    {1, 8, true, 1, 36, false}, {1, 6, true, 0, 50, false},  {1, 6, true, 1, 52, false},
+    {1, 6, true, 2, 54, false}, {1, 5, true, 0, 70, false},  {1, 5, true, 1, 72, false},
+    {1, 5, true, 2, 75, false}, {1, 4, true, 0, 75, false},  {1, 4, true, 1, 77, false},
+    {1, 4, true, 2, 80, false}, {1, 2, true, 0, 90, false},  {1, 2, true, 1, 92, false},
+    {1, 2, true, 2, 95, false}, {1, 1, true, 2, 95, false},
 };
 
 /* Tokens that a block takes at a time. */
@@ -50,6 +54,7 @@ static svr_vae_memory vae_memory(int level, int64_t frame_values, const svr_vae_
     return (svr_vae_memory){.piece_values =
                                 svr_min_i64(l->piece * frame_values, fastest->piece_values),
                             .carried_values = l->carried * frame_values,
+                            .even = l->even,
                             .park_on_host = l->host,
                             .tight = l->tight};
 }

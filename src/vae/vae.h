@@ -46,8 +46,12 @@ typedef struct svr_vae_memory {
      * leave, so copies have the time of a whole piece; 1: before the last step of the next piece,
      * as far as there are several large steps, and behind its first one where that uses up a parked
      * residual, whose place the next one then takes; 2: else before the next input is fetched,
-     * which nothing hides.  Each needs a frame less than the one before, in some sweeps. */
+     * which nothing hides, and behind the clip's first layer.  Each needs a frame less than the one
+     * before, in some sweeps. */
     int tight;
+    /* Sweeps park more than the least as far as the largest of them, with what it carries and has
+     * in hand, gets smaller by that: for clips of many frames. */
+    bool even;
 } svr_vae_memory;
 
 /* How a clip is cut.  Zeroed: whole. */

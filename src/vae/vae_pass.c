@@ -151,14 +151,16 @@ static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
                                                  : SVR_OK;
 }
 
-/* Whether a segment takes parked residuals, which its first step uses up, in a sweep with further
- * large steps: that step makes room for the next ones. */
+/* Whether a sweep of several large steps makes room behind its first step, here that of segment
+ * `index`: one that uses up parked residuals, so that the next ones find their place, or the small
+ * one that begins the clip. */
 static bool makes_room(const vae_pass *p, int index)
 {
     const vae_segment *s = &p->plan->segments[index];
+    vae_step_kind kind = p->half->steps[s->first].kind;
 
-    return p->on_host && p->tight > 0 && s->starts_sweep &&
-           p->half->steps[s->first].kind == VAE_STEP_CLOSE && !is_lone(p, index);
+    return p->on_host && s->starts_sweep && !is_lone(p, index) &&
+           ((kind == VAE_STEP_CLOSE && p->tight > 0) || (kind == VAE_STEP_ENTER && p->tight > 1));
 }
 
 /* What comes takes the place of what was used up, and what leaves goes before the next step needs

@@ -333,25 +333,55 @@ static int64_t held_by(const vae_plan *plan, const vae_half *half, int step)
     return svr_min_i64(s->in, s->most) * (in[1] * in[2] * in[3] + made * out[1] * out[2] * out[3]);
 }
 
-/* Least values parked up to step `end`, and where the sweep that ends there begins; of equal ways
- * the one whose largest sweep holds least. */
-static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t limit)
+/* A sweep on its way from its end to its beginning, in values. */
+typedef struct sweep_size {
+    int64_t carried, held; /* `held` by the segments behind the one at hand */
+    int64_t here;          /* most that a step of that one holds */
+    const vae_segment *segment;
+    int carrying; /* steps */
+} sweep_size;
+
+static void add_in_front(sweep_size *size, const vae_plan *plan, const vae_half *half, int step)
 {
-    int64_t sum = 0, held = 0;
-    int carrying = 0;
+    const vae_segment *s = segment_of(plan, step);
+    int64_t carried = carried_by(plan, half, step);
 
-    plan->cost[end] = INT64_MAX;
+    size->carried += carried;
+    size->carrying += carried > 0;
+    if (s != size->segment) {
+        size->held += size->here;
+        size->here = 0;
+        size->segment = s;
+    }
+    size->here = svr_max_i64(size->here, held_by(plan, half, step));
+}
+
+/* Whether it is better to park `cost` values with a largest sweep of `widest` than what is known
+ * for sweeps up to `end`. */
+static bool is_better(const vae_plan *plan, int end, int64_t cost, int64_t widest, bool even)
+{
+    if (plan->from[end] < 0)
+        return true;
+    if (even)
+        return cost + widest < plan->cost[end] + plan->widest[end];
+    return cost < plan->cost[end] || (cost == plan->cost[end] && widest < plan->widest[end]);
+}
+
+/* The best sweeps up to step `end`, and where the last of them begins. */
+static void find_sweep(vae_plan *plan, const vae_half *half, int end, const svr_vae_memory *memory)
+{
+    sweep_size size = {0};
+
+    plan->from[end] = -1;
     for (int begin = end - 1; begin >= 0; begin--) {
-        int64_t carried = carried_by(plan, half, begin), cost, widest;
+        int64_t cost, widest;
 
-        sum += carried;
-        carrying += carried > 0;
-        if (sum > limit && carrying > 1)
+        add_in_front(&size, plan, half, begin);
+        if (size.carried > memory->carried_values && size.carrying > 1)
             return;
         cost = plan->cost[begin] + (begin > 0 ? parked_values(plan, half, begin) : 0);
-        held = svr_max_i64(held, held_by(plan, half, begin));
-        widest = svr_max_i64(plan->widest[begin], sum + held);
-        if (cost < plan->cost[end] || (cost == plan->cost[end] && widest < plan->widest[end])) {
+        widest = svr_max_i64(plan->widest[begin], size.carried + size.held + size.here);
+        if (is_better(plan, end, cost, widest, memory->even)) {
             plan->cost[end] = cost;
             plan->widest[end] = widest;
             plan->from[end] = begin;
@@ -359,11 +389,11 @@ static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t li
     }
 }
 
-static void find_sweeps(vae_plan *plan, const vae_half *half, int64_t limit)
+static void find_sweeps(vae_plan *plan, const vae_half *half, const svr_vae_memory *memory)
 {
     plan->cost[0] = plan->widest[0] = 0;
     for (int end = 1; end <= half->step_count; end++)
-        find_sweep(plan, half, end, limit);
+        find_sweep(plan, half, end, memory);
     for (int begin = plan->from[half->step_count]; begin > 0; begin = plan->from[begin])
         plan->breaks[begin] = true;
 }
@@ -413,7 +443,7 @@ void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cu
             bound_by_slice(plan);
         find_cut_segments(plan, decodes);
         if (pass == 0 && memory->carried_values > 0)
-            find_sweeps(plan, half, memory->carried_values);
+            find_sweeps(plan, half, memory);
     }
     if (memory->carried_values > 0 && memory->park_on_host)
         find_bands(plan, half, memory->carried_values);
