@@ -8,16 +8,15 @@
 #include <string.h>
 
 /* Narrow at full size, so that the first and the last sweep are not the largest. */
-static const svr_vae_config late = {
-    .stages = 3,
-    .channels = {4, 32, 64},
-    .layers_per_block = 1,
-    .latent_channels = 4,
-    .norm_groups = 4,
-    .temporal_stages = 2,
-    .eps = 1e-6f,
-    .scaling_factor = 0.9152f,
-};
+static vae_rig open_narrow(void)
+{
+    svr_vae_config config = rig_small;
+
+    config.channels[0] = 4;
+    config.channels[1] = 32;
+    config.channels[2] = 64;
+    return rig_open(NULL, &config, SVR_F32);
+}
 
 static const int64_t clip[4] = {13, 24, 32, 3}, latent[4] = {4, 6, 8, 4};
 
@@ -81,7 +80,7 @@ static size_t encode(vae_rig *rig, const svr_vae_cut *cut, const float *values, 
 
 static void test_the_clip_goes_when_it_is_read(void)
 {
-    vae_rig rig = rig_open(NULL, &late, SVR_F32);
+    vae_rig rig = open_narrow();
     float *values = random_values(elems(clip));
     float *want = rig_encode(&rig, &(svr_vae_cut){0}, values, clip, latent);
     float *got = malloc(elems(latent) * sizeof *got);
@@ -129,7 +128,7 @@ static size_t decode(vae_rig *rig, const svr_vae_cut *cut, const float *values, 
 
 static void test_the_picture_comes_when_it_is_made(void)
 {
-    vae_rig rig = rig_open(NULL, &late, SVR_F32);
+    vae_rig rig = open_narrow();
     float *values = random_values(elems(latent));
     float *want = rig_decode(&rig, &(svr_vae_cut){0}, values, latent, clip);
 
@@ -150,7 +149,7 @@ static void test_the_picture_comes_when_it_is_made(void)
 /* With tiles both are there throughout. */
 static void test_tiles(void)
 {
-    vae_rig rig = rig_open(NULL, &late, SVR_F32);
+    vae_rig rig = open_narrow();
     const svr_vae_cut cut = {.tile_h = 16, .tile_w = 16, .overlap_h = 4, .overlap_w = 4};
     float *values = random_values(elems(clip)), *got = malloc(elems(latent) * sizeof *got);
     float *moments = rig_encode(&rig, &cut, values, clip, latent), *picture;
