@@ -273,8 +273,48 @@ static void test_waiting_frames(void)
     }
 }
 
+/* Where a batch's picture lies, and what it took, depends on the latent frames alone: one of 6
+ * frames is like one of 9.  A plan counts one of them. */
+static void test_batches_of_equal_latents_are_alike(void)
+{
+    setting s = {.batch = 9};
+    svr_stream_options o = options_of(&s);
+    uint8_t *frames = make_frames(svr_frame_bytes(&o.phases.in));
+    svr_backend *backend = rig_backend(0);
+    svr_backend *counting = svr_counting_backend_create(backend);
+    const uint8_t *sources[9];
+    svr_phases *phases = NULL;
+    fake_networks fake;
+    svr_error err = {0};
+    size_t peak[10];
+
+    fake_networks_init(&fake, FAKE_GOLDEN);
+    CHECK_OK(svr_phases_create(backend, &fake.networks, &o.phases, &phases, &err), err);
+    for (int i = 0; i < 9; i++)
+        sources[i] = frames + (size_t) i * svr_frame_bytes(&o.phases.in);
+    for (int count = 5; count <= 9; count++) {
+        svr_exec exec = {.backend = counting, .scratch = svr_scratch_create_counting()};
+        svr_phases_batch batch = {.frames = sources, .count = count};
+        svr_tensor y;
+
+        CHECK(exec.scratch != NULL);
+        CHECK_OK(svr_phases_compute(phases, &exec, &batch, &y, NULL, &err), err);
+        CHECK(y.dims[0] == count);
+        peak[count] = svr_scratch_peak(exec.scratch);
+        svr_exec_free(&exec, &y);
+        CHECK(svr_scratch_live(exec.scratch) == 0);
+        svr_scratch_destroy(exec.scratch);
+    }
+    CHECK(peak[6] == peak[9] && peak[7] == peak[9] && peak[8] == peak[9] && peak[5] < peak[6]);
+    svr_phases_destroy(phases);
+    svr_backend_destroy(counting);
+    svr_backend_destroy(backend);
+    free(frames);
+}
+
 int main(void)
 {
+    RUN(test_batches_of_equal_latents_are_alike);
     RUN(test_frames_are_those_of_the_plain_way);
     RUN(test_waiting_frames);
     return check_done();
