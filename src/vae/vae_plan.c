@@ -335,8 +335,7 @@ static int64_t held_by(const vae_plan *plan, const vae_half *half, int step)
 
 /* A sweep on its way from its end to its beginning, in values. */
 typedef struct sweep_size {
-    int64_t carried, held; /* `held` by the segments behind the one at hand */
-    int64_t here;          /* most that a step of that one holds */
+    int64_t carried, held, here; /* held by the segments behind the one at hand, and by that one */
     const vae_segment *segment;
     int carrying; /* steps */
 } sweep_size;
