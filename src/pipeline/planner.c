@@ -25,11 +25,9 @@ enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
 
 /* ------------------------------------------------------------------ counting */
 
-svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *t)
+int64_t svr_waiting_frames(const svr_temporal_plan *t)
 {
-    int64_t depth = svr_ceil_div(t->batch, t->step);
-
-    return (svr_waiting_frames){(depth - 1) * t->step + t->batch, t->overlap};
+    return (svr_ceil_div(t->batch, t->step) - 1) * t->step + t->overlap;
 }
 
 static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
@@ -45,10 +43,8 @@ static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
 /* Tables and constants are there when the phases were counted, since that makes them. */
 static uint64_t state_bytes(const svr_planning *p)
 {
-    svr_waiting_frames waiting = svr_waiting_frames_of(p->temporal);
-
-    return svr_backend_memory(p->backend).live[SVR_MEM_STATE] + frame_bytes(p, waiting.pending) +
-           frame_bytes(p, waiting.shared);
+    return svr_backend_memory(p->backend).live[SVR_MEM_STATE] +
+           frame_bytes(p, svr_waiting_frames(p->temporal));
 }
 
 static svr_network_weights weights_of(const svr_planning *p)
