@@ -8,12 +8,19 @@
 #include <math.h>
 #include <string.h>
 
+struct runs;
+struct run_place;
+
+/* Does one run; `buffer` has floats_per_thread(). */
+typedef void (*run_function)(const struct runs *r, const struct run_place *at, float *buffer);
+
 /* Either op: frames in 8 bits, the scales of their runs, and the same in storage. */
 typedef struct runs {
     const svr_tensor *bytes, *scales, *values;
     const svr_cpu_simd *simd;
     int64_t W, C, count; /* runs of a row */
-    float *buffers;      /* [threads, floats_per_thread()] */
+    run_function work;
+    float *buffers; /* [threads, floats_per_thread()] */
 } runs;
 
 /* A run's values and, of each channel, four numbers. */
@@ -55,6 +62,25 @@ static run_place place_of(const runs *r, int64_t row, int64_t index)
     return (run_place){.first = (row * r->W + at) * r->C,
                        .pixels = svr_min_i64(SVR_RUN_PIXELS, r->W - at),
                        .scales = (row * r->count + index) * 2 * r->C};
+}
+
+static void row_task(void *context, int64_t row, int thread)
+{
+    const runs *r = context;
+
+    for (int64_t i = 0; i < r->count; i++) {
+        run_place at = place_of(r, row, i);
+
+        r->work(r, &at, r->buffers + (size_t) thread * floats_per_thread(r));
+    }
+}
+
+static svr_status do_all(svr_exec *exec, runs *r, run_function work, void *workspace,
+                         svr_error *err)
+{
+    r->work = work;
+    r->buffers = workspace;
+    return svr_cpu_for(exec, r->bytes->dims[0], row_task, r, err);
 }
 
 /* ---------------------------------------------------------------------------- quantize */
@@ -139,17 +165,6 @@ static void quantize_run(const runs *r, const run_place *at, float *buffer)
                  (size_t) (at->pixels * C));
 }
 
-static void quantize_task(void *context, int64_t row, int thread)
-{
-    const runs *r = context;
-
-    for (int64_t i = 0; i < r->count; i++) {
-        run_place at = place_of(r, row, i);
-
-        quantize_run(r, &at, r->buffers + (size_t) thread * floats_per_thread(r));
-    }
-}
-
 size_t svr_cpu_quantize_runs_workspace(svr_backend *backend, const svr_quantize_runs_args *args)
 {
     runs r = runs_make(backend, &args->y, &args->scales, &args->x);
@@ -162,8 +177,7 @@ svr_status svr_cpu_quantize_runs(svr_exec *exec, const svr_quantize_runs_args *a
 {
     runs r = runs_make(exec->backend, &args->y, &args->scales, &args->x);
 
-    r.buffers = workspace;
-    return svr_cpu_for(exec, args->x.dims[0], quantize_task, &r, err);
+    return do_all(exec, &r, quantize_run, workspace, err);
 }
 
 /* ---------------------------------------------------------------------------- dequantize */
@@ -183,17 +197,6 @@ static void dequantize_run(const runs *r, const run_place *at, float *buffer)
     svr_cpu_store(r->simd, r->values, at->first, at->pixels * C, buffer);
 }
 
-static void dequantize_task(void *context, int64_t row, int thread)
-{
-    const runs *r = context;
-
-    for (int64_t i = 0; i < r->count; i++) {
-        run_place at = place_of(r, row, i);
-
-        dequantize_run(r, &at, r->buffers + (size_t) thread * floats_per_thread(r));
-    }
-}
-
 size_t svr_cpu_dequantize_runs_workspace(svr_backend *backend, const svr_dequantize_runs_args *args)
 {
     runs r = runs_make(backend, &args->x, &args->scales, &args->y);
@@ -206,6 +209,5 @@ svr_status svr_cpu_dequantize_runs(svr_exec *exec, const svr_dequantize_runs_arg
 {
     runs r = runs_make(exec->backend, &args->x, &args->scales, &args->y);
 
-    r.buffers = workspace;
-    return svr_cpu_for(exec, args->x.dims[0], dequantize_task, &r, err);
+    return do_all(exec, &r, dequantize_run, workspace, err);
 }
