@@ -16,6 +16,7 @@ enum {
   PROP_VRAM_MODE,
   PROP_VRAM_BUDGET,
   PROP_OFFLOAD_THRESHOLD,
+  PROP_PARKED_PRECISION,
   PROP_BATCH_SIZE,
   PROP_TEMPORAL_OVERLAP,
   PROP_PREPEND_FRAMES,
@@ -141,6 +142,34 @@ vram_mode_get_type (void)
 
   if (g_once_init_enter (&type)) {
     GType fresh = g_enum_register_static ("GstSeedVR2VramMode", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
+#define TYPE_PARKED_PRECISION (parked_precision_get_type ())
+static GType
+parked_precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_PARKED_16_BIT, "As they were computed: the picture is the same",
+      "16-bit" },
+    { SVR_PARKED_FP8,
+      "8-bit floating point: little more than half the bytes, fine detail "
+      "changes; int8 is as small and closer",
+      "fp8" },
+    { SVR_PARKED_INT8,
+      "8-bit integers: little more than half the bytes, the picture changes "
+      "a little",
+      "int8" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2ParkedPrecision", values);
 
     gst_type_mark_as_plugin_api (fresh, 0);
     g_once_init_leave (&type, fresh);
@@ -322,6 +351,14 @@ install_memory (GObjectClass *klass)
           "peak would pass so many GB (10^9 bytes), even if more is free (0: "
           "never)",
           0.0, 1e6, 20.0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_PARKED_PRECISION,
+      g_param_spec_enum (
+          "parked-precision", "Parked precision",
+          "How the VAE keeps frames that wait in host or device memory where "
+          "the plan works through a batch in several sweeps; 8 bits are "
+          "faster where copies are what limits, and need less memory",
+          TYPE_PARKED_PRECISION, SVR_PARKED_16_BIT, AT_START));
 }
 
 static void
@@ -464,6 +501,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_VRAM_MODE] = AT (vram_mode),
     [PROP_VRAM_BUDGET] = AT (vram_budget),
     [PROP_OFFLOAD_THRESHOLD] = AT (offload_threshold),
+    [PROP_PARKED_PRECISION] = AT (parked_precision),
     [PROP_BATCH_SIZE] = AT (batch_size),
     [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),
@@ -643,6 +681,7 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
   config->memory.synchronous = !settings->async;
   config->memory.mode = (svr_vram_mode)settings->vram_mode;
   config->memory.budget = settings->vram_budget;
+  config->memory.parked = (svr_parked_precision)settings->parked_precision;
   config->memory.threshold = (guint64)(settings->offload_threshold * 1e9);
   config->batch_size = (int)settings->batch_size;
   config->temporal_overlap = (int)settings->temporal_overlap;

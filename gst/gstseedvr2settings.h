@@ -20,6 +20,7 @@ typedef struct {
   gint vram_mode;            /* svr_vram_mode */
   guint64 vram_budget;       /* bytes; 0: what is free */
   gdouble offload_threshold; /* GB; 0: never */
+  gint parked_precision;     /* svr_parked_precision */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
   gboolean noise_time_invariant;

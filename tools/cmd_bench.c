@@ -91,7 +91,9 @@ static bool fits_batch(bool memory)
 {
     if (!memory)
         return true;
-    fprintf(stderr, "%s: --vram-budget, --vram-mode and --offload-threshold go with --end-to-end\n",
+    fprintf(stderr,
+            "%s: --vram-budget, --vram-mode, --offload-threshold and --parked-precision go with "
+            "--end-to-end\n",
             g_get_prgname());
     return false;
 }
@@ -99,7 +101,7 @@ static bool fits_batch(bool memory)
 int cmd_bench(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model = NULL, *vae = NULL, *text = NULL;
-    g_autofree char *budget = NULL, *mode = NULL, *threshold = NULL;
+    g_autofree char *budget = NULL, *mode = NULL, *threshold = NULL, *parked = NULL;
     g_autofree char *quantization = NULL, *cache = command_cache_folder();
     gboolean json = FALSE, end_to_end = FALSE, choices = FALSE;
     bench_setup setup = {.width = 640,
@@ -136,6 +138,8 @@ int cmd_bench(int argc, char **argv)
          "of a stream: auto (default), economy or extreme-economy", "NAME"},
         {"offload-threshold", 0, 0, G_OPTION_ARG_STRING, &threshold,
          "of a stream: peak that auto does not pass if it can; none", "BYTES"},
+        {"parked-precision", 0, 0, G_OPTION_ARG_STRING, &parked,
+         "of a stream: the VAE's parked frames as 16-bit (default), fp8 or int8", "NAME"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
@@ -147,7 +151,9 @@ int cmd_bench(int argc, char **argv)
         !in_range(&setup) || !command_bytes("vram-budget", budget, &setup.memory.budget) ||
         !command_bytes("offload-threshold", threshold, &setup.memory.threshold) ||
         !command_vram_mode(mode, &setup.memory.mode) ||
-        (end_to_end ? !fits_stream(&setup, choices) : !fits_batch(budget || mode || threshold)))
+        !command_parked_precision(parked, &setup.memory.parked) ||
+        (end_to_end ? !fits_stream(&setup, choices)
+                    : !fits_batch(budget || mode || threshold || parked)))
         return EXIT_UNUSABLE;
     if (choices)
         show_choices(&setup);

@@ -42,6 +42,8 @@ static const struct {
      "auto-fp16, fp16, bf16 (none), fp8 (faster, GPUs of compute capability 8.9 and newer), int8 "
      "(half the memory for weights) or as-stored in the model file",
      "NAME"},
+    {"parked-precision", "parked-precision",
+     "of the VAE's frames that wait between sweeps: 16-bit, fp8 or int8", "NAME"},
 };
 enum { KNOBS = G_N_ELEMENTS(knobs) };
 

@@ -13,7 +13,8 @@ static const char summary[] =
     "FAIL.\n"
     "With --ladder: PSNR of what transformers in fp8 and int8 make, against the same ones "
     "without,\n"
-    "of values in f16 (--dtype).\n"
+    "of values in f16 (--dtype).  With --parked: of what VAEs make that park frames in fp8 and "
+    "int8.\n"
     "Exit codes: 0 all within their limits, 1 some are not, 2 a file cannot be used.";
 
 static int exit_code(const verify_report *report)
@@ -30,25 +31,73 @@ static void verify_paths(verify_run *run, char **paths)
         verify_path(run, *paths);
 }
 
-static void climb(verify_run *run, char **paths)
+/* Transformers whose matrices are kept in 8 bits. */
+static void climb_weights(verify_run *run, verify_ladder *ladder, char **paths)
 {
     static const svr_quantization rungs[] = {SVR_QUANTIZATION_AUTO_FP16, SVR_QUANTIZATION_FP8,
                                              SVR_QUANTIZATION_INT8};
-    verify_ladder ladder;
 
-    verify_ladder_init(&ladder);
-    run->report.ladder = &ladder;
     for (size_t i = 0; i < G_N_ELEMENTS(rungs); i++) {
         run->quantization = rungs[i];
-        verify_ladder_begin(&ladder, rungs[i]);
+        verify_ladder_begin(ladder, i > 0 ? svr_quantization_name(rungs[i]) : NULL);
         verify_paths(run, paths);
-        verify_ladder_end(&ladder);
+        verify_ladder_end(ladder);
     }
+}
+
+/* VAEs that park in 8 bits: each kind of frames alone and all of them with every step in a sweep of
+ * its own, which is the most that can be parked, and all in the sweeps of a usual plan. */
+static void climb_parked(verify_run *run, verify_ladder *ladder, char **paths)
+{
+    enum { EVERY_STEP = 0, USUAL = 5, ALL = SVR_VAE_PARKED_ALL };
+    static const struct {
+        const char *name;
+        verify_parking parking;
+    } rungs[] = {
+        {NULL, {0}},
+        {"fp8 stream", {true, EVERY_STEP, SVR_F8_E4M3, SVR_VAE_PARKED_STREAM}},
+        {"fp8 inner", {true, EVERY_STEP, SVR_F8_E4M3, SVR_VAE_PARKED_INNER}},
+        {"fp8 residual", {true, EVERY_STEP, SVR_F8_E4M3, SVR_VAE_PARKED_RESIDUAL}},
+        {"fp8 all", {true, EVERY_STEP, SVR_F8_E4M3, ALL}},
+        {"fp8 usual", {true, USUAL, SVR_F8_E4M3, ALL}},
+        {"int8 stream", {true, EVERY_STEP, SVR_I8, SVR_VAE_PARKED_STREAM}},
+        {"int8 inner", {true, EVERY_STEP, SVR_I8, SVR_VAE_PARKED_INNER}},
+        {"int8 residual", {true, EVERY_STEP, SVR_I8, SVR_VAE_PARKED_RESIDUAL}},
+        {"int8 all", {true, EVERY_STEP, SVR_I8, ALL}},
+        {"int8 usual", {true, USUAL, SVR_I8, ALL}},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rungs); i++) {
+        run->parking = rungs[i].parking;
+        verify_ladder_begin(ladder, rungs[i].name);
+        verify_paths(run, paths);
+        verify_ladder_end(ladder);
+    }
+}
+
+static void climb(verify_run *run, verify_ladder_kind kind, char **paths)
+{
+    verify_ladder ladder;
+
+    verify_ladder_init(&ladder, kind);
+    run->report.ladder = &ladder;
+    if (kind == VERIFY_LADDER_PARKED)
+        climb_parked(run, &ladder, paths);
+    else
+        climb_weights(run, &ladder, paths);
     verify_ladder_finish(&ladder);
 }
 
-static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladder, char **paths)
+/* A ladder instead of the comparison with golden values. */
+typedef struct ladder_choice {
+    gboolean weights, parked;
+} ladder_choice;
+
+static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, const ladder_choice *ladder,
+                      char **paths)
 {
+    bool climbs = ladder->weights || ladder->parked;
+
     g_autofree char *cache = command_cache_folder();
     const svr_cuda_options cuda = {.device = gpu, .cache_folder = cache};
     svr_log log = command_log();
@@ -59,13 +108,13 @@ static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladd
         return EXIT_FAILED;
     }
     device_init(&run->device, run->backend);
-    if (ladder)
-        climb(run, paths);
+    if (climbs)
+        climb(run, ladder->parked ? VERIFY_LADDER_PARKED : VERIFY_LADDER_WEIGHTS, paths);
     else
         verify_paths(run, paths);
     device_finish(&run->device);
     svr_backend_destroy(run->backend);
-    if (ladder)
+    if (climbs)
         return run->report.unreadable > 0 ? EXIT_UNUSABLE : EXIT_OK;
     return exit_code(&run->report);
 }
@@ -73,7 +122,7 @@ static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladd
 int cmd_verify(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL, *quantization = NULL;
-    gboolean ladder = FALSE;
+    ladder_choice ladder = {FALSE, FALSE};
     int gpu = -1;
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
@@ -85,8 +134,10 @@ int cmd_verify(int argc, char **argv)
          "those "
          "in 8 bits have limits of their own",
          "NAME"},
-        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder, "fp8 and int8 against 16 bits, see above",
-         NULL},
+        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder.weights,
+         "fp8 and int8 against 16 bits, see above", NULL},
+        {"parked", 0, 0, G_OPTION_ARG_NONE, &ladder.parked,
+         "the same for frames that VAEs park between sweeps", NULL},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
          "folder with models that do not lie beside a golden file", "DIR"},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
@@ -99,10 +150,11 @@ int cmd_verify(int argc, char **argv)
         !command_dtype(dtype, &run.dtype) ||
         !command_quantization(quantization, dtype, &run.quantization, &run.dtype))
         return EXIT_UNUSABLE;
-    if (ladder && !dtype)
+    if ((ladder.weights || ladder.parked) && !dtype)
         run.dtype = SVR_F16;
-    if (ladder && quantization) {
-        fprintf(stderr, "%s: --ladder and --quantization do not go together\n", g_get_prgname());
+    if (ladder.weights + ladder.parked + (quantization != NULL) > 1) {
+        fprintf(stderr, "%s: --ladder, --parked and --quantization do not go together\n",
+                g_get_prgname());
         return EXIT_UNUSABLE;
     }
     if (argc < 2) {
@@ -111,5 +163,5 @@ int cmd_verify(int argc, char **argv)
         return EXIT_UNUSABLE;
     }
     run.model_dir = command_model_dir(model_dir);
-    return verify_all(&run, kind, gpu, ladder, argv + 1);
+    return verify_all(&run, kind, gpu, &ladder, argv + 1);
 }

@@ -51,6 +51,19 @@ bool command_vram_mode(const char *name, svr_vram_mode *out)
     return true;
 }
 
+bool command_parked_precision(const char *name, svr_parked_precision *out)
+{
+    const char *const names[] = {svr_parked_precision_name(SVR_PARKED_16_BIT),
+                                 svr_parked_precision_name(SVR_PARKED_FP8),
+                                 svr_parked_precision_name(SVR_PARKED_INT8)};
+    int i = choose("parked-precision", name, names, 3);
+
+    if (i < 0)
+        return false;
+    *out = (svr_parked_precision) i;
+    return true;
+}
+
 bool command_bytes(const char *option, const char *text, uint64_t *out)
 {
     static const struct {

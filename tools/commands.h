@@ -51,6 +51,9 @@ bool command_device(int device);
 /* "auto" (NULL too), "economy" and "extreme-economy", likewise. */
 bool command_vram_mode(const char *name, svr_vram_mode *out);
 
+/* "16-bit" (NULL too), "fp8" and "int8", likewise. */
+bool command_parked_precision(const char *name, svr_parked_precision *out);
+
 /* A number of bytes with B, KB, MB, GB, KiB, MiB or GiB behind it (none: bytes); NULL is 0.
  * Likewise; `option` names it. */
 bool command_bytes(const char *option, const char *text, uint64_t *out);

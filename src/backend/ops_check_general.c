@@ -1,5 +1,7 @@
 #include "backend/ops_check.h"
 
+#include "base/checked.h"
+
 #include <stdio.h>
 
 static svr_status check_same_count(const char *what, const svr_tensor *a, const svr_tensor *b,
@@ -79,6 +81,40 @@ svr_status svr_check_quantize(const svr_quantize_args *args, svr_error *err)
     };
 
     return SVR_CHECK_OPERANDS("quantize", args, operands, err);
+}
+
+/* The scales of runs belong to frames of this type. */
+static svr_status check_runs(const char *op, const svr_tensor *frames, const svr_tensor *scales,
+                             svr_error *err)
+{
+    const int64_t *d = frames->dims;
+    const int64_t dims[4] = {d[0], svr_ceil_div(d[1], SVR_RUN_PIXELS), 2, d[2]};
+
+    return svr_check_dims(op, "scales", scales, dims, frames, err);
+}
+
+svr_status svr_check_quantize_runs(const svr_quantize_runs_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(quantize_runs, x, "RWC", STORAGE, 0),
+        SVR_OPERAND(quantize_runs, y, "RWC", BYTES, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(quantize_runs, scales, "RN2C", FIRST, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("quantize_runs", args, operands, err));
+    return check_runs("quantize_runs", &args->x, &args->scales, err);
+}
+
+svr_status svr_check_dequantize_runs(const svr_dequantize_runs_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(dequantize_runs, y, "RWC", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(dequantize_runs, x, "RWC", BYTES, 0),
+        SVR_OPERAND(dequantize_runs, scales, "RN2C", FIRST, 0),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("dequantize_runs", args, operands, err));
+    return check_runs("dequantize_runs", &args->y, &args->scales, err);
 }
 
 /* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with storage. */

@@ -100,6 +100,8 @@ static const svr_ops ops = {
     OP(lincomb),
     OP(find_overflow),
     OP_WITH_WORKSPACE(quantize),
+    OP_WITH_WORKSPACE(quantize_runs),
+    OP_WITH_WORKSPACE(dequantize_runs),
     OP_WITH_WORKSPACE(linear),
     OP_WITH_WORKSPACE(swiglu),
     OP_WITH_WORKSPACE(rms_norm),

@@ -96,6 +96,7 @@ static void describe(const svr_planning *p, const svr_placement *placement,
                              .token_chunk = placement->token_chunk,
                              .vae_streamed = placement->stream_vae,
                              .state_on_host = need->host > 0,
+                             .parked = p->request->parked,
                              .tiled = placement->cut.tile_h > 0};
     out->peak = out->weights + out->state + out->scratch;
 }
@@ -117,8 +118,12 @@ static svr_status weigh(const svr_planning *p, const svr_placement *placement,
 static svr_placement placement_of(const svr_planning *p, const svr_level_choice *choice)
 {
     const svr_size size = svr_phases_padded(p->phases);
+    svr_placement placement =
+        svr_level_placement(choice, weights_of(p).full_channels, size.height, size.width);
 
-    return svr_level_placement(choice, weights_of(p).full_channels, size.height, size.width);
+    placement.cut.encoder.parked = placement.cut.decoder.parked =
+        svr_parked_precision_type(p->request->parked);
+    return placement;
 }
 
 /* ------------------------------------------------------------------ the search */

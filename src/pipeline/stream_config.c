@@ -57,6 +57,8 @@ static svr_status check_options(const svr_stream_config *config, svr_error *err)
 {
     SVR_TRY(check_range("batch-size", config->batch_size, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("vram-mode", (int) config->memory.mode, 0, SVR_VRAM_EXTREME_ECONOMY, err));
+    SVR_TRY(check_range("parked-precision", (int) config->memory.parked, 0,
+                        SVR_PARKED_PRECISIONS - 1, err));
     SVR_TRY(check_range("temporal-overlap", config->temporal_overlap, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("prepend-frames", config->prepend_frames, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("steps", config->steps, 1, SVR_MAX_STEPS, err));

@@ -172,16 +172,18 @@ static void log_plan(const svr_upscaler *u)
     const svr_phases_config *c = &u->options.phases;
     const svr_memory_plan *p = &u->stats.plan;
 
-    svr_log_write(&u->log, SVR_LOG_INFO, "plan",
-                  "%dx%d to %dx%d, batches of %d, overlap %d: peak %.2f GiB (weights %.2f, state "
-                  "%.2f, scratch %.2f), %d of %d blocks streamed, VAE weights %s, host %.2f GiB, "
-                  "%.0f MiB in and %.0f MiB out a batch%s",
-                  c->in.width, c->in.height, c->out.width, c->out.height, u->options.temporal.batch,
-                  u->options.temporal.overlap, gib(p->peak), gib(p->weights), gib(p->state),
-                  gib(p->scratch), p->streamed_blocks, p->blocks,
-                  p->vae_streamed ? "fetched for their phase" : "resident", gib(p->host),
-                  1024.0 * gib(p->copied_in), 1024.0 * gib(p->copied_out),
-                  p->hidden ? "" : ", which the computation does not hide");
+    svr_log_write(
+        &u->log, SVR_LOG_INFO, "plan",
+        "%dx%d to %dx%d, batches of %d, overlap %d: peak %.2f GiB (weights %.2f, state "
+        "%.2f, scratch %.2f), %d of %d blocks streamed, VAE weights %s, host %.2f GiB%s%s, "
+        "%.0f MiB in and %.0f MiB out a batch%s",
+        c->in.width, c->in.height, c->out.width, c->out.height, u->options.temporal.batch,
+        u->options.temporal.overlap, gib(p->peak), gib(p->weights), gib(p->state), gib(p->scratch),
+        p->streamed_blocks, p->blocks, p->vae_streamed ? "fetched for their phase" : "resident",
+        gib(p->host), p->parked == SVR_PARKED_16_BIT ? "" : ", parked frames in ",
+        p->parked == SVR_PARKED_16_BIT ? "" : svr_parked_precision_name(p->parked),
+        1024.0 * gib(p->copied_in), 1024.0 * gib(p->copied_out),
+        p->hidden ? "" : ", which the computation does not hide");
 }
 
 /* The store reads streamed weights from the file where the host has no room for copies. */

@@ -43,6 +43,9 @@ const svr_vae_config *svr_vae_get_config(const svr_vae *vae)
 
 static svr_status check_memory(const char *half, const svr_vae_memory *m, svr_error *err)
 {
+    if (m->parked != SVR_F32 && m->parked != SVR_F8_E4M3 && m->parked != SVR_I8)
+        return SVR_FAIL(err, SVR_ERR_INVALID, "%s parked as %s; give f8_e4m3, i8, or f32 for none",
+                        half, svr_dtype_name(m->parked));
     if (m->piece_values >= 0 && m->carried_values >= 0)
         return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_INVALID,

@@ -19,6 +19,14 @@ typedef struct svr_vae svr_vae;
 
 enum { SVR_VAE_GROUP_ENCODER = 0, SVR_VAE_GROUP_DECODER, SVR_VAE_GROUPS };
 
+/* What is parked. */
+typedef enum svr_vae_parked {
+    SVR_VAE_PARKED_STREAM = 1,   /* between layers: what residuals are added to */
+    SVR_VAE_PARKED_INNER = 2,    /* between the two convolutions of a resnet */
+    SVR_VAE_PARKED_RESIDUAL = 4, /* beside that */
+    SVR_VAE_PARKED_ALL = 7
+} svr_vae_parked;
+
 /* How one half trades work for memory.  Zeroed: the clip whole, which is fastest and largest.
  *
  * A half is a list of steps: the two halves of each resnet, attention, down- and upsamplers, first
@@ -52,6 +60,10 @@ typedef struct svr_vae_memory {
     /* Sweeps park more than the least as far as the largest of them, with what it carries and has
      * in hand, gets smaller by that: for clips of many frames. */
     bool even;
+    /* F8_E4M3 or I8: frames are parked in 8 bits by runs of pixels (svr_quantize_runs_args), 1.125
+     * bytes a value where the storage type has 16; the result changes.  F32: as they are. */
+    svr_dtype parked;
+    unsigned parked_exact; /* which of them stay as they are all the same, of svr_vae_parked */
 } svr_vae_memory;
 
 /* How a clip is cut.  Zeroed: whole. */

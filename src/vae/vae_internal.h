@@ -173,11 +173,20 @@ typedef struct vae_range {
     int64_t first, count, next;
     bool late;
 } vae_range;
+/* How a frame [1,H,W,C] lies in 8 bits: its numbers [H,W,C], then the scales of their runs. */
+typedef struct vae_packing {
+    svr_dtype type; /* F32: it stays as it is, and nothing else here counts */
+    svr_dtype storage;
+    int64_t width, channels, runs; /* runs of a row */
+    size_t scales, bytes;          /* where scales begin; of the whole */
+} vae_packing;
 
 /* A clip's activation between two sweeps. */
 typedef struct vae_parked {
     bool on_host;
     int64_t frames;
+    int64_t dims[2][4];     /* of x and residual; the latter's are 0 where there is none */
+    vae_packing packing[2]; /* likewise */
     svr_tensor x, residual; /* on the device: the whole clip, scratch memory */
     /* on the host: frame by frame, as far as they have been put and not yet taken */
     svr_tensor *host_x, *host_residual;
@@ -220,9 +229,8 @@ typedef struct vae_pass {
     svr_tensor out; /* no memory: that of run->made */
     vae_plan *plan;
     bool decodes;
-    bool on_host; /* parks there */
-    int tight;    /* svr_vae_memory */
-    int end;      /* segment behind the sweep at work */
+    const svr_vae_memory *memory;
+    int end; /* segment behind the sweep at work */
     vae_parked source, target;
     int64_t done; /* frames of the sweep's result */
 } vae_pass;
@@ -348,6 +356,27 @@ svr_status svr_vae_leave(vae_run *run, const vae_half *half, svr_tensor *h, cons
 svr_status svr_vae_picture(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
                            svr_error *err);
 
+/* ---- vae_pack.c: frames in 8 bits */
+
+/* The type of what is parked: F8_E4M3, I8, or F32 where it stays as it is. */
+svr_dtype svr_vae_park_type(const svr_vae_memory *memory, svr_vae_parked what);
+
+/* Of a frame [.,H,W,C]. */
+vae_packing svr_vae_packing(svr_dtype type, svr_dtype storage, const int64_t dims[4]);
+
+/* Views of `rows` rows of pixels from `first` on of a packed frame U8 [1,bytes]. */
+typedef struct vae_packed {
+    svr_tensor values, scales; /* as svr_quantize_runs_args has them */
+} vae_packed;
+vae_packed svr_vae_packed(const vae_packing *p, const svr_tensor *frame, int64_t first,
+                          int64_t rows);
+
+/* packed = x and back, frame by frame: x [T,H,W,C] storage, packed U8 [T,bytes]. */
+svr_status svr_vae_pack(vae_run *run, const vae_packing *p, const svr_tensor *x,
+                        const svr_tensor *packed, svr_error *err);
+svr_status svr_vae_unpack(vae_run *run, const vae_packing *p, const svr_tensor *packed,
+                          const svr_tensor *x, svr_error *err);
+
 /* ---- vae_park.c: clips between sweeps */
 
 /* Makes room to list clips of up to `frames` frames on the host. */
@@ -355,14 +384,16 @@ svr_status svr_vae_park_prepare(svr_vae *vae, int64_t frames, svr_error *err);
 
 /* Takes memory for the activation in front of step `step` of the plan; on the host it is taken as
  * frames are put, and given back as they are taken. */
-svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step, bool on_host,
-                             vae_parked *parked, svr_error *err);
+svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step,
+                             const svr_vae_memory *memory, vae_parked *parked, svr_error *err);
 
-/* Memory of frames [first, first + count) on the device, for the op that makes them. */
+/* Memory of frames [first, first + count) on the device, for the op that makes them; absent where
+ * frames are packed, which then need memory of their own first. */
 vae_frames svr_vae_park_place(const vae_parked *parked, int64_t first, int64_t count);
 
-/* Puts frames at `first` and on: to the host they are copied in the background, on the device they
- * are where svr_vae_park_place() said already.  Either tensor may be absent.  x is cleared. */
+/* Puts frames at `first` and on, packed if wanted: to the host they are copied in the background,
+ * on the device they are where svr_vae_park_place() said already.  Either tensor may be absent.  x
+ * is cleared. */
 svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae_frames *x,
                             svr_error *err);
 

@@ -75,12 +75,12 @@ static svr_status open_resnet(vae_pass *p, const vae_step *step, vae_frames *x, 
     vae_input input;
 
     SVR_TRY(svr_vae_split(p->run, step->resnet, x, &input, err));
-    if (p->run->goes_on || !p->on_host)
+    if (p->run->goes_on)
         return svr_vae_open(p->run, step->resnet, &input, x, err);
-    /* the residual leaves while conv1 is at work */
+    /* to the host the residual leaves while conv1 is at work */
     SVR_TRY(svr_vae_park_put(p->run, &p->target, p->done, x, err));
     SVR_TRY(svr_vae_open(p->run, step->resnet, &input, x, err));
-    return p->tight > 0 ? svr_vae_park_settle(p->run, &p->target, err) : SVR_OK;
+    return p->memory->tight > 0 ? svr_vae_park_settle(p->run, &p->target, err) : SVR_OK;
 }
 
 static svr_status finish(vae_pass *p, const vae_piece *piece, vae_frames *x, svr_error *err)
@@ -147,8 +147,9 @@ static bool is_lone(const vae_pass *p, int index)
  * svr_vae_memory.tight; else the next ones that leave do it. */
 static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
 {
-    return due && svr_vae_parks(p) && p->on_host ? svr_vae_park_settle(p->run, &p->target, err)
-                                                 : SVR_OK;
+    return due && svr_vae_parks(p) && p->memory->park_on_host
+               ? svr_vae_park_settle(p->run, &p->target, err)
+               : SVR_OK;
 }
 
 /* Whether a sweep of several large steps makes room behind its first step, here that of segment
@@ -159,8 +160,9 @@ static bool makes_room(const vae_pass *p, int index)
     const vae_segment *s = &p->plan->segments[index];
     vae_step_kind kind = p->half->steps[s->first].kind;
 
-    return p->on_host && s->starts_sweep && !is_lone(p, index) &&
-           ((kind == VAE_STEP_CLOSE && p->tight > 0) || (kind == VAE_STEP_ENTER && p->tight > 1));
+    return p->memory->park_on_host && s->starts_sweep && !is_lone(p, index) &&
+           ((kind == VAE_STEP_CLOSE && p->memory->tight > 0) ||
+            (kind == VAE_STEP_ENTER && p->memory->tight > 1));
 }
 
 /* What comes takes the place of what was used up, and what leaves goes before the next step needs
@@ -187,7 +189,7 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
 
         p->run->goes_on = i + 1 < s->end || !parked;
         p->run->place = i + 1 < s->end ? NULL : place;
-        SVR_TRY(settle_before(p, !p->run->goes_on && p->tight > (lone ? 1 : 0), err));
+        SVR_TRY(settle_before(p, !p->run->goes_on && p->memory->tight > (lone ? 1 : 0), err));
         SVR_TRY(run_step(p, step, piece, x, err));
         SVR_TRY(svr_vae_tap(p->run, step->tap, &x->x, err));
         if (step->kind == VAE_STEP_UP)
@@ -291,10 +293,10 @@ svr_status svr_vae_run_segment(vae_pass *p, int index, int64_t want, const vae_f
     vae_piece piece;
     vae_frames parked;
 
-    SVR_TRY(settle_before(p, p->tight > 1 && is_lone(p, index), err));
+    SVR_TRY(settle_before(p, p->memory->tight > 1 && is_lone(p, index), err));
     SVR_TRY(p->decodes ? fetch_to_decode(p, index, &piece, x, err)
                        : fetch_to_encode(p, index, want, &piece, x, err));
-    if (index == p->end - 1 && svr_vae_parks(p) && !p->on_host) {
+    if (index == p->end - 1 && svr_vae_parks(p) && !p->memory->park_on_host) {
         parked = svr_vae_park_place(&p->target, p->done, piece.results);
         place = &parked;
     }

@@ -76,8 +76,8 @@ static svr_status end_sweep(vae_pass *p, int begin, svr_error *err)
     SVR_TRY(svr_vae_park_close(p->run, &p->source, err));
     p->source = p->target;
     p->target = (vae_parked){0};
-    state->parked[0] = p->on_host ? (svr_tensor){0} : p->source.x;
-    state->parked[1] = p->on_host ? (svr_tensor){0} : p->source.residual;
+    state->parked[0] = p->source.x;
+    state->parked[1] = p->source.residual;
     return SVR_OK;
 }
 
@@ -104,7 +104,7 @@ static svr_status take_result(vae_pass *p, svr_error *err)
     svr_tensor *made = p->run->made;
 
     if (svr_vae_parks(p))
-        return svr_vae_park_open(p->run, p->half, p->plan->segments[p->end - 1].end, p->on_host,
+        return svr_vae_park_open(p->run, p->half, p->plan->segments[p->end - 1].end, p->memory,
                                  &p->target, err);
     if (!made)
         return SVR_OK;
@@ -173,20 +173,18 @@ static void let_copies_end(svr_backend *backend)
 static svr_status run_clip(vae_pass *p, const svr_vae_cut *cut, svr_error *err)
 {
     svr_vae *vae = p->run->vae;
-    const svr_vae_memory *memory = p->decodes ? &cut->decoder : &cut->encoder;
     /* of the longer end */
     int64_t frames =
         p->decodes ? svr_vae_temporal_factor(&vae->config) * p->in->dims[0] : p->in->dims[0];
     svr_status status;
 
     p->plan = &vae->plan;
-    p->on_host = memory->park_on_host;
-    p->tight = memory->tight;
+    p->memory = p->decodes ? &cut->decoder : &cut->encoder;
     svr_vae_plan_clip(vae, p->half, cut, p->in);
-    if (p->on_host)
+    if (p->memory->park_on_host)
         SVR_TRY(svr_vae_park_prepare(vae, frames, err));
     status = run_sweeps(p, err);
-    if (status != SVR_OK && p->on_host)
+    if (status != SVR_OK && p->memory->park_on_host)
         let_copies_end(p->run->exec->backend);
     return status;
 }

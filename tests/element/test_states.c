@@ -102,6 +102,7 @@ GST_START_TEST (test_defaults)
     { "frame-offset", "0" },
     { "cfg-scale", "1" },
     { "cfg-offload", "auto" },
+    { "parked-precision", "16-bit" },
     { "color-correction", "lab" },
     { "backend", "auto" },
     { "precision", "auto" },
@@ -145,7 +146,7 @@ GST_START_TEST (test_properties)
   gboolean uniform, invariant, post;
   gdouble cfg, scale;
   gint resolution, max_resolution, backend, colour, precision, quantization;
-  gint offload;
+  gint offload, parked;
 
   g_object_set (element, "model", "m", "vae-model", "v", "text-embedding", "t",
                 "batch-size", 9, "temporal-overlap", 3, "prepend-frames", 4,
@@ -158,15 +159,16 @@ GST_START_TEST (test_properties)
   gst_util_set_object_arg (G_OBJECT (element), "precision", "bf16");
   gst_util_set_object_arg (G_OBJECT (element), "quantization", "fp8");
   gst_util_set_object_arg (G_OBJECT (element), "cfg-offload", "always");
-  g_object_get (element, "model", &model, "vae-model", &vae, "text-embedding",
-                &text, "batch-size", &batch, "temporal-overlap", &overlap,
-                "prepend-frames", &prepend, "uniform-batch-size", &uniform,
-                "seed", &seed, "frame-offset", &offset, "cfg-scale", &cfg,
-                "scale", &scale, "resolution", &resolution, "max-resolution",
-                &max_resolution, "post-messages", &post, "backend", &backend,
-                "color-correction", &colour, "precision", &precision,
-                "quantization", &quantization, "cfg-offload", &offload,
-                "noise-time-invariant", &invariant, NULL);
+  gst_util_set_object_arg (G_OBJECT (element), "parked-precision", "int8");
+  g_object_get (
+      element, "model", &model, "vae-model", &vae, "text-embedding", &text,
+      "batch-size", &batch, "temporal-overlap", &overlap, "prepend-frames",
+      &prepend, "uniform-batch-size", &uniform, "seed", &seed, "frame-offset",
+      &offset, "cfg-scale", &cfg, "scale", &scale, "resolution", &resolution,
+      "max-resolution", &max_resolution, "post-messages", &post, "backend",
+      &backend, "color-correction", &colour, "precision", &precision,
+      "quantization", &quantization, "cfg-offload", &offload,
+      "noise-time-invariant", &invariant, "parked-precision", &parked, NULL);
   fail_unless_equals_string (model, "m");
   fail_unless_equals_string (vae, "v");
   fail_unless_equals_string (text, "t");
@@ -185,6 +187,7 @@ GST_START_TEST (test_properties)
   fail_unless_equals_int (precision, 2);
   fail_unless_equals_int (quantization, 3);
   fail_unless_equals_int (offload, 2);
+  fail_unless_equals_int (parked, 2);
   g_free (model);
   g_free (vae);
   g_free (text);

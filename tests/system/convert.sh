@@ -80,6 +80,15 @@ says '^int8 +nano_e3/b0\.v +7[0-9]\.[0-9] dB, l2 '
 says '^int8 +least of 3: 5[3-9]\.[0-9] dB$'
 [ "$(wc -l <"$work/out")" -eq 8 ] || die "another number of lines"
 
+# the same for what VAEs park
+run 0 verify --backend cpu --parked "$data/goldens/vae_a_dec4_sliced.safetensors" \
+    "$data/goldens/vae_a_enc9_sliced.safetensors" "$data/goldens/pipe_noise.safetensors"
+for frames in stream inner residual usual; do
+    says "^int8 $frames +least of 2: [56][0-9]\\.[0-9] dB\$"
+done
+says '^fp8 all +vae_a_dec4_sliced/y +[3-5][0-9]\.[0-9] dB, l2 '
+[ "$(wc -l <"$work/out")" -eq 30 ] || die "another number of lines"
+
 # a VAE in 16 bits only
 run 0 convert --to bf16 "$models/nano_vae.safetensors" "$work/vae.safetensors"
 run 0 info --check "$work/vae.safetensors"

@@ -29,6 +29,12 @@ run 2 verify --quantization bf16 --dtype f16 "$data"
 complains 'contradict'
 run 2 verify --ladder --quantization fp8 "$data"
 complains 'do not go together'
+run 2 verify --ladder --parked "$data"
+complains 'do not go together'
+run 2 bench --end-to-end --parked-precision 4-bit
+complains '16-bit, fp8 or int8'
+run 2 plan --arch 3b --size 64x64 --parked-precision 4-bit
+complains '16-bit, fp8 or int8'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
 for command in "verify $data" selftest bench; do

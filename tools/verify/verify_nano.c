@@ -211,6 +211,24 @@ static svr_status run_clip(verify_run *run, const golden *g, const nano_params *
                          choose_limit(run, out_limits, &fp8_out_limit), err);
 }
 
+/* Everything stays but for the VAE's clips, which go as `run` says; frames are those of the output,
+ * about. */
+static svr_status park(const verify_run *run, const nano_params *params,
+                       const svr_networks *networks, svr_error *err)
+{
+    int64_t side = params->short_side;
+    svr_placement placement = svr_placement_default();
+    svr_network_weights weights;
+    svr_weight_need need;
+
+    SVR_TRY(networks->place(networks->user, &placement, &need, err));
+    networks->weights(networks->user, &weights);
+    placement.cut = (svr_vae_cut){0};
+    placement.cut.encoder = placement.cut.decoder =
+        verify_parking_memory(&run->parking, side * side * weights.full_channels);
+    return networks->place(networks->user, &placement, &need, err);
+}
+
 static svr_status load_and_run(verify_run *run, const golden *g, const nano_params *params,
                                svr_error *err)
 {
@@ -228,8 +246,10 @@ static svr_status load_and_run(verify_run *run, const golden *g, const nano_para
 
     SVR_TRY(svr_model_open(run->backend, &options, &model, err));
     pipeline_run_init(&p);
-    status = svr_model_load(model, NULL, err);
     p.networks = svr_model_networks(model);
+    status = run->parking.active ? park(run, params, p.networks, err) : SVR_OK;
+    if (status == SVR_OK)
+        status = svr_model_load(model, NULL, err);
     run->factors = svr_model_factor_type(model);
     if (status == SVR_OK)
         status = run_clip(run, g, params, &p, err);

@@ -1,150 +1,18 @@
 /* Pieces, sweeps and parking: always the same function, in the memory that is planned. */
-#include "fixture.h"
 #include "lazy_queues.h"
+#include "sample.h"
 
 #include "backend/ops.h"
-
-#include "random.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The real one's layout: a stage that keeps time, two resnets a stage. */
-static const svr_vae_config deep = {
-    .stages = 4,
-    .channels = {8, 16, 32, 32},
-    .layers_per_block = 2,
-    .latent_channels = 4,
-    .norm_groups = 4,
-    .temporal_stages = 2,
-    .eps = 1e-6f,
-    .scaling_factor = 0.9152f,
-};
-
-enum { ENCODE, DECODE, HALVES };
-
-/* A clip and its latent, and what becomes of them whole. */
-typedef struct sample {
-    vae_rig *rig;
-    int64_t in[HALVES][4], out[HALVES][4];
-    float *values[HALVES], *whole[HALVES];
-    size_t elems[HALVES]; /* of the results */
-} sample;
-
-static size_t elems(const int64_t d[4])
-{
-    return (size_t) (d[0] * d[1] * d[2] * d[3]);
-}
-
-static float *run_half(const sample *s, int half, const svr_vae_memory *memory)
-{
-    svr_vae_cut cut = {.encoder = *memory, .decoder = *memory};
-
-    return half == ENCODE ? rig_encode(s->rig, &cut, s->values[half], s->in[half], s->out[half])
-                          : rig_decode(s->rig, &cut, s->values[half], s->in[half], s->out[half]);
-}
-
-/* The encoder's clip is a little larger than what its latent stands for. */
-static sample sample_make(vae_rig *rig, int64_t frames, int64_t h, int64_t w)
-{
-    int64_t f = svr_vae_spatial_factor(&rig->config), latents = (frames - 1) / 4 + 1;
-    int64_t c = rig->config.latent_channels;
-    sample s = {.rig = rig,
-                .in = {{frames, f * h + 1, f * w + 2, 3}, {latents, h, w, c}},
-                .out = {{latents, h, w, c}, {frames, f * h, f * w, 3}}};
-    test_random random = test_random_seed(11);
-
-    for (int half = 0; half < HALVES; half++) {
-        s.elems[half] = elems(s.out[half]);
-        s.values[half] = malloc(elems(s.in[half]) * sizeof(float));
-        CHECK(s.values[half] != NULL);
-        test_random_fill(&random, s.values[half], elems(s.in[half]), 0.5f);
-        s.whole[half] = run_half(&s, half, &(svr_vae_memory){0});
-    }
-    return s;
-}
-
-static void sample_free(sample *s)
-{
-    for (int half = 0; half < HALVES; half++)
-        free(s->values[half]), free(s->whole[half]);
-}
-
-/* Peaks of scratch and host memory, and bytes copied. */
-typedef struct memory_use {
-    size_t scratch, host;
-    uint64_t in, out;
-} memory_use;
-
-static memory_use use_of(const svr_exec *exec)
-{
-    svr_memory_use use = svr_backend_memory(exec->backend);
-
-    return (memory_use){svr_scratch_peak(exec->scratch), svr_scratch_peak(exec->host),
-                        use.copied_in, use.copied_out};
-}
-
-static memory_use use_since(const svr_exec *exec, const memory_use *before)
-{
-    memory_use use = use_of(exec);
-
-    use.in -= before->in;
-    use.out -= before->out;
-    return use;
-}
-
-/* A network on a device that counts. */
-typedef struct dry_network {
-    svr_backend *counting;
-    svr_vae *vae;
-    svr_dtype storage;
-} dry_network;
-
-/* What a half takes for an input of dims[0] and a result of dims[1]. */
-static memory_use count_half(const dry_network *net, int half, int64_t dims[2][4],
-                             const svr_vae_memory *memory)
-{
-    svr_exec dry = {.backend = net->counting,
-                    .scratch = svr_scratch_create_counting(),
-                    .host = svr_scratch_create_counting()};
-    svr_vae_cut cut = {.encoder = *memory, .decoder = *memory};
-    /* beyond any scratch address, as memory of another allocation is */
-    void *far[2] = {(void *) 0xC000000000000000u, (void *) 0xD000000000000000u};
-    memory_use before = use_of(&dry), use;
-    svr_error err = {0};
-    svr_tensor t[2];
-
-    for (int i = 0; i < 2; i++)
-        t[i] = svr_tensor_4d(far[i], i == 0 ? net->storage : SVR_F32, dims[i][0], dims[i][1],
-                             dims[i][2], dims[i][3]);
-    CHECK_OK(half == ENCODE ? svr_vae_encode(&dry, net->vae, &cut, &t[0], &t[1], &err)
-                            : svr_vae_decode(&dry, net->vae, &cut, &t[0], &t[1], &err),
-             err);
-    CHECK(svr_scratch_live(dry.scratch) == 0 && svr_scratch_live(dry.host) == 0);
-    use = use_since(&dry, &before);
-    svr_scratch_destroy(dry.scratch);
-    svr_scratch_destroy(dry.host);
-    return use;
-}
-
-/* Runs one setting: every bit is that of the whole clip, in the memory that counting predicts. */
+/* Runs one setting: every bit is that of the whole clip. */
 static void checked_run(const sample *s, svr_backend *counting, int half,
                         const svr_vae_memory *memory)
 {
-    const dry_network net = {counting, s->rig->vae, s->rig->storage};
-    memory_use before = use_of(&s->rig->exec), got, want;
-    float *y = run_half(s, half, memory);
-    int64_t dims[2][4];
+    float *y = sample_run_counted(s, counting, half, memory);
 
-    memcpy(dims[0], s->in[half], sizeof dims[0]);
-    memcpy(dims[1], s->out[half], sizeof dims[1]);
-    want = count_half(&net, half, dims, memory);
-    got = use_since(&s->rig->exec, &before);
-    CHECK(memcmp(&got, &want, sizeof got) == 0);
-    /* bands of rows come three times, and the decoder has such */
-    CHECK(half == ENCODE ? got.in == got.out : got.in >= got.out);
-    CHECK((got.host > 0) == (got.in > 0));
-    CHECK(memory->park_on_host || got.host == 0);
     CHECK(memcmp(y, s->whole[half], s->elems[half] * sizeof *y) == 0);
     free(y);
 }
@@ -191,14 +59,14 @@ static void test_settings_of_a_small_network(void)
 
 static void test_settings_of_a_deep_network(void)
 {
-    check_all_settings(&deep, 1, 2);
+    check_all_settings(&sample_deep, 1, 2);
 }
 
 /* Two sweeps of several stages each, whose pieces do not divide each other: what is fetched ahead
  * is what the next piece wants. */
 static void test_pieces_of_many_sizes(void)
 {
-    vae_rig rig = rig_open(NULL, &deep, SVR_F32);
+    vae_rig rig = rig_open(NULL, &sample_deep, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
     sample s = sample_make(&rig, 29, 2, 1);
 
@@ -210,8 +78,9 @@ static void test_pieces_of_many_sizes(void)
     rig_close(&rig);
 }
 
-/* The same through queues that do nothing before somebody waits for them. */
-static void test_copies_are_waited_for(void)
+/* Through queues that do nothing before somebody waits for them.  In 8 bits bands of rows make
+ * statistics of what was packed, as nothing on the device does, unless that stays as it is. */
+static void check_copies_are_waited_for(svr_dtype parked, unsigned exact)
 {
     vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     sample s = sample_make(&rig, 13, 3, 2);
@@ -223,13 +92,16 @@ static void test_copies_are_waited_for(void)
     CHECK_OK(svr_backend_host_alloc(rig.backend, rig.block_bytes, &rig.host_block, &err), err);
     for (int half = 0; half < HALVES; half++)
         for (size_t i = 0; i < sizeof carried / sizeof carried[0]; i++) {
-            svr_vae_memory memory = {.piece_values = 1, .carried_values = carried[i]};
-            float *device = run_half(&s, half, &memory), *host;
+            svr_vae_memory memory = {.piece_values = 1,
+                                     .carried_values = carried[i],
+                                     .parked = parked,
+                                     .parked_exact = exact};
+            float *device = sample_run(&s, half, &memory), *host;
 
             CHECK(lazy_queues_done() == 0);
             memory.park_on_host = true;
             for (memory.tight = 0; memory.tight <= 2; memory.tight++) {
-                host = run_half(&s, half, &memory);
+                host = sample_run(&s, half, &memory);
                 CHECK(lazy_queues_done() > 0);
                 CHECK(memcmp(device, host, s.elems[half] * sizeof *host) == 0);
                 free(host);
@@ -238,6 +110,13 @@ static void test_copies_are_waited_for(void)
         }
     sample_free(&s);
     rig_close(&rig);
+}
+
+static void test_copies_are_waited_for(void)
+{
+    check_copies_are_waited_for(SVR_F32, 0);
+    check_copies_are_waited_for(SVR_F8_E4M3, SVR_VAE_PARKED_INNER);
+    check_copies_are_waited_for(SVR_I8, SVR_VAE_PARKED_INNER);
 }
 
 /* A result of fewer frames ends early, also with frames fetched in vain. */
@@ -250,14 +129,14 @@ static void test_fewer_frames(void)
     for (int i = 0; i < 3; i++) {
         svr_vae_memory memory = {
             .piece_values = 1, .carried_values = i ? 1 : 0, .park_on_host = i == 2};
-        float *all = run_half(&s, DECODE, &memory);
+        float *all = sample_run(&s, DECODE, &memory);
 
         for (int64_t frames = 1; frames < 13; frames += 3) {
             sample fewer = s;
             float *y;
 
             fewer.out[DECODE][0] = frames;
-            y = run_half(&fewer, DECODE, &memory);
+            y = sample_run(&fewer, DECODE, &memory);
             CHECK(memcmp(y, all, (size_t) frames * frame * sizeof *y) == 0);
             free(y);
         }
@@ -273,13 +152,14 @@ static void test_fewer_frames(void)
 static void test_parked_bytes(void)
 {
     enum { FULL = 9 * 16 * 16, HALF = 5 * 8 * 8, LATENT = 3 * 4 * 4 };
-    const uint64_t values = FULL * ((8 + 8) + 8)                            /* resnet */
-                            + HALF * (8 + (16 + 8) + 16)                    /* down, resnet */
-                            + LATENT * (16 + (32 + 16) + 32                 /* down, resnet */
-                                        + (32 + 32) + 32 + (32 + 32) + 32); /* mid, conv_out */
+    const uint64_t full = FULL * ((8 + 8) + 8);       /* resnet */
+    const uint64_t half = HALF * (8 + (16 + 8) + 16); /* down, resnet */
+    const uint64_t values = full + half +
+                            LATENT * (16 + (32 + 16) + 32                 /* down, resnet */
+                                      + (32 + 32) + 32 + (32 + 32) + 32); /* mid, conv_out */
     vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
-    const svr_vae_memory memory = {
+    svr_vae_memory memory = {
         .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = 2};
     const dry_network net = {counting, rig.vae, SVR_F32};
     int64_t dims[2][4] = {{9, 16, 16, 3}, {3, 4, 4, 4}};
@@ -288,6 +168,11 @@ static void test_parked_bytes(void)
     CHECK(use.out == values * sizeof(float) && use.in == use.out);
     /* what is taken makes room for what is put: the largest is the one in front of conv2 */
     CHECK(use.host == FULL * 16 * sizeof(float));
+    /* rows are one run: a byte a value, and two scales F32 for its 16, 8 or 4 pixels */
+    memory.parked = SVR_I8;
+    use = count_half(&net, ENCODE, dims, &memory);
+    CHECK(use.out == values + full / 2 + half + 2 * (values - full - half) && use.in == use.out);
+    CHECK(use.host == FULL * 16 / 2 * 3);
     svr_backend_destroy(counting);
     rig_close(&rig);
 }
@@ -298,7 +183,7 @@ static void test_bytes_of_bands(void)
 {
     vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     svr_backend *counting = svr_counting_backend_create(rig.backend);
-    const svr_vae_memory memory = {
+    svr_vae_memory memory = {
         .piece_values = 1, .carried_values = 1, .park_on_host = true, .tight = 2};
     const dry_network net = {counting, rig.vae, SVR_F32};
     int64_t dims[2][4] = {{2, 8, 8, 4}, {5, 32, 32, 3}};
@@ -309,22 +194,28 @@ static void test_bytes_of_bands(void)
     uint64_t extra = 12 * last - 5 * 32 * 32 * 16 + 6 * middle - 3 * 16 * 16 * 32;
 
     CHECK(use.in == use.out + extra * sizeof(float));
+    memory.parked = SVR_F8_E4M3;
+    use = count_half(&net, DECODE, dims, &memory);
+    /* runs of 32 pixels in the last ones' rows, of 16 in the middle ones': two scales F32 each */
+    extra += (12 * last - 5 * 32 * 32 * 16) / 4 + (6 * middle - 3 * 16 * 16 * 32) / 2;
+    CHECK(use.in == use.out + extra);
     svr_backend_destroy(counting);
     rig_close(&rig);
 }
 
 /* Too little of either memory stops a run anywhere; the next one is as good as ever. */
-static void test_recovers_after_failures(void)
+static void check_recovers_after_failures(svr_dtype parked)
 {
     vae_rig rig = rig_open(NULL, &rig_small, SVR_F32);
     sample s = sample_make(&rig, 9, 2, 3);
-    svr_vae_memory memory = {.piece_values = 1, .carried_values = 1, .park_on_host = true};
+    svr_vae_memory memory = {
+        .piece_values = 1, .carried_values = 1, .park_on_host = true, .parked = parked};
     svr_vae_cut cut = {.decoder = memory};
     const int64_t *d = s.in[DECODE], *o = s.out[DECODE];
     svr_tensor z = svr_tensor_4d(s.values[DECODE], SVR_F32, d[0], d[1], d[2], d[3]);
     svr_tensor y = svr_tensor_4d(NULL, SVR_F32, o[0], o[1], o[2], o[3]);
-    float *want = run_half(&s, DECODE, &memory), *got;
-    memory_use use = use_of(&rig.exec);
+    float *want = sample_run(&s, DECODE, &memory), *got;
+    memory_use use = memory_use_of(&rig.exec);
     svr_error err = {0};
 
     y.data = malloc(svr_tensor_bytes(&y));
@@ -338,11 +229,17 @@ static void test_recovers_after_failures(void)
             rig.exec.scratch = svr_scratch_create(rig.block, use.scratch / 16 * (size_t) i);
         CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &z, &y, &err), SVR_ERR_NO_VRAM, err);
     }
-    got = run_half(&s, DECODE, &memory);
+    got = sample_run(&s, DECODE, &memory);
     CHECK(memcmp(got, want, s.elems[DECODE] * sizeof *got) == 0);
     free(want), free(got), free(y.data);
     sample_free(&s);
     rig_close(&rig);
+}
+
+static void test_recovers_after_failures(void)
+{
+    check_recovers_after_failures(SVR_F32);
+    check_recovers_after_failures(SVR_I8);
 }
 
 static void test_refusals(void)
@@ -362,6 +259,9 @@ static void test_refusals(void)
     cut.decoder.carried_values = -1;
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &z, &y, &err), SVR_ERR_INVALID, err);
     cut.decoder.carried_values = 1;
+    cut.decoder.parked = SVR_F16;
+    CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &z, &y, &err), SVR_ERR_INVALID, err);
+    cut.decoder.parked = SVR_F32;
     cut.whole_frames = -1;
     CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &z, &y, &err), SVR_ERR_INVALID, err);
     sample_free(&s);
@@ -446,13 +346,19 @@ static void check_target(published *p, const target *t)
                              .even = t->even};
     int64_t clip[4] = {t->frames, t->h, t->w, 3}, latent[4] = {latents, t->h / 8, t->w / 8, 16};
     int64_t dims[2][4];
-    memory_use use;
+    memory_use use, packed;
 
     memcpy(dims[0], t->half == ENCODE ? clip : latent, sizeof dims[0]);
     memcpy(dims[1], t->half == ENCODE ? latent : clip, sizeof dims[1]);
     use = count_half(&(dry_network){p->counting, p->vae, SVR_F16}, t->half, dims, &memory);
     CHECK_NEAR((double) use.scratch / (1 << 30), t->scratch_gib - 0.1, 0.1);
     CHECK_NEAR((double) use.host / (1 << 30), t->host_gib - 0.1, 0.1);
+    memory.parked = SVR_I8;
+    packed = count_half(&(dry_network){p->counting, p->vae, SVR_F16}, t->half, dims, &memory);
+    /* frames are packed while they are still there, which one of these shows, by half a percent */
+    CHECK((double) packed.scratch <= 1.005 * (double) use.scratch);
+    CHECK(packed.host == use.host / 16 * 9);
+    CHECK(packed.out == use.out / 16 * 9 && packed.in == use.in / 16 * 9);
 }
 
 static void test_memory_of_the_published_network(void)
