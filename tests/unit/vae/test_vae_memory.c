@@ -336,6 +336,14 @@ typedef struct target {
     bool even;
 } target;
 
+/* Nine bits in place of sixteen; rows that are no multiple of a run have a short one at their end,
+ * which is as good as nothing in full-size frames. */
+static void check_packed(uint64_t packed, uint64_t whole)
+{
+    CHECK(packed >= whole / 16 * 9);
+    CHECK((double) packed <= 1.0005 * (double) (whole / 16 * 9));
+}
+
 static void check_target(published *p, const target *t)
 {
     int64_t frame = (int64_t) t->w * t->h * 128, latents = (t->frames - 1) / 4 + 1;
@@ -357,8 +365,9 @@ static void check_target(published *p, const target *t)
     packed = count_half(&(dry_network){p->counting, p->vae, SVR_F16}, t->half, dims, &memory);
     /* frames are packed while they are still there, which one of these shows, by half a percent */
     CHECK((double) packed.scratch <= 1.005 * (double) use.scratch);
-    CHECK(packed.host == use.host / 16 * 9);
-    CHECK(packed.out == use.out / 16 * 9 && packed.in == use.in / 16 * 9);
+    check_packed(packed.host, use.host);
+    check_packed(packed.out, use.out);
+    check_packed(packed.in, use.in);
 }
 
 static void test_memory_of_the_published_network(void)
