@@ -134,6 +134,24 @@ int svr_plane_rows(const svr_video_info *info, int plane)
     return samples_of(info->height, is_chroma(layout, c) ? layout->h_sub : 0);
 }
 
+svr_samples svr_frame_samples(const svr_video_info *info, const svr_frame *frame, int channel)
+{
+    const svr_pixel_layout *layout = &layouts[info->format];
+    const svr_channel *c = &layout->channel[channel];
+    bool chroma = is_chroma(layout, channel);
+
+    return (svr_samples){
+        .data = frame->plane[c->plane] + c->offset,
+        .stride = frame->stride[c->plane],
+        .width = samples_of(info->width, chroma ? layout->w_sub : 0),
+        .height = samples_of(info->height, chroma ? layout->h_sub : 0),
+        .word = layout->word,
+        .step = c->step,
+        .shift = c->shift,
+        .top = (1u << c->depth) - 1u,
+    };
+}
+
 size_t svr_frame_bytes(const svr_video_info *info)
 {
     size_t bytes = 0;
@@ -153,24 +171,6 @@ svr_frame svr_frame_packed(const svr_video_info *info, uint8_t *data)
         data += svr_plane_row_bytes(info, p) * (size_t) svr_plane_rows(info, p);
     }
     return f;
-}
-
-svr_samples svr_frame_samples(const svr_video_info *info, const svr_frame *frame, int channel)
-{
-    const svr_pixel_layout *layout = &layouts[info->format];
-    const svr_channel *c = &layout->channel[channel];
-    bool chroma = is_chroma(layout, channel);
-
-    return (svr_samples){
-        .data = frame->plane[c->plane] + c->offset,
-        .stride = frame->stride[c->plane],
-        .width = samples_of(info->width, chroma ? layout->w_sub : 0),
-        .height = samples_of(info->height, chroma ? layout->h_sub : 0),
-        .word = layout->word,
-        .step = c->step,
-        .shift = c->shift,
-        .top = (1u << c->depth) - 1u,
-    };
 }
 
 void svr_frame_copy(const svr_video_info *info, const svr_frame *dst, const svr_frame *src)

@@ -128,14 +128,14 @@ bool svr_pixel_is_yuv(svr_pixel_format format);
 size_t svr_plane_row_bytes(const svr_video_info *info, int plane);
 int svr_plane_rows(const svr_video_info *info, int plane);
 
+/* Channel `channel` of a frame, which the format must have. */
+svr_samples svr_frame_samples(const svr_video_info *info, const svr_frame *frame, int channel);
+
 /* Bytes of a tightly packed frame. */
 size_t svr_frame_bytes(const svr_video_info *info);
 
 /* Points a frame's planes into `data`, which holds svr_frame_bytes() bytes, tightly packed. */
 svr_frame svr_frame_packed(const svr_video_info *info, uint8_t *data);
-
-/* Channel `channel` of a frame, which the format must have. */
-svr_samples svr_frame_samples(const svr_video_info *info, const svr_frame *frame, int channel);
 
 /* Copies all planes row by row; same info for both sides. */
 void svr_frame_copy(const svr_video_info *info, const svr_frame *dst, const svr_frame *src);

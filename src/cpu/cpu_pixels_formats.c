@@ -156,8 +156,8 @@ static void unpack_row(void *context, int64_t y, int thread)
     } else if (kind == SVR_KIND_YUV) {
         unpack_chroma(c, y, rgb);
     } else {
-        for (int x = 0; x < width; x++)
-            rgb[3 * x + 1] = rgb[3 * x + 2] = rgb[3 * x];
+        for (int x = 0; x < width; x++, rgb += 3)
+            rgb[1] = rgb[2] = rgb[0];
     }
     if (svr_tensor_present(&c->args->alpha))
         unpack_alpha(c, y);
