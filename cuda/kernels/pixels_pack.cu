@@ -73,29 +73,26 @@ template <typename Word> __global__ void unpack_rgb_kernel(frame_view in, float 
     }
 }
 
-/* The sum of the samples around a luma sample; exact. */
-template <typename Word>
+/* The sum of the samples around a luma sample; exact.  Taps beyond an end's count weigh nothing. */
+template <typename Word, int ROWS, int COLUMNS>
 __device__ __forceinline__ float chroma_code(const svr_samples &s, const svr_chroma_up &rows,
                                              const svr_chroma_up &columns)
 {
     float sum = 0.0f;
 
 #pragma unroll
-    for (int j = 0; j < 3; j++) {
-        if (j >= rows.count)
-            break;
+    for (int j = 0; j < ROWS; j++) {
 #pragma unroll
-        for (int i = 0; i < 3; i++) {
-            if (i < columns.count)
-                sum += rows.weight[j] * columns.weight[i] *
-                       sample_at<Word>(s, rows.at[j], columns.at[i]);
-        }
+        for (int i = 0; i < COLUMNS; i++)
+            sum +=
+                rows.weight[j] * columns.weight[i] * sample_at<Word>(s, rows.at[j], columns.at[i]);
     }
     return sum;
 }
 
-/* Warps of 32 pixels of a row; alpha may be NULL. */
-template <typename Word> __global__ void unpack_yuv_kernel(frame_view in, float *rgb, float *alpha)
+/* Warps of 32 pixels of a row; alpha may be NULL.  ROWS and COLUMNS are the taps of chroma. */
+template <typename Word, int ROWS, int COLUMNS>
+__global__ void unpack_yuv_kernel(frame_view in, float *rgb, float *alpha)
 {
     __shared__ float shared[PIXEL_WARPS][WARP_FLOATS];
     const svr_code_map &m = in.map;
@@ -108,8 +105,8 @@ template <typename Word> __global__ void unpack_yuv_kernel(frame_view in, float 
     svr_chroma_up columns = svr_chroma_up_at(x, in.width, in.w_sub, in.h_cosited);
     for (int row = blockIdx.y; row < in.height; row += gridDim.y) {
         svr_chroma_up rows = svr_chroma_up_at(row, in.height, in.h_sub, in.v_cosited);
-        float u = chroma_code<Word>(in.channel[1], rows, columns);
-        float v = chroma_code<Word>(in.channel[2], rows, columns);
+        float u = chroma_code<Word, ROWS, COLUMNS>(in.channel[1], rows, columns);
+        float v = chroma_code<Word, ROWS, COLUMNS>(in.channel[2], rows, columns);
         float y = value_at<Word>(in, 0, row, x);
         float cb = (u - m.offset[1]) / m.scale[1], cr = (v - m.offset[2]) / m.scale[2];
         int64_t at = (int64_t) row * in.width + first;
@@ -226,22 +223,19 @@ __global__ void pack_luma_kernel(frame_view out, bool truncate, const float *rgb
 }
 
 /* Filtered unit R'G'B' around a chroma sample (the matrix is linear, so it may come after). */
+template <int ROWS, int COLUMNS>
 __device__ __forceinline__ void filtered(const frame_view &out, const svr_chroma_down &rows,
                                          const svr_chroma_down &columns, const float *rgb,
                                          float (&sum)[3])
 {
 #pragma unroll
-    for (int j = 0; j < 5; j++) {
-        if (j >= rows.count)
-            break;
-        int64_t row = clamp_index(rows.first + j, out.height);
+    for (int j = 0; j < ROWS; j++) {
+        const float *row =
+            rgb + 3 * ((int64_t) clamp_index(rows.first + j, out.height) * out.width);
 
 #pragma unroll
-        for (int i = 0; i < 5; i++) {
-            if (i >= columns.count)
-                break;
-            const float *pixel =
-                rgb + 3 * (row * out.width + clamp_index(columns.first + i, out.width));
+        for (int i = 0; i < COLUMNS; i++) {
+            const float *pixel = row + 3 * (int64_t) clamp_index(columns.first + i, out.width);
             float weight = rows.weight[j] * columns.weight[i];
 
             for (int k = 0; k < 3; k++)
@@ -250,8 +244,8 @@ __device__ __forceinline__ void filtered(const frame_view &out, const svr_chroma
     }
 }
 
-/* One thread a chroma sample. */
-template <typename Word>
+/* One thread a chroma sample; ROWS and COLUMNS are the taps. */
+template <typename Word, int ROWS, int COLUMNS>
 __global__ void pack_chroma_kernel(frame_view out, bool truncate, const float *rgb)
 {
     const svr_samples &u = out.channel[1], &v = out.channel[2];
@@ -264,7 +258,7 @@ __global__ void pack_chroma_kernel(frame_view out, bool truncate, const float *r
         svr_chroma_down rows = svr_chroma_down_at(y, out.h_sub, out.v_cosited);
         float sum[3] = {0.0f, 0.0f, 0.0f}, luma;
 
-        filtered(out, rows, columns, rgb, sum);
+        filtered<ROWS, COLUMNS>(out, rows, columns, rgb, sum);
         luma = luma_of(out.map, sum);
         put_sample<Word>(u, y, x, channel_code(out, 1, (sum[2] - luma) / out.map.b_cb, truncate));
         put_sample<Word>(v, y, x, channel_code(out, 2, (sum[0] - luma) / out.map.r_cr, truncate));
@@ -305,28 +299,60 @@ static void repeat_luma(frame_view *view)
     }
 }
 
+/* How chroma lies along an axis. */
+enum chroma_axis { CHROMA_FULL, CHROMA_BETWEEN, CHROMA_COSITED, CHROMA_AXES };
+
+static chroma_axis axis_of(int sub, bool cosited)
+{
+    return sub == 0 ? CHROMA_FULL : cosited ? CHROMA_COSITED : CHROMA_BETWEEN;
+}
+
+typedef void (*unpack_kernel)(frame_view in, float *rgb, float *alpha);
+typedef void (*pack_kernel)(frame_view out, bool truncate, const float *rgb);
+
+/* [rows][columns]; chroma that is coarser in rows alone does not exist. */
+template <typename Word> static unpack_kernel unpack_yuv_kernel_for(const frame_view &view)
+{
+    static const unpack_kernel kernels[CHROMA_AXES][CHROMA_AXES] = {
+        {unpack_yuv_kernel<Word, 1, 1>, unpack_yuv_kernel<Word, 1, 3>,
+         unpack_yuv_kernel<Word, 1, 2>},
+        {NULL, unpack_yuv_kernel<Word, 3, 3>, unpack_yuv_kernel<Word, 3, 2>},
+        {NULL, unpack_yuv_kernel<Word, 2, 3>, unpack_yuv_kernel<Word, 2, 2>}};
+
+    return kernels[axis_of(view.h_sub, view.v_cosited)][axis_of(view.w_sub, view.h_cosited)];
+}
+
+template <typename Word> static pack_kernel pack_chroma_kernel_for(const frame_view &view)
+{
+    static const pack_kernel kernels[CHROMA_AXES][CHROMA_AXES] = {
+        {pack_chroma_kernel<Word, 1, 1>, pack_chroma_kernel<Word, 1, 2>,
+         pack_chroma_kernel<Word, 1, 5>},
+        {NULL, pack_chroma_kernel<Word, 2, 2>, pack_chroma_kernel<Word, 2, 5>},
+        {NULL, pack_chroma_kernel<Word, 5, 2>, pack_chroma_kernel<Word, 5, 5>}};
+
+    return kernels[axis_of(view.h_sub, view.v_cosited)][axis_of(view.w_sub, view.h_cosited)];
+}
+
+template <typename Word> static unpack_kernel unpack_kernel_for(const frame_view &view, bool yuv)
+{
+    return yuv ? unpack_yuv_kernel_for<Word>(view) : unpack_rgb_kernel<Word>;
+}
+
 svr_status svr_cuda_unpack(svr_exec *exec, const svr_unpack_args *args, void *workspace,
                            svr_error *err)
 {
-    cudaStream_t stream = svr_cuda_of(exec)->stream;
     const svr_pixel_layout *layout = svr_pixel_layout_of(args->info.format);
+    bool yuv = layout->kind == SVR_KIND_YUV;
     frame_view view = view_of(&args->info, &args->frame);
-    dim3 grid = grid_of_rows(view.width, view.height);
-    float *rgb = (float *) args->rgb.data, *alpha = (float *) args->alpha.data;
+    unpack_kernel kernel = layout->word == 1   ? unpack_kernel_for<uint8_t>(view, yuv)
+                           : layout->word == 2 ? unpack_kernel_for<uint16_t>(view, yuv)
+                                               : unpack_rgb_kernel<uint32_t>;
 
     (void) workspace;
     if (layout->kind == SVR_KIND_GRAY)
         repeat_luma(&view);
-    if (layout->kind == SVR_KIND_YUV && layout->word == 1)
-        unpack_yuv_kernel<uint8_t><<<grid, PIXEL_THREADS, 0, stream>>>(view, rgb, alpha);
-    else if (layout->kind == SVR_KIND_YUV)
-        unpack_yuv_kernel<uint16_t><<<grid, PIXEL_THREADS, 0, stream>>>(view, rgb, alpha);
-    else if (layout->word == 1)
-        unpack_rgb_kernel<uint8_t><<<grid, PIXEL_THREADS, 0, stream>>>(view, rgb, alpha);
-    else if (layout->word == 2)
-        unpack_rgb_kernel<uint16_t><<<grid, PIXEL_THREADS, 0, stream>>>(view, rgb, alpha);
-    else
-        unpack_rgb_kernel<uint32_t><<<grid, PIXEL_THREADS, 0, stream>>>(view, rgb, alpha);
+    kernel<<<grid_of_rows(view.width, view.height), PIXEL_THREADS, 0, svr_cuda_of(exec)->stream>>>(
+        view, (float *) args->rgb.data, (float *) args->alpha.data);
     return svr_cuda_launched("unpack", err);
 }
 
@@ -343,9 +369,9 @@ static svr_status pack_yuv(const svr_pack_args *args, cudaStream_t stream, svr_e
     SVR_TRY(svr_cuda_launched("pack of luma", err));
     if (!svr_pixel_is_yuv(args->info.format))
         return SVR_OK;
-    pack_chroma_kernel<Word>
-        <<<grid_of_rows(chroma->width, chroma->height), PIXEL_THREADS, 0, stream>>>(
-            view, args->truncate, rgb);
+    pack_chroma_kernel_for<Word>(
+        view)<<<grid_of_rows(chroma->width, chroma->height), PIXEL_THREADS, 0, stream>>>(
+        view, args->truncate, rgb);
     return svr_cuda_launched("pack of chroma", err);
 }
 
