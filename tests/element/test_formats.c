@@ -3,9 +3,7 @@
  * real element. */
 #include "element_test.h"
 
-#include "backend/ops.h"
-#include "cpu/cpu_backend.h"
-#include "gstseedvr2frames.h"
+#include "pictures.h"
 
 #include <math.h>
 
@@ -14,46 +12,6 @@ format_info (guint number)
 {
   return gst_video_format_get_info (
       gst_video_format_from_string (all_formats[number]));
-}
-
-/* ---- frames ---- */
-
-typedef struct {
-  GstVideoInfo info;
-  GstBuffer *buffer;
-  GstVideoFrame frame;
-} Picture;
-
-static void
-picture_map (Picture *p, const GstVideoInfo *info, GstBuffer *buffer)
-{
-  p->info = *info;
-  p->buffer = buffer;
-  fail_unless (
-      gst_video_frame_map (&p->frame, &p->info, p->buffer, GST_MAP_READWRITE));
-}
-
-static void
-picture_new (Picture *p, const gchar *format, gint width, gint height,
-             const gchar *fields)
-{
-  gchar *text = g_strdup_printf (
-      "video/x-raw,format=%s,width=%d,height=%d,framerate=25/1%s", format,
-      width, height, fields);
-  GstCaps *caps = gst_caps_from_string (text);
-  GstVideoInfo info;
-
-  fail_unless (caps && gst_video_info_from_caps (&info, caps), "%s", text);
-  picture_map (p, &info, gst_buffer_new_allocate (NULL, info.size, NULL));
-  gst_caps_unref (caps);
-  g_free (text);
-}
-
-static void
-picture_free (Picture *p)
-{
-  gst_video_frame_unmap (&p->frame);
-  gst_buffer_unref (p->buffer);
 }
 
 /* The first component of a plane. */
@@ -70,20 +28,12 @@ component_in (const GstVideoFormatInfo *format, guint plane)
 typedef guint32 (*WordMaker) (const GstVideoFormatInfo *format, guint plane,
                               gpointer data);
 
-static guint
-word_bytes (const GstVideoFormatInfo *format)
-{
-  if (strstr (format->name, "10A2"))
-    return 4;
-  return GST_VIDEO_FORMAT_INFO_DEPTH (format, 0) > 8 ? 2 : 1;
-}
-
 /* Fills all planes word by word. */
 static void
 fill (Picture *p, WordMaker make, gpointer data)
 {
   const GstVideoFormatInfo *format = p->info.finfo;
-  guint bytes = word_bytes (format);
+  guint bytes = picture_word_bytes (format);
 
   for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES (&p->frame); plane++) {
     guint c = component_in (format, plane);
@@ -119,7 +69,7 @@ any_word (const GstVideoFormatInfo *format, guint plane, gpointer data)
   guint bits = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0);
   GRand *random = data;
 
-  if (word_bytes (format) == 4)
+  if (picture_word_bytes (format) == 4)
     return code_between (random, 10, 0.1, 0.9)
            | code_between (random, 10, 0.1, 0.9) << 10
            | code_between (random, 10, 0.1, 0.9) << 20
@@ -172,72 +122,6 @@ expect_equal (const Picture *a, const Picture *b, const gchar *what)
   }
 }
 
-/* ---- the engine ---- */
-
-static svr_exec engine;
-static gpointer engine_memory;
-
-enum { SCRATCH = 1 << 22 };
-
-static void
-engine_open (void)
-{
-  svr_error err = { 0 };
-
-  fail_unless_equals_int (svr_cpu_backend_create (NULL, &engine.backend, &err),
-                          SVR_OK);
-  fail_unless_equals_int (svr_backend_alloc (engine.backend, SVR_MEM_SCRATCH,
-                                             SCRATCH, &engine_memory, &err),
-                          SVR_OK);
-  engine.scratch = svr_scratch_create (engine_memory, SCRATCH);
-}
-
-static void
-engine_close (void)
-{
-  svr_scratch_destroy (engine.scratch);
-  svr_backend_free (engine.backend, SVR_MEM_SCRATCH, SCRATCH, engine_memory);
-  svr_backend_destroy (engine.backend);
-}
-
-static svr_tensor
-tensor_new (int rank, const int64_t *dims)
-{
-  svr_error err = { 0 };
-  svr_tensor t;
-
-  fail_unless_equals_int (
-      svr_exec_alloc (&engine, SVR_F32, rank, dims, &t, &err), SVR_OK);
-  return t;
-}
-
-/* Everything that happens to a frame, without the model. */
-static void
-through_engine (const Picture *from, Picture *to)
-{
-  gint w = from->info.width, h = from->info.height;
-  svr_tensor unit = tensor_new (SVR_DIMS (1, h, w, 3));
-  svr_tensor model = tensor_new (SVR_DIMS (1, h, w, 3));
-  svr_tensor alpha = tensor_new (SVR_DIMS (h, w));
-  svr_unpack_args unpack = { .frame = gst_seedvr2_frame_view (&from->frame),
-                             .rgb = svr_tensor_3d (unit.data, SVR_F32, h, w, 3),
-                             .alpha = alpha };
-  svr_pack_args pack = { .frame = gst_seedvr2_frame_view (&to->frame),
-                         .rgb = svr_tensor_3d (model.data, SVR_F32, h, w, 3),
-                         .alpha = alpha };
-  svr_error err = { 0 };
-
-  fail_unless (gst_seedvr2_video_info (&from->info, &unpack.info));
-  fail_unless (gst_seedvr2_video_info (&to->info, &pack.info));
-  fail_unless_equals_int (svr_op_unpack (&engine, &unpack, &err), SVR_OK);
-  fail_unless_equals_int (
-      svr_op_to_model (&engine, &(svr_to_model_args){ .x = unit, .y = model },
-                       &err),
-      SVR_OK);
-  fail_unless_equals_int (svr_op_pack (&engine, &pack, &err), SVR_OK);
-  svr_scratch_reset (engine.scratch);
-}
-
 static const struct {
   const gchar *rgb, *yuv, *gray;
 } colours[] = {
@@ -268,6 +152,8 @@ colour_fields (guint format, guint colour)
          : GST_VIDEO_FORMAT_INFO_IS_YUV (info) ? colours[colour].yuv
                                                : colours[colour].gray;
 }
+
+/* ---- there and back ---- */
 
 /* Bit by bit, coarse chroma too. */
 GST_START_TEST (test_there_and_back)
@@ -307,17 +193,6 @@ through_converter (Picture *from, Picture *to)
   fail_unless (converter != NULL);
   gst_video_converter_frame (converter, &from->frame, &to->frame);
   gst_video_converter_free (converter);
-}
-
-/* Component `c` (A, R, G, B) of a pixel of ARGB64. */
-static gint
-argb64 (const Picture *p, gint x, gint y, guint c)
-{
-  const guint16 *row
-      = (const guint16 *)((guint8 *)GST_VIDEO_FRAME_PLANE_DATA (&p->frame, 0)
-                          + y * GST_VIDEO_FRAME_PLANE_STRIDE (&p->frame, 0));
-
-  return row[4 * x + c];
 }
 
 static guint32
@@ -453,7 +328,7 @@ static gdouble
 share_of_fine_codes (const Picture *p)
 {
   guint bits = GST_VIDEO_FORMAT_INFO_DEPTH (p->info.finfo, 0);
-  guint bytes = word_bytes (p->info.finfo), fine = 0;
+  guint bytes = picture_word_bytes (p->info.finfo), fine = 0;
 
   for (gint y = 0; y < SIDE; y++)
     for (gint x = 0; x < SIDE; x++) {
@@ -511,7 +386,7 @@ GST_START_TEST (test_through_element)
   if (GST_VIDEO_FORMAT_INFO_DEPTH (format, 0) > 8)
     fail_unless (share_of_fine_codes (&raw) > 0.3, "%s: %g", all_formats[__i__],
                  share_of_fine_codes (&raw));
-  if (word_bytes (format) == 4)
+  if (picture_word_bytes (format) == 4)
     expect_two_bits (&raw);
   picture_free (&raw);
   picture_free (&source);
