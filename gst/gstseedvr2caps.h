@@ -23,9 +23,11 @@ GstCaps *gst_seedvr2_caps_transform (GstPadDirection direction, GstCaps *caps,
 /* Output caps for the fixed input caps `in` out of the possible ones `out`
  * (transfer full).  Fixed sizes of `out` win; `size` fills in what is open,
  * even and in the display aspect ratio of the input; where both sides are
- * fixed the pixel aspect ratio takes up the difference.  Colorimetry and chroma
- * site of the input are written down, since the defaults that caps without them
- * mean change with the size.  Returns: (transfer full) fixed caps. */
+ * fixed the pixel aspect ratio takes up the difference.  The format is the one
+ * that loses least.  Colorimetry and chroma site of the input are written down,
+ * since the defaults that caps without them mean change with the size; between
+ * RGB, YUV and grey matrix and range become downstream's or usual ones.
+ * Returns: (transfer full) fixed caps. */
 GstCaps *gst_seedvr2_caps_fixate (const GstSeedVR2Size *size, GstCaps *in,
                                   GstCaps *out);
 

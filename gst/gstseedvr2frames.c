@@ -1,29 +1,16 @@
 #include "gstseedvr2frames.h"
 
+/* The engine's names are GStreamer's. */
 static gboolean
 pixel_format (GstVideoFormat format, svr_pixel_format *out)
 {
-  static const struct {
-    GstVideoFormat gst;
-    svr_pixel_format svr;
-  } table[] = {
-    { GST_VIDEO_FORMAT_RGB, SVR_PIXEL_RGB },
-    { GST_VIDEO_FORMAT_BGR, SVR_PIXEL_BGR },
-    { GST_VIDEO_FORMAT_RGBA, SVR_PIXEL_RGBA },
-    { GST_VIDEO_FORMAT_BGRA, SVR_PIXEL_BGRA },
-    { GST_VIDEO_FORMAT_ARGB, SVR_PIXEL_ARGB },
-    { GST_VIDEO_FORMAT_ABGR, SVR_PIXEL_ABGR },
-    { GST_VIDEO_FORMAT_RGBx, SVR_PIXEL_RGBX },
-    { GST_VIDEO_FORMAT_BGRx, SVR_PIXEL_BGRX },
-    { GST_VIDEO_FORMAT_xRGB, SVR_PIXEL_XRGB },
-    { GST_VIDEO_FORMAT_xBGR, SVR_PIXEL_XBGR },
-    { GST_VIDEO_FORMAT_NV12, SVR_PIXEL_NV12 },
-    { GST_VIDEO_FORMAT_I420, SVR_PIXEL_I420 },
-  };
+  const gchar *name = format == GST_VIDEO_FORMAT_ARGB64
+                          ? "ARGB64_LE" /* in the machine's byte order */
+                          : gst_video_format_to_string (format);
 
-  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
-    if (table[i].gst == format) {
-      *out = table[i].svr;
+  for (gint i = 0; i < SVR_PIXEL_FORMAT_COUNT; i++) {
+    if (g_str_equal (svr_pixel_layout_of ((svr_pixel_format)i)->name, name)) {
+      *out = (svr_pixel_format)i;
       return TRUE;
     }
   }
@@ -63,12 +50,15 @@ gst_seedvr2_video_info (const GstVideoInfo *info, svr_video_info *out)
     return FALSE;
   out->width = info->width;
   out->height = info->height;
-  if (!GST_VIDEO_INFO_IS_YUV (info)) {
-    out->color.full_range = true;
+  if (GST_VIDEO_INFO_IS_RGB (info)) {
+    out->color.limited_rgb
+        = info->colorimetry.range == GST_VIDEO_COLOR_RANGE_16_235;
     return TRUE;
   }
   out->color.full_range
-      = info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
+      = GST_VIDEO_INFO_IS_YUV (info)
+            ? info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255
+            : info->colorimetry.range != GST_VIDEO_COLOR_RANGE_16_235;
   luma_weights (info, &out->color);
   chroma_site (info, &out->color);
   return TRUE;

@@ -259,8 +259,10 @@ typedef struct svr_noise_args {
  * [-1,1]. */
 
 /* Integers of one frame (planes in memory of the backend) to unit R'G'B' and alpha.
- *   rgb [H,W,3] F32   alpha [H,W] F32 optional.  Chroma is interpolated linearly at its siting.
- * Values outside [0,1] (video range foot- and headroom) are kept. */
+ *   rgb [H,W,3] F32   alpha [H,W] F32 optional: 1 for formats without.  Formats, matrix and ranges:
+ * base/frame.h; coarse chroma is interpolated at its siting (base/frame_math.h); grey is luma in
+ * all three colours.  Planes and strides are multiples of the format's words.
+ * Values outside [0,1] (video range foot- and headroom, colours that no R'G'B' has) are kept. */
 typedef struct svr_unpack_args {
     svr_video_info info;
     svr_frame frame;
@@ -268,7 +270,7 @@ typedef struct svr_unpack_args {
 } svr_unpack_args;
 
 /* Model R'G'B' (and unit alpha) to the integers of one frame: clamp, (x+1)/2, matrix, chroma
- * averaged at its siting, round half to even.  Alpha absent: opaque.
+ * filtered at its siting so that it undoes unpack, round half to even.  Alpha absent: opaque.
  *   rgb [H,W,3] F32   alpha [H,W] F32 optional
  * truncate: drop the fraction instead of rounding (the reference's habit, for verification). */
 typedef struct svr_pack_args {

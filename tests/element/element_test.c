@@ -40,6 +40,17 @@ harness_end (GstHarness *h, GstBus *bus)
   gst_harness_teardown (h);
 }
 
+const gchar *const all_formats[ALL_FORMATS] = {
+  "RGB",       "BGR",        "RGBA",       "BGRA",      "ARGB",
+  "ABGR",      "RGBx",       "BGRx",       "xRGB",      "xBGR",
+  "NV12",      "I420",       "NV21",       "YV12",      "P010_10LE",
+  "P012_LE",   "P016_LE",    "I420_10LE",  "I420_12LE", "Y42B",
+  "I422_10LE", "I422_12LE",  "Y444",       "Y444_10LE", "Y444_16LE",
+  "GRAY8",     "GRAY16_LE",  "RGBP",       "BGRP",      "GBR",
+  "GBR_10LE",  "RGB10A2_LE", "BGR10A2_LE", "RGBA64_LE", "ARGB64_LE",
+  "ARGB64",
+};
+
 guint
 frame_level (guint number)
 {

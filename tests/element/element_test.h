@@ -14,6 +14,10 @@
   ",framerate=" rate
 #define CAPS(format, width, height) CAPS_RATE (format, width, height, "25/1")
 
+/* The formats of both pads; first the packed ones of R, G, B in bytes. */
+enum { PACKED_RGB_FORMATS = 10, ALL_FORMATS = 36 };
+extern const gchar *const all_formats[ALL_FORMATS];
+
 /* Small enough for a frame to take some milliseconds. */
 #define SMALL CAPS ("RGB", 32, 32)
 /* Large enough for a batch of 13 frames to take several seconds. */

@@ -65,6 +65,7 @@ finish
 start selftest "$seedvr2" selftest --backend cuda --data "$goldens"
 finish
 
+start bypass "$build/tests/unit/video/test_video_bypass" cuda
 start ops "$test_ops" cuda
 start ops-portable "$test_ops" cuda-portable
 start ops-dnn "$test_ops" cuda-dnn

@@ -354,6 +354,10 @@ static void test_pixel_ops(void)
     REFUSED(unpack, a.info.color.kr = 0.95, INVALID, "luma weights");
     REFUSED(unpack, a.frame.plane[1] = NULL, INVALID, "plane");
     REFUSED(unpack, a.frame.stride[0] = 4, INVALID, "stride");
+    REFUSED(unpack, (a.info.format = SVR_PIXEL_GRAY16, a.frame.stride[0] = 11), INVALID, "words");
+    REFUSED(pack, (a.info.format = SVR_PIXEL_GRAY16, a.frame.stride[0] = 12, a.frame.plane[0]++),
+            INVALID, "words");
+    REFUSED(pack, (a.info.format = SVR_PIXEL_GRAY8, a.info.color.kb = 0), INVALID, "luma weights");
     REFUSED(pack, a.frame.stride[1] = -5, INVALID, "stride");
     REFUSED(pack, a.alpha.dims[0] = 2, SHAPE, "alpha is f32 [2, 5]");
     REFUSED(pack, a.rgb.dims[2] = 4, SHAPE, "rgb is f32 [3, 5, 4]");
