@@ -35,11 +35,11 @@ SVR_CHECKED svr_status svr_cuda_gemm_fused_run(svr_exec *exec, const svr_gemm *g
 SVR_CHECKED svr_status svr_cuda_gemm_swiglu_run(svr_exec *exec, const svr_gemm *gate,
                                                 const svr_gemm *up, svr_error *err);
 
-/* out = scale[n] * w[n,k], rounded once: w [N,K] I8, scale [N] F32, out [N,K] storage
+/* out = scale[n] * w[n,k], rounded once: w [N,K] I8 or F8_E4M3, scale [N] F32, out [N,K] storage
  * (kernels/dequantize.cu). */
-SVR_CHECKED svr_status svr_cuda_dequantize(cudaStream_t stream, const svr_tensor *w,
-                                           const svr_tensor *scale, const svr_tensor *out,
-                                           svr_error *err);
+SVR_CHECKED svr_status svr_cuda_dequantize_rows(cudaStream_t stream, const svr_tensor *w,
+                                                const svr_tensor *scale, const svr_tensor *out,
+                                                svr_error *err);
 
 /* Kernels that finish a product (kernels/linear.cu). */
 

@@ -81,6 +81,7 @@ MOVES(copy_rows, copied_rows(a) + BYTES(a->from, a->to))
 MOVES(lincomb, BYTES(a->a, a->b, a->y))
 MOVES(find_overflow, BYTES(a->x))
 MOVES(quantize, BYTES(a->x, a->y, a->scale))
+MOVES(dequantize, BYTES(a->x, a->scale, a->y))
 COST(linear, elems(&a->y) * (double) a->x.dims[1],
      BYTES(a->x, a->w, a->b, a->gate, a->residual, a->y))
 COST(swiglu, 2.0 * elems(&a->y) * (double) a->x.dims[1], BYTES(a->x, a->w_gate, a->w_up, a->y))

@@ -92,11 +92,18 @@ __device__ __forceinline__ float block_sum(float v, float *shared)
     return warp_sum(v);
 }
 
+/* The larger of `most`, which is not negative, and the magnitude of v: these order like their bits,
+ * and NaN comes out on top. */
+__device__ __forceinline__ float larger(float most, float v)
+{
+    return __uint_as_float(max(__float_as_uint(most), __float_as_uint(v) & 0x7fffffffu));
+}
+
 __device__ __forceinline__ float warp_max(float v)
 {
 #pragma unroll
     for (int offset = 16; offset > 0; offset /= 2)
-        v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, offset));
+        v = larger(v, __shfl_xor_sync(0xffffffffu, v, offset));
     return v;
 }
 

@@ -168,7 +168,7 @@ static svr_status make_copy(svr_exec *exec, const svr_tensor *w, const svr_tenso
 {
     if (w->dtype != SVR_I8)
         return SVR_OK;
-    return svr_cuda_dequantize(svr_cuda_of(exec)->stream, w, scale, &g->w, err);
+    return svr_cuda_dequantize_rows(svr_cuda_of(exec)->stream, w, scale, &g->w, err);
 }
 
 /* `workspace` may be NULL where only sizes are asked for. */

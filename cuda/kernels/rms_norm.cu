@@ -69,13 +69,13 @@ __device__ __forceinline__ void rms_quantize(const float (&v)[RMS_VECTORS][8], _
 #pragma unroll
     for (int i = 0; i < RMS_VECTORS; i++)
         most = largest8(v[i], most);
-    factor = row_factor(most, scale, shared);
+    factor = row_factor<__nv_fp8_e4m3>(most, scale, shared);
 #pragma unroll
     for (int i = 0; i < RMS_VECTORS; i++) {
         int c = (i * RMS_THREADS + threadIdx.x) * 8;
 
         if (c < d)
-            store8_e4m3(y + c, v[i], factor);
+            store8_scaled(y + c, v[i], factor);
     }
 }
 
@@ -136,10 +136,10 @@ __global__ void __launch_bounds__(RMS_THREADS)
         float most = 0.0f;
 
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
-            most = fmaxf(most, fabsf(rms_element(p, x[c], c, factor)));
-        float scaling = row_factor(most, y_scale + blockIdx.x, shared);
+            most = larger(most, rms_element(p, x[c], c, factor));
+        float scaling = row_factor<Y>(most, y_scale + blockIdx.x, shared);
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
-            store1_e4m3(y + row + c, rms_element(p, x[c], c, factor) * scaling);
+            store1_scaled(y + row + c, rms_element(p, x[c], c, factor), scaling);
     } else {
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
             y[row + c] = from_float<Y>(rms_element(p, x[c], c, factor));

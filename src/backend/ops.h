@@ -132,12 +132,19 @@ typedef struct svr_find_overflow_args {
     svr_tensor x, found;
 } svr_find_overflow_args;
 
-/* Rows to 8 bits with a scale each, for quantised products: y = x / scale rounded to nearest even,
- * scale = max|row| / 448; a row below 2^-100 counts as 0 and has scale 1 (base/quantize.h).
- *   x [M,K] storage   y [M,K] F8_E4M3   scale [M] F32. */
+/* Rows to 8 bits with a scale each: y = x / scale rounded to nearest even, scale = max|row| / MAX,
+ * MAX 448 or 127; a row below 2^-100 counts as 0 and has scale 1 (base/quantize.h).  A row with an
+ * infinity or NaN has a scale that is not finite and comes back as NaN, all of it.
+ *   x [M,K] storage   y [M,K] F8_E4M3 or I8   scale [M] F32. */
 typedef struct svr_quantize_args {
     svr_tensor x, y, scale;
 } svr_quantize_args;
+
+/* The way back: y[m,k] = scale[m] * x[m,k] in F32, rounded to the type of y.
+ *   x [M,K] F8_E4M3 or I8   scale [M] F32   y [M,K] storage. */
+typedef struct svr_dequantize_args {
+    svr_tensor x, scale, y;
+} svr_dequantize_args;
 
 /* y = residual + gate * act(x w^T + b).
  *   x [M,K] storage   w [N,K] weight type   b [N] F32 optional   gate [N] F32 optional
@@ -366,6 +373,7 @@ typedef struct svr_alpha_guide_args {
     X(lincomb)                                                                                     \
     X(find_overflow)                                                                               \
     X(quantize)                                                                                    \
+    X(dequantize)                                                                                  \
     X(linear)                                                                                      \
     X(swiglu)                                                                                      \
     X(rms_norm)                                                                                    \

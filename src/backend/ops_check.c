@@ -47,8 +47,8 @@ static const char *wanted_type(const check *c, int i)
         return svr_is_storage(t->dtype) || t->dtype == SVR_F8_E4M3 || t->dtype == SVR_I8
                    ? ""
                    : "f32, f16, bf16, f8_e4m3 or i8";
-    case SVR_OPERAND_F8:
-        return t->dtype == SVR_F8_E4M3 ? "" : "f8_e4m3";
+    case SVR_OPERAND_BYTES:
+        return t->dtype == SVR_F8_E4M3 || t->dtype == SVR_I8 ? "" : "f8_e4m3 or i8";
     case SVR_OPERAND_FIRST:
         return t->dtype == tensor_of(c, 0)->dtype ? "" : svr_dtype_name(tensor_of(c, 0)->dtype);
     case SVR_OPERAND_F32:

@@ -74,11 +74,22 @@ svr_status svr_check_quantize(const svr_quantize_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(quantize, x, "MK", STORAGE, 0),
-        SVR_OPERAND(quantize, y, "MK", F8, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(quantize, y, "MK", BYTES, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(quantize, scale, "M", F32, SVR_OPERAND_WRITTEN),
     };
 
     return SVR_CHECK_OPERANDS("quantize", args, operands, err);
+}
+
+svr_status svr_check_dequantize(const svr_dequantize_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(dequantize, x, "MK", BYTES, 0),
+        SVR_OPERAND(dequantize, scale, "M", F32, 0),
+        SVR_OPERAND(dequantize, y, "MK", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    return SVR_CHECK_OPERANDS("dequantize", args, operands, err);
 }
 
 /* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with storage. */

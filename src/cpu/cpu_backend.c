@@ -100,6 +100,7 @@ static const svr_ops ops = {
     OP(lincomb),
     OP(find_overflow),
     OP_WITH_WORKSPACE(quantize),
+    OP_WITH_WORKSPACE(dequantize),
     OP_WITH_WORKSPACE(linear),
     OP_WITH_WORKSPACE(swiglu),
     OP_WITH_WORKSPACE(rms_norm),

@@ -84,7 +84,7 @@ if command -v compute-sanitizer >/dev/null; then
         sanitize $tool upsample "$test_ops" cuda --small upsample tap_sum group_norm depth_to_space
         sanitize $tool products "$test_ops" cuda --small linear swiglu integers
         sanitize $tool attention "$test_ops" cuda --small frame_attention window_attention
-        sanitize $tool tokens "$test_ops" cuda --small qk_norm_rope rms_norm patches copy copy_rows lincomb find_overflow noise guidance
+        sanitize $tool tokens "$test_ops" cuda --small qk_norm_rope rms_norm rows patches copy copy_rows lincomb find_overflow noise guidance
         sanitize $tool pixels "$test_ops" cuda --small frames resize to_model crop blur colour
         sanitize $tool portable "$test_ops" cuda-portable --small conv3d frame_attention window_attention
     done

@@ -166,6 +166,7 @@ extern const svr_dtype ops_storage[3];
     X(crop)                                                                                        \
     X(blur)                                                                                        \
     X(colour)                                                                                      \
+    X(rows)                                                                                        \
     X(quantized)                                                                                   \
     X(integers)
 

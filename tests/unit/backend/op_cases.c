@@ -87,6 +87,11 @@ svr_quantize_args good_quantize(void)
     return (svr_quantize_args){F16(7, 8), F8(7, 8), F32(7)};
 }
 
+svr_dequantize_args good_dequantize(void)
+{
+    return (svr_dequantize_args){F8(7, 8), F32(7), F16(7, 8)};
+}
+
 svr_linear_args good_linear(void)
 {
     return (svr_linear_args){.x = F16(7, 8),

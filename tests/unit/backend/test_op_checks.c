@@ -255,10 +255,17 @@ static void test_general_ops(void)
     REFUSED(linear, a.activation = (svr_activation) -1, INVALID, "activation");
     REFUSED(swiglu, a.w_up.dims[0] = 11, SHAPE, "w_up is f32 [11, 8]");
     REFUSED(swiglu, a.w_up.dtype = SVR_BF16, SHAPE, "w_gate and w_up");
-    REFUSED(quantize, a.y.dtype = SVR_F16, TYPE, "y is f16 [7, 8]; its type must be f8_e4m3");
+    REFUSED(quantize, a.y.dtype = SVR_F16, TYPE, "y is f16 [7, 8]; its type must be f8_e4m3 or i8");
     REFUSED(quantize, a.x.dtype = SVR_F8_E4M3, TYPE, "x is f8_e4m3");
     REFUSED(quantize, a.scale.dims[0] = 8, SHAPE, "scale is f32 [8]");
     REFUSED(quantize, a.scale.data = a.y.data, SHAPE, "overlaps");
+    ACCEPTED(quantize, a.y.dtype = SVR_I8);
+    ACCEPTED(dequantize, (a.x.dtype = SVR_I8, a.y.dtype = SVR_F32));
+    REFUSED(dequantize, a.x.dtype = SVR_U8, TYPE, "x is u8 [7, 8]; its type must be f8_e4m3 or i8");
+    REFUSED(dequantize, a.y.dtype = SVR_I8, TYPE, "y is i8");
+    REFUSED(dequantize, a.scale.dims[0] = 8, SHAPE, "scale is f32 [8]");
+    REFUSED(dequantize, a.y.dims[1] = 7, SHAPE, "y is f16 [7, 7]");
+    REFUSED(dequantize, a.y.data = a.x.data, SHAPE, "overlaps");
     ACCEPTED(copy_rows, (a.from = absent, a.x.dims[0] = 4));
     ACCEPTED(copy_rows, (a.to = absent, a.y.dims[0] = 4));
     ACCEPTED(copy_rows, a.x.dtype = a.y.dtype = SVR_I32);
