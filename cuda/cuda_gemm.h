@@ -10,8 +10,8 @@ extern "C" {
 
 /* y = residual + gate * act(x w^T + b): svr_linear_args without its promise that x and y are dense
  * activations.   x [M,K], w [N,K] storage of one type, b, gate [N] F32 optional, residual [M,N]
- * optional, y [M,N]; y F32 with 16-bit x is allowed.  x and w F8_E4M3 with x_scale [M] and
- * w_scale [N] F32 (y: any storage type) from compute capability 8.9 on. */
+ * optional, y [M,N]; y F32 with 16-bit x is allowed.  x and w I8, or from compute capability 8.9
+ * on F8_E4M3, with x_scale [M] and w_scale [N] F32 (y: any storage type). */
 typedef struct svr_gemm {
     svr_tensor x, w, b, gate, residual, y;
     svr_tensor x_scale, w_scale;

@@ -17,6 +17,10 @@ template <> __device__ __forceinline__ float to_float(float v)
 {
     return v;
 }
+template <> __device__ __forceinline__ float to_float(int v)
+{
+    return (float) v;
+}
 template <> __device__ __forceinline__ float to_float(__half v)
 {
     return __half2float(v);
@@ -52,6 +56,10 @@ template <typename T> __device__ __forceinline__ void load8(const T *p, float (&
     } else {
         *reinterpret_cast<float4 *>(v) = *reinterpret_cast<const float4 *>(p);
         *reinterpret_cast<float4 *>(v + 4) = *reinterpret_cast<const float4 *>(p + 4);
+        if constexpr (__is_same(T, int))
+#pragma unroll
+            for (int i = 0; i < 8; i++)
+                v[i] = (float) __float_as_int(v[i]);
     }
 }
 

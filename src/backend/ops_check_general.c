@@ -92,21 +92,26 @@ svr_status svr_check_dequantize(const svr_dequantize_args *args, svr_error *err)
     return SVR_CHECK_OPERANDS("dequantize", args, operands, err);
 }
 
-/* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with storage. */
+/* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with those and with
+ * storage. */
 static svr_status check_factors(const char *op, const char *name, const svr_tensor *x,
                                 const svr_tensor *w, svr_error *err)
 {
     char text[96];
 
     snprintf(text, sizeof text, "%s: x and %s must both be f8_e4m3 or both not", op, name);
-    return svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err);
+    SVR_TRY(svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err));
+    snprintf(text, sizeof text, "%s: x of i8 goes with %s of i8", op, name);
+    SVR_TRY(svr_check_fit(x->dtype != SVR_I8 || w->dtype == SVR_I8, text, x, w, err));
+    snprintf(text, sizeof text, "%s: so many products of i8 do not fit into 32 bits", op);
+    return svr_check_fit(x->dtype != SVR_I8 || x->dims[1] <= SVR_I8_DEPTH, text, x, w, err);
 }
 
 svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(linear, x, "MK", FACTOR, 0),
-        SVR_OPERAND(linear, w, "NK", WEIGHT, 0),
+        SVR_OPERAND(linear, w, "NK", FACTOR, 0),
         SVR_OPERAND(linear, b, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, gate, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, residual, "MN", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
@@ -127,8 +132,8 @@ svr_status svr_check_swiglu(const svr_swiglu_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(swiglu, x, "MK", FACTOR, 0),
-        SVR_OPERAND(swiglu, w_gate, "FK", WEIGHT, 0),
-        SVR_OPERAND(swiglu, w_up, "FK", WEIGHT, 0),
+        SVR_OPERAND(swiglu, w_gate, "FK", FACTOR, 0),
+        SVR_OPERAND(swiglu, w_up, "FK", FACTOR, 0),
         SVR_OPERAND(swiglu, y, "MF", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(swiglu, x_scale, "M", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(swiglu, gate_scale, "F", F32, SVR_OPERAND_OPTIONAL),

@@ -236,9 +236,9 @@ static void rms_row(const rms *r, int64_t m, float *buffer, float *out)
         out[i] *= weight[i];
     for (int64_t i = 0; scale && i < D; i++)
         out[i] = out[i] * scale[i] + shift[i];
-    if (a->y.dtype == SVR_F8_E4M3)
+    if (svr_tensor_present(&a->y_scale))
         ((float *) a->y_scale.data)[m] =
-            svr_quantize_row(out, (size_t) D, SVR_F8_E4M3, (uint8_t *) a->y.data + m * D);
+            svr_quantize_row(out, (size_t) D, a->y.dtype, (uint8_t *) a->y.data + m * D);
     else
         svr_cpu_store(r->simd, &a->y, m * D, D, out);
 }

@@ -168,7 +168,8 @@ extern const svr_dtype ops_storage[3];
     X(colour)                                                                                      \
     X(rows)                                                                                        \
     X(quantized)                                                                                   \
-    X(integers)
+    X(integers)                                                                                    \
+    X(exact)
 
 #define OPS_DECLARE_GROUP(name) void ops_cases_##name(ops_bench *bench);
 OPS_GROUPS(OPS_DECLARE_GROUP)

@@ -140,7 +140,16 @@ static void test_quantized(void)
     ACCEPTED(linear, (a.w.dtype = SVR_I8, a.w_scale = linear_w));
     REFUSED(linear, a.w.dtype = SVR_I8, SHAPE, "w_scale belongs to f8_e4m3 and i8");
     REFUSED(linear, (a.w.dtype = SVR_I8, a.w_scale = x), SHAPE, "w_scale is f32 [7]");
-    REFUSED(linear, (a.x.dtype = a.w.dtype = SVR_I8, a.w_scale = linear_w), TYPE, "x is i8");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = SVR_I8, a.w_scale = linear_w), SHAPE,
+            "x_scale belongs to f8_e4m3 and i8");
+    ACCEPTED(linear, (a.x.dtype = a.w.dtype = SVR_I8, a.x_scale = x, a.w_scale = linear_w));
+    REFUSED(linear, (a.x.dtype = SVR_I8, a.x_scale = x), SHAPE, "x of i8 goes with w of i8");
+    REFUSED(linear, (a.x.dtype = SVR_I8, a.x_scale = x, a.w.dtype = f8, a.w_scale = linear_w),
+            SHAPE, "must both be f8_e4m3");
+    REFUSED(linear,
+            (a.x.dtype = a.w.dtype = SVR_I8, a.x_scale = x, a.w_scale = linear_w,
+             a.x.dims[1] = a.w.dims[1] = SVR_I8_DEPTH + 1),
+            SHAPE, "do not fit into 32 bits");
     REFUSED(linear, (a.x.dtype = f8, a.x_scale = x, a.w.dtype = SVR_I8, a.w_scale = linear_w),
             SHAPE, "x and w must both be f8_e4m3");
     REFUSED(linear, a.w.dtype = SVR_U8, TYPE, "w is u8");
@@ -155,7 +164,11 @@ static void test_quantized(void)
         (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x, a.gate_scale = swiglu_w),
         SHAPE, "up_scale belongs to f8_e4m3 and i8");
     REFUSED(swiglu, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w_gate must both be f8_e4m3");
+    ACCEPTED(swiglu, (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = SVR_I8, a.x_scale = x,
+                      a.gate_scale = a.up_scale = swiglu_w));
+    REFUSED(swiglu, (a.x.dtype = SVR_I8, a.x_scale = x), SHAPE, "x of i8 goes with w_gate of i8");
     ACCEPTED(rms_norm, (a.y.dtype = f8, a.y_scale = x));
+    ACCEPTED(rms_norm, (a.y.dtype = SVR_I8, a.y_scale = x));
     REFUSED(rms_norm, a.y.dtype = f8, SHAPE, "y_scale belongs to f8_e4m3 and i8");
     REFUSED(rms_norm, a.y_scale = x, SHAPE, "y_scale belongs to f8_e4m3 and i8");
     REFUSED(rms_norm, (a.y.dtype = f8, a.y_scale = x, a.y_scale.data = a.weight.data), SHAPE,
