@@ -11,9 +11,8 @@ static const char summary[] =
     "computes.\n"
     "A line each: file/tensor, largest absolute difference, relative L2 difference, limit, ok or "
     "FAIL.\n"
-    "With --ladder: PSNR of what transformers in fp8 and int8 make, against the same ones "
-    "without,\n"
-    "of values in f16 (--dtype).\n"
+    "With --ladder: PSNR of what transformers in fp8, int8 and int8-w8a8 make, against the same\n"
+    "ones without, of values in f16 (--dtype).\n"
     "Exit codes: 0 all within their limits, 1 some are not, 2 a file cannot be used.";
 
 static int exit_code(const verify_report *report)
@@ -33,7 +32,7 @@ static void verify_paths(verify_run *run, char **paths)
 static void climb(verify_run *run, char **paths)
 {
     static const svr_quantization rungs[] = {SVR_QUANTIZATION_AUTO_FP16, SVR_QUANTIZATION_FP8,
-                                             SVR_QUANTIZATION_INT8};
+                                             SVR_QUANTIZATION_INT8, SVR_QUANTIZATION_INT8_W8A8};
     verify_ladder ladder;
 
     verify_ladder_init(&ladder);
@@ -81,12 +80,10 @@ int cmd_verify(int argc, char **argv)
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
          "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored; "
-         "those "
-         "in 8 bits have limits of their own",
+         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8, int8-w8a8 or "
+         "as-stored; those in 8 bits have limits of their own",
          "NAME"},
-        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder, "fp8 and int8 against 16 bits, see above",
-         NULL},
+        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder, "8 bits against 16, see above", NULL},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,
          "folder with models that do not lie beside a golden file", "DIR"},
         {NULL, 0, 0, 0, NULL, NULL, NULL},

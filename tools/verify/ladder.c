@@ -60,7 +60,7 @@ static void compare(verify_ladder *ladder, const char *name, const float *got, c
     /* written so that a NaN stays */
     ladder->least = psnr >= ladder->least ? ladder->least : psnr;
     ladder->compared++;
-    printf("%-5s %-40s %6.1f dB, l2 %.1e\n", svr_quantization_name(ladder->rung), name, psnr,
+    printf("%-9s %-40s %6.1f dB, l2 %.1e\n", svr_quantization_name(ladder->rung), name, psnr,
            sqrt(error / squares));
 }
 
@@ -82,7 +82,7 @@ void verify_ladder_take(verify_ladder *ladder, const char *file, const char *ten
 void verify_ladder_end(const verify_ladder *ladder)
 {
     if (ladder->compared > 0)
-        printf("%-5s least of %d: %.1f dB\n", svr_quantization_name(ladder->rung), ladder->compared,
+        printf("%-9s least of %d: %.1f dB\n", svr_quantization_name(ladder->rung), ladder->compared,
                ladder->least);
     fflush(stdout);
 }
