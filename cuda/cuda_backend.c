@@ -243,7 +243,7 @@ svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err)
 {
     return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
                     "fp8 needs a GPU of compute capability 8.9 or newer, this one has %d.%d: set "
-                    "quantization to int8 or auto-fp16",
+                    "quantization to int8-w8a8, int8 or auto-fp16",
                     b->capability / 10, b->capability % 10);
 }
 
@@ -251,7 +251,7 @@ svr_status svr_cuda_check_quantization(const svr_backend *backend, svr_dtype dty
 {
     const svr_cuda_backend *b = (const svr_cuda_backend *) backend;
 
-    /* weights of 8-bit integers are multiplied in the storage type */
+    /* every GPU of this module multiplies 8-bit integers */
     return dtype != SVR_F8_E4M3 || b->capability >= 89 ? SVR_OK : svr_cuda_no_f8(b, err);
 }
 

@@ -106,6 +106,11 @@ quantization_get_type (void)
       "for the transformer's weights, little more time, closer to 16 bits "
       "than fp8; every device",
       "int8" },
+    { SVR_QUANTIZATION_INT8_W8A8,
+      "The integers of int8, and what they multiply becomes integers too: "
+      "products in 8 bits as with fp8, with less than half of its error, "
+      "which is more than int8 has; every device",
+      "int8-w8a8" },
     { SVR_QUANTIZATION_AS_STORED,
       "fp8 or int8 where the model file holds such weights (seedvr2 convert "
       "makes them), else none",

@@ -83,6 +83,7 @@ MOVES(find_overflow, BYTES(a->x))
 MOVES(quantize, BYTES(a->x, a->y, a->scale))
 MOVES(quantize_runs, BYTES(a->x, a->y, a->scales))
 MOVES(dequantize_runs, BYTES(a->x, a->scales, a->y))
+MOVES(dequantize, BYTES(a->x, a->scale, a->y))
 COST(linear, elems(&a->y) * (double) a->x.dims[1],
      BYTES(a->x, a->w, a->b, a->gate, a->residual, a->y))
 COST(swiglu, 2.0 * elems(&a->y) * (double) a->x.dims[1], BYTES(a->x, a->w_gate, a->w_up, a->y))

@@ -8,6 +8,7 @@ static const char *bench_type_name(const bench_setup *setup)
     static const char *const quantised[][3] = {
         {[SVR_F32] = "f32+fp8", [SVR_F16] = "f16+fp8", [SVR_BF16] = "bf16+fp8"},
         {[SVR_F32] = "f32+int8", [SVR_F16] = "f16+int8", [SVR_BF16] = "bf16+int8"},
+        {[SVR_F32] = "f32+int8-w8a8", [SVR_F16] = "f16+int8-w8a8", [SVR_BF16] = "bf16+int8-w8a8"},
         {[SVR_F32] = "f32 as stored", [SVR_F16] = "f16 as stored", [SVR_BF16] = "bf16 as stored"}};
 
     return setup->quantization < SVR_QUANTIZATION_FP8

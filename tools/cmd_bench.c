@@ -115,7 +115,8 @@ int cmd_bench(int argc, char **argv)
         COMMAND_DEVICE_ENTRY(&setup.cuda.device),
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformer: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored",
+         "of the transformer: auto-fp16 (default: none), fp16, bf16, fp8, int8, int8-w8a8 or "
+         "as-stored",
          "NAME"},
         {"width", 0, 0, G_OPTION_ARG_INT, &setup.width, "of the output; 640", "PIXELS"},
         {"height", 0, 0, G_OPTION_ARG_INT, &setup.height, "of the output; 360", "PIXELS"},

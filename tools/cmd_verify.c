@@ -11,10 +11,9 @@ static const char summary[] =
     "computes.\n"
     "A line each: file/tensor, largest absolute difference, relative L2 difference, limit, ok or "
     "FAIL.\n"
-    "With --ladder: PSNR of what transformers in fp8 and int8 make, against the same ones "
-    "without,\n"
-    "of values in f16 (--dtype).  With --parked: of what VAEs make that park frames in fp8 and "
-    "int8.\n"
+    "With --ladder: PSNR of what transformers in fp8, int8 and int8-w8a8 make, against the same\n"
+    "ones without, of values in f16 (--dtype).  With --parked: of what VAEs make that park frames\n"
+    "in fp8 and int8.\n"
     "Exit codes: 0 all within their limits, 1 some are not, 2 a file cannot be used.";
 
 static int exit_code(const verify_report *report)
@@ -35,7 +34,7 @@ static void verify_paths(verify_run *run, char **paths)
 static void climb_weights(verify_run *run, verify_ladder *ladder, char **paths)
 {
     static const svr_quantization rungs[] = {SVR_QUANTIZATION_AUTO_FP16, SVR_QUANTIZATION_FP8,
-                                             SVR_QUANTIZATION_INT8};
+                                             SVR_QUANTIZATION_INT8, SVR_QUANTIZATION_INT8_W8A8};
 
     for (size_t i = 0; i < G_N_ELEMENTS(rungs); i++) {
         run->quantization = rungs[i];
@@ -130,12 +129,10 @@ int cmd_verify(int argc, char **argv)
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
          "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored; "
-         "those "
-         "in 8 bits have limits of their own",
+         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8, int8-w8a8 or "
+         "as-stored; those in 8 bits have limits of their own",
          "NAME"},
-        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder.weights,
-         "fp8 and int8 against 16 bits, see above", NULL},
+        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder.weights, "8 bits against 16, see above", NULL},
         {"parked", 0, 0, G_OPTION_ARG_NONE, &ladder.parked,
          "the same for frames that VAEs park between sweeps", NULL},
         {"model-dir", 0, 0, G_OPTION_ARG_FILENAME, &model_dir,

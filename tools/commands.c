@@ -116,10 +116,11 @@ static bool find_quantization(const char *name, svr_quantization *out)
         if (!name || strcmp(name, svr_quantization_name(*out)) == 0)
             return true;
     }
-    fprintf(stderr,
-            "%s: --quantization is \"%s\"; it can be auto-fp16, fp16, bf16, fp8, int8 or "
-            "as-stored\n",
-            g_get_prgname(), name);
+    fprintf(
+        stderr,
+        "%s: --quantization is \"%s\"; it can be auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 or "
+        "as-stored\n",
+        g_get_prgname(), name);
     return false;
 }
 

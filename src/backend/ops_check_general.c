@@ -76,7 +76,7 @@ svr_status svr_check_quantize(const svr_quantize_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(quantize, x, "MK", STORAGE, 0),
-        SVR_OPERAND(quantize, y, "MK", F8, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(quantize, y, "MK", BYTES, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(quantize, scale, "M", F32, SVR_OPERAND_WRITTEN),
     };
 
@@ -117,21 +117,37 @@ svr_status svr_check_dequantize_runs(const svr_dequantize_runs_args *args, svr_e
     return check_runs("dequantize_runs", &args->y, &args->scales, err);
 }
 
-/* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with storage. */
+svr_status svr_check_dequantize(const svr_dequantize_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(dequantize, x, "MK", BYTES, 0),
+        SVR_OPERAND(dequantize, scale, "M", F32, 0),
+        SVR_OPERAND(dequantize, y, "MK", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    return SVR_CHECK_OPERANDS("dequantize", args, operands, err);
+}
+
+/* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with those and with
+ * storage. */
 static svr_status check_factors(const char *op, const char *name, const svr_tensor *x,
                                 const svr_tensor *w, svr_error *err)
 {
     char text[96];
 
     snprintf(text, sizeof text, "%s: x and %s must both be f8_e4m3 or both not", op, name);
-    return svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err);
+    SVR_TRY(svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err));
+    snprintf(text, sizeof text, "%s: x of i8 goes with %s of i8", op, name);
+    SVR_TRY(svr_check_fit(x->dtype != SVR_I8 || w->dtype == SVR_I8, text, x, w, err));
+    snprintf(text, sizeof text, "%s: so many products of i8 do not fit into 32 bits", op);
+    return svr_check_fit(x->dtype != SVR_I8 || x->dims[1] <= SVR_I8_DEPTH, text, x, w, err);
 }
 
 svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(linear, x, "MK", FACTOR, 0),
-        SVR_OPERAND(linear, w, "NK", WEIGHT, 0),
+        SVR_OPERAND(linear, w, "NK", FACTOR, 0),
         SVR_OPERAND(linear, b, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, gate, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, residual, "MN", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
@@ -152,8 +168,8 @@ svr_status svr_check_swiglu(const svr_swiglu_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(swiglu, x, "MK", FACTOR, 0),
-        SVR_OPERAND(swiglu, w_gate, "FK", WEIGHT, 0),
-        SVR_OPERAND(swiglu, w_up, "FK", WEIGHT, 0),
+        SVR_OPERAND(swiglu, w_gate, "FK", FACTOR, 0),
+        SVR_OPERAND(swiglu, w_up, "FK", FACTOR, 0),
         SVR_OPERAND(swiglu, y, "MF", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(swiglu, x_scale, "M", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(swiglu, gate_scale, "F", F32, SVR_OPERAND_OPTIONAL),

@@ -102,6 +102,7 @@ static const svr_ops ops = {
     OP_WITH_WORKSPACE(quantize),
     OP_WITH_WORKSPACE(quantize_runs),
     OP_WITH_WORKSPACE(dequantize_runs),
+    OP_WITH_WORKSPACE(dequantize),
     OP_WITH_WORKSPACE(linear),
     OP_WITH_WORKSPACE(swiglu),
     OP_WITH_WORKSPACE(rms_norm),

@@ -39,6 +39,8 @@ SVR_CPU_OP(quantize_runs);
 SVR_CPU_OP_WORKSPACE(quantize_runs);
 SVR_CPU_OP(dequantize_runs);
 SVR_CPU_OP_WORKSPACE(dequantize_runs);
+SVR_CPU_OP(dequantize);
+SVR_CPU_OP_WORKSPACE(dequantize);
 SVR_CPU_OP(linear);
 SVR_CPU_OP_WORKSPACE(linear);
 

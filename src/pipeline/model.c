@@ -232,6 +232,8 @@ svr_status svr_model_declare(svr_model *m, svr_error *err)
     if (factors != SVR_F32)
         SVR_TRY(svr_store_quantize(m->dit_store, factors, err));
     SVR_TRY(svr_dit_create(&m->dit_config, m->dit_store, &m->dit, err));
+    if (m->quantization == SVR_QUANTIZATION_INT8_W8A8)
+        svr_dit_quantize_activations(m->dit);
     m->constants = (svr_constants){.backend = m->backend, .dit = m->dit, .prompts = &m->prompts};
     return svr_model_place(m, &m->placement, NULL, err);
 }

@@ -130,9 +130,10 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
         return SVR_FAIL(err, SVR_ERR_INVALID, "precision %d; choose auto, fp16, bf16 or fp32",
                         (int) options->precision);
     if ((unsigned) options->quantization >= SVR_QUANTIZATION_COUNT)
-        return SVR_FAIL(err, SVR_ERR_INVALID,
-                        "quantization %d; choose auto-fp16, fp16, bf16, fp8, int8 or as-stored",
-                        (int) options->quantization);
+        return SVR_FAIL(
+            err, SVR_ERR_INVALID,
+            "quantization %d; choose auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 or as-stored",
+            (int) options->quantization);
     if (options->precision != SVR_PRECISION_AUTO && options->precision != precision_of(options))
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "quantization %s and precision contradict each other; leave precision at "

@@ -195,6 +195,25 @@ GST_START_TEST (test_properties)
 }
 GST_END_TEST;
 
+/* Every way to quantise can be set by its nick. */
+GST_START_TEST (test_quantization)
+{
+  static const gchar *const nicks[] = { "auto-fp16", "fp16", "bf16",
+                                        "fp8",       "int8", "int8-w8a8",
+                                        "as-stored" };
+  GstElement *element = gst_element_factory_make ("seedvr2upscale", NULL);
+
+  for (gint i = 0; i < (gint)G_N_ELEMENTS (nicks); i++) {
+    gint value = -1;
+
+    gst_util_set_object_arg (G_OBJECT (element), "quantization", nicks[i]);
+    g_object_get (element, "quantization", &value, NULL);
+    fail_unless_equals_int (value, i);
+  }
+  gst_object_unref (element);
+}
+GST_END_TEST;
+
 static Suite *
 seedvr2_states_suite (void)
 {
@@ -210,6 +229,7 @@ seedvr2_states_suite (void)
   tcase_add_test (tcase, test_two_elements);
   tcase_add_test (tcase, test_defaults);
   tcase_add_test (tcase, test_properties);
+  tcase_add_test (tcase, test_quantization);
   return suite;
 }
 
