@@ -25,11 +25,17 @@ enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
 
 /* ------------------------------------------------------------------ counting */
 
+/* Behind the slices that wait, sources are held for the batch at hand and the whole one behind it,
+ * but at least until the lead-in has its mirror.  Of finished ones as many as a batch makes may
+ * wait, so that a worker need not when frames are pulled only now and then. */
 svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *t)
 {
-    int64_t depth = svr_ceil_div(t->batch, t->step);
+    int64_t pending = (svr_ceil_div(t->batch, t->step) - 1) * t->step + t->batch;
 
-    return (svr_waiting_frames){(depth - 1) * t->step + t->batch, t->overlap};
+    return (svr_waiting_frames){.pending = pending,
+                                .shared = t->overlap,
+                                .sources = svr_max_i64(pending + t->step, t->prepend + 1),
+                                .finished = t->batch};
 }
 
 static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
@@ -48,7 +54,8 @@ static uint64_t state_bytes(const svr_planning *p)
     svr_waiting_frames waiting = svr_waiting_frames_of(p->temporal);
 
     return svr_backend_memory(p->backend).live[SVR_MEM_STATE] + frame_bytes(p, waiting.pending) +
-           frame_bytes(p, waiting.shared);
+           frame_bytes(p, waiting.shared) +
+           svr_phases_device_frames(p->phases, waiting.sources, waiting.finished);
 }
 
 static svr_network_weights weights_of(const svr_planning *p)

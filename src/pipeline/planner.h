@@ -27,9 +27,10 @@ typedef struct svr_planning {
     const svr_cancel *cancel; /* may be NULL */
 } svr_planning;
 
-/* Bytes of the decoded frames that wait between batches, device memory of the tag STATE. */
+/* Frames that wait between batches, at most: device memory of the tag STATE. */
 typedef struct svr_waiting_frames {
-    int64_t pending, shared; /* frames */
+    int64_t pending, shared;   /* decoded ones */
+    int64_t sources, finished; /* as integers, where they wait on the device */
 } svr_waiting_frames;
 
 svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *temporal);

@@ -24,6 +24,7 @@ struct svr_stream {
     svr_memory_plan plan;
     void *scratch_block, *host_block;
     uint64_t scratch_block_bytes, host_block_bytes;
+    svr_frame_store *sources, *finished;
     svr_tensor pending;     /* [capacity,oh,ow,3], frames [base, base + length) of the sequence */
     svr_tensor shared;      /* [overlap,oh,ow,3], what a batch is cross-faded with */
     int64_t base, length;   /* length frames are there */
@@ -90,13 +91,15 @@ static void free_scratch(svr_stream *s)
     s->scratch_block = s->host_block = NULL;
 }
 
-/* Frames that other batches have a part in are not one batch's. */
+/* Frames that other batches have a part in are not one batch's, and those on the device are not
+ * looked at. */
 static svr_status make_cache(svr_stream *s, svr_error *err)
 {
     const svr_stream_options *o = &s->options;
 
     s->kept_start = -1;
-    if (!o->noise_time_invariant || o->temporal.overlap > 0)
+    if (!o->noise_time_invariant || o->temporal.overlap > 0 || o->phases.in_on_device ||
+        o->phases.out_on_device)
         return SVR_OK;
     s->kept = calloc((size_t) o->temporal.batch, sizeof *s->kept);
     s->cache = svr_batch_cache_create(o->temporal.batch, svr_frame_bytes(&o->phases.in),
@@ -106,6 +109,16 @@ static svr_status make_cache(svr_stream *s, svr_error *err)
                         "no host memory to keep the frames of a batch; use a smaller batch-size, "
                         "or leave noise-time-invariant off");
     return SVR_OK;
+}
+
+static svr_status make_stores(svr_stream *s, const svr_waiting_frames *waiting, svr_error *err)
+{
+    const svr_phases_config *c = &s->options.phases;
+    svr_backend *in = c->in_on_device ? s->backend : NULL;
+    svr_backend *out = c->out_on_device ? s->backend : NULL;
+
+    SVR_TRY(svr_frame_store_create(in, &c->in, waiting->sources, &s->sources, err));
+    return svr_frame_store_create(out, &c->out, waiting->finished, &s->finished, err);
 }
 
 /* A slice waits for the `depth` - 1 batches behind its own that begin before its end. */
@@ -122,6 +135,7 @@ static svr_status alloc_all(svr_stream *s, svr_error *err)
     SVR_TRY(make_cache(s, err));
     SVR_TRY(alloc_scratch(s, err));
     SVR_TRY(alloc_host(s, err));
+    SVR_TRY(make_stores(s, &waiting, err));
     SVR_TRY(alloc_frames(s, waiting.pending, &s->pending, err));
     return waiting.shared > 0 ? alloc_frames(s, waiting.shared, &s->shared, err) : SVR_OK;
 }
@@ -205,6 +219,8 @@ void svr_stream_destroy(svr_stream *s)
     free_frames(s, &s->shared);
     free_frames(s, &s->pending);
     free_scratch(s);
+    svr_frame_store_destroy(s->sources);
+    svr_frame_store_destroy(s->finished);
     svr_phases_destroy(s->phases);
     svr_batch_cache_destroy(s->cache);
     free(s->kept);
@@ -458,6 +474,16 @@ void svr_stream_restart(svr_stream *s)
     s->kept_start = -1;
     s->slice_count = 0;
     settle(s, SVR_OK);
+}
+
+svr_frame_store *svr_stream_sources(const svr_stream *s)
+{
+    return s->sources;
+}
+
+svr_frame_store *svr_stream_finished(const svr_stream *s)
+{
+    return s->finished;
 }
 
 int64_t svr_stream_needed_from(const svr_stream *s)
