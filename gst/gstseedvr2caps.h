@@ -13,11 +13,19 @@ typedef struct {
   gint max_resolution; /* pixels of the long side at most; 0: no limit */
 } GstSeedVR2Size;
 
+/* What both pads take: frames in CUDA memory, where the plugin was built for
+ * it, and in system memory.  Returns: (transfer full). */
+GstCaps *gst_seedvr2_caps_template (void);
+
+/* Whether caps are of frames in CUDA memory. */
+gboolean gst_seedvr2_caps_are_cuda (GstCaps *caps);
+
 /* The caps that the other pad could have: any size, pixel aspect ratio and
- * format of `templ`; first the same format and colorimetry, then others.
+ * format of `templ`; in the same memory first and there in the same format and
+ * colorimetry first, then in others.  Without `cuda`, system memory only.
  * `filter` may be NULL.  Returns: (transfer full). */
 GstCaps *gst_seedvr2_caps_transform (GstCaps *caps, GstCaps *templ,
-                                     GstCaps *filter);
+                                     gboolean cuda, GstCaps *filter);
 
 /* Output caps for the fixed input caps `in` out of the possible ones `out`
  * (transfer full).  Fixed sizes of `out` win; `size` fills in what is open,

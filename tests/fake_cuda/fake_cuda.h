@@ -16,9 +16,10 @@ typedef struct fake_cuda {
     int searches;                    /* calls of svr_cuda_find_device() */
     int retained[FAKE_CUDA_DEVICES]; /* holders of primary contexts */
     char primary[FAKE_CUDA_DEVICES]; /* their addresses are the contexts */
-    bool broken; /* every call fails with DEVICE, as after a fault; for good, unless a test ends it
-                  */
-    int opened;  /* backends */
+    bool broken;  /* every call fails with DEVICE, as after a fault; for good, unless a test ends it
+                   */
+    bool refuses; /* no backend can be opened, for want of a device that is good enough */
+    int opened;   /* backends */
     /* frames copied out of device memory that the driver gave to others, and into it, since a
      * backend was opened */
     int frames_read, frames_written;

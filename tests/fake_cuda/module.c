@@ -50,7 +50,7 @@ svr_status svr_cuda_backend_create(const svr_cuda_options *options, const svr_lo
     (void) log;
     if (options)
         state.options = *options;
-    if (state.devices == 0)
+    if (state.devices == 0 || state.refuses)
         return SVR_FAIL(err, SVR_ERR_NO_DEVICE, "no fake GPU: set backend=cpu");
     SVR_TRY(check_gpu(err));
     SVR_TRY(svr_cpu_backend_create(NULL, out, err));
