@@ -24,7 +24,9 @@
  * On an NVIDIA GPU the element shares one CUDA context with its pipeline: it
  * takes a neighbour's or the application's (a #GstContext of type
  * `gst.cuda.context`), else it publishes the primary one of the device.
- * #GstSeedVR2Upscale:device-id chooses among several GPUs.
+ * #GstSeedVR2Upscale:device-id chooses among several GPUs.  Frames may be in
+ * CUDA memory on either pad or both (caps with `memory:CUDAMemory`): they then
+ * stay on the GPU, and their memory counts as the plan's.
  *
  * ## Example launch lines
  * |[
@@ -38,6 +40,11 @@
  * max-size-bytes=0 max-size-buffers=0 ! m. matroskamux name=m ! filesink
  * location=out.mkv
  * ]| Upscales a film and keeps its audio as it is.
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! qtdemux ! h264parse ! nvh264dec !
+ * seedvr2upscale ! nvh265enc ! h265parse ! matroskamux ! filesink
+ * location=out.mkv
+ * ]| Decodes, upscales and encodes on the GPU.
  * |[
  * gst-launch-1.0 filesrc location=in.jpg ! jpegdec ! seedvr2upscale
  * batch-size=1 scale=4 ! pngenc ! filesink location=out.png

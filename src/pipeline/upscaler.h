@@ -179,8 +179,9 @@ bool svr_upscaler_can_push(const svr_upscaler *upscaler);
 SVR_CHECKED svr_status svr_upscaler_push(svr_upscaler *upscaler, const svr_frame *frame,
                                          svr_error *err);
 
-/* Copies the next finished frame to `out` (of the configured output).  *got says whether there was
- * one.  wait: blocks until there is one, or until none can come without another push or drain.
+/* Copies the next finished frame to `out` (of the configured output), also where that is on the
+ * device: it is complete when this returns.  *got says whether there was one.  wait: blocks until
+ * there is one, or until none can come without another push or drain.
  * Errors: INVALID (not configured), CANCELLED, DEVICE, a failure of the worker (behind the last
  * frame). */
 SVR_CHECKED svr_status svr_upscaler_pull(svr_upscaler *upscaler, const svr_frame *out, bool wait,

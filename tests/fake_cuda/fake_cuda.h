@@ -21,7 +21,7 @@ typedef struct fake_cuda {
     bool refuses; /* no backend can be opened, for want of a device that is good enough */
     int opened;   /* backends */
     /* frames copied out of device memory that the driver gave to others, and into it, since a
-     * backend was opened */
+     * backend was opened; as of fake_cuda_get() */
     int frames_read, frames_written;
     svr_cuda_options options; /* of the last one */
 } fake_cuda;

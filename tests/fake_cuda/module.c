@@ -17,6 +17,8 @@ static const svr_backend_vtable *whole;
 
 fake_cuda *fake_cuda_state(void)
 {
+    state.frames_read = shared_memory_read();
+    state.frames_written = shared_memory_written();
     return &state;
 }
 
@@ -38,10 +40,7 @@ static svr_status copy_frame(svr_backend *backend, const svr_video_info *info, c
                              const svr_frame *src, svr_error *err)
 {
     SVR_TRY(check_gpu(err));
-    SVR_TRY(whole->copy_frame(backend, info, dst, src, err));
-    state.frames_read = shared_memory_read();
-    state.frames_written = shared_memory_written();
-    return SVR_OK;
+    return whole->copy_frame(backend, info, dst, src, err);
 }
 
 svr_status svr_cuda_backend_create(const svr_cuda_options *options, const svr_log *log,

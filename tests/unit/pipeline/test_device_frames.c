@@ -108,10 +108,9 @@ static void run(svr_upscaler *u, const svr_stream_config *c, int count, uint8_t 
     svr_error err = {0};
     int pulled = 0;
     uint8_t frame[MOST_BYTES];
-    bool got;
 
     for (int i = 0; i < count; i++) {
-        while ((got = pull(u, c, !svr_upscaler_can_push(u), frame)))
+        while (pull(u, c, !svr_upscaler_can_push(u), frame))
             memcpy(out + (size_t) pulled++ * bytes, frame, bytes);
         CHECK_OK(push(u, c, i, &err), err);
     }
