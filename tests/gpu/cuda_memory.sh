@@ -8,20 +8,8 @@
 # A line "ok …", "FAIL …" or "skip …" for each check, and "seen: …" with times.  Exits 1 after a failure, 77 without a GPU
 # or without GStreamer's cudaupload.
 set -uo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-build=$(cd "$1" && pwd)
-
-if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L; then
-    echo "no NVIDIA GPU"
-    exit 77
-fi
-# shellcheck disable=SC1091 # the carried runtime's own
-[ -n "${2:-}" ] && . "$(cd "$2" && pwd)/env"
-export LD_LIBRARY_PATH="$build/cuda:${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64"
-export GST_PLUGIN_PATH_1_0="$build/gst" SEEDVR2_MODEL_PATH="$root/models"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export GST_REGISTRY="$work/registry.bin"
+# shellcheck source-path=SCRIPTDIR source=runtime.sh
+. "$(dirname "$0")/runtime.sh"
 
 has() { gst-inspect-1.0 --exists "$1"; }
 has cudaupload || { echo "skipped: GStreamer has no cudaupload"; exit 77; }

@@ -14,10 +14,10 @@
 
 enum { IN_W = 18, IN_H = 16, OUT_W = 34, OUT_H = 32, PADDING = 24, MOST_BYTES = 16384, SIDES = 4 };
 
-/* An upscaler whose backend shares memory. */
-static svr_upscaler *create(fake_networks *fake)
+/* An upscaler whose backend shares memory and fails the n-th allocation (from 1; 0: none). */
+static svr_upscaler *create_failing(fake_networks *fake, uint64_t n)
 {
-    const svr_cpu_options cpu = {.threads = 1};
+    const svr_cpu_options cpu = {.threads = 1, .fail_allocation = n};
     svr_upscaler_options options;
     svr_backend *backend = NULL;
     svr_upscaler *u = NULL;
@@ -29,6 +29,11 @@ static svr_upscaler *create(fake_networks *fake)
     shared_memory_install(backend);
     CHECK_OK(svr_upscaler_create_on(backend, &options, &u, &err), err);
     return u;
+}
+
+static svr_upscaler *create(fake_networks *fake)
+{
+    return create_failing(fake, 0);
 }
 
 /* Bit 0 of `sides`: input, bit 1: output on the device. */
@@ -373,6 +378,32 @@ static void test_failing_copies(void)
     }
 }
 
+/* Each allocation fails once: configure says so, and works when it is tried again. */
+static void test_failing_allocations(void)
+{
+    svr_stream_config c = config_of(3, SVR_PIXEL_NV12, 3, 1);
+    uint8_t out[7 * MOST_BYTES];
+    fake_networks fake;
+    svr_status status = SVR_ERR_NO_MEM;
+    int n = 0;
+
+    fake_networks_init(&fake, FAKE_GOLDEN);
+    while (status != SVR_OK) {
+        svr_upscaler *u = create_failing(&fake, (uint64_t) ++n);
+        svr_error err = {0};
+
+        status = svr_upscaler_configure(u, &c, &err);
+        if (status != SVR_OK) {
+            CHECK_FAILS(status, SVR_ERR_NO_MEM, err);
+            configure(u, &c);
+        }
+        run(u, &c, 7, out);
+        svr_upscaler_destroy(u);
+        CHECK(n < 100);
+    }
+    CHECK(n > 5); /* scratch, two stores, two tensors of frames */
+}
+
 int main(void)
 {
     RUN(test_the_same_bytes_on_all_sides);
@@ -383,5 +414,6 @@ int main(void)
     RUN(test_a_waiting_worker_stops);
     RUN(test_the_cpu_backend_refuses);
     RUN(test_failing_copies);
+    RUN(test_failing_allocations);
     return check_done();
 }
