@@ -32,10 +32,11 @@ bool svr_upscaler_can_push(const svr_upscaler *u)
     return room;
 }
 
-/* Lock held.  Nobody else can pull while the caller waits. */
+/* Lock held.  Nobody else can pull while the caller waits.  A worker that waits although there is
+ * room again has not woken yet. */
 static svr_status check_starved(const svr_upscaler *u, svr_error *err)
 {
-    if (!u->starved)
+    if (!u->starved || !svr_frame_store_is_full(svr_stream_finished(u->stream)))
         return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_INVALID,
                     "%zu finished frames fill their room on the device: pull them before another "

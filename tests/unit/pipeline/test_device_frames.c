@@ -311,6 +311,29 @@ static void test_frames_that_nobody_pulls(void)
     svr_upscaler_destroy(u);
 }
 
+/* With a batch pulled the worker can finish the next one and take another: a push waits for that,
+ * and the one behind it is refused again. */
+static void test_a_push_waits_behind_pulls(void)
+{
+    svr_stream_config c = config_of(2, SVR_PIXEL_RGB, 4, 0);
+    uint8_t frame[MOST_BYTES];
+    fake_networks fake;
+    svr_error err = {0};
+
+    fake_networks_init(&fake, FAKE_IDENTITY);
+    svr_upscaler *u = create(&fake);
+    configure(u, &c);
+    push_until_refused(u, &c);
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < c.batch_size; i++)
+            CHECK(pull(u, &c, true, frame));
+        for (int i = 0; i < c.batch_size; i++)
+            CHECK_OK(push(u, &c, i, &err), err);
+        CHECK(push_until_refused(u, &c) == 0);
+    }
+    svr_upscaler_destroy(u);
+}
+
 static void test_a_waiting_worker_stops(void)
 {
     svr_stream_config c = config_of(3, SVR_PIXEL_RGB, 4, 0);
@@ -411,6 +434,7 @@ int main(void)
     RUN(test_waiting_frames_are_planned);
     RUN(test_no_more_frames_wait_than_planned);
     RUN(test_frames_that_nobody_pulls);
+    RUN(test_a_push_waits_behind_pulls);
     RUN(test_a_waiting_worker_stops);
     RUN(test_the_cpu_backend_refuses);
     RUN(test_failing_copies);
