@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Frames in CUDA memory against the same through system memory: equal bytes, with neighbours on one side, on the other
-# and on both.  Run it on a machine with an NVIDIA GPU over a build of this tree (which may come from another machine).
+# and on both, and a peak of device memory as planned.  Run it on a machine with an NVIDIA GPU over a build of this tree (which may come from another machine).
 #
 #     tests/gpu/cuda_memory.sh BUILD [RUNTIME]    BUILD: Meson build folder; RUNTIME: folder with a carried GStreamer
 #                                                 and a file `env` to source, where the machine has none
@@ -21,7 +21,7 @@ record() {
     local name=$1 begin=$EPOCHREALTIME
     shift
     # shellcheck disable=SC2068 # a launch line is words
-    timeout --kill-after 10 120 gst-launch-1.0 -q $@ ! filesink location="$work/$name" >"$work/$name.log" 2>&1 || {
+    timeout --kill-after 10 120 gst-launch-1.0 -m $@ ! filesink location="$work/$name" >"$work/$name.log" 2>&1 || {
         cat "$work/$name.log" >&2
         return 1
     }
@@ -41,6 +41,20 @@ expect() {
     fi
 }
 
+# NAME: the summary among a run's messages says that its peak was the plan's, to the byte
+expect_plan() {
+    local summary planned peak
+    summary=$(grep seedvr2-summary "$work/$1.log" | tail -n 1)
+    planned=$(sed -nE 's/.*vram-planned=\(guint64\)([0-9]+).*/\1/p' <<<"$summary")
+    peak=$(sed -nE 's/.*vram-peak=\(guint64\)([0-9]+).*/\1/p' <<<"$summary")
+    if [ -n "$planned" ] && [ "$planned" = "$peak" ]; then
+        echo "ok plan of $1: $peak bytes"
+    else
+        echo "FAIL plan of $1: peak ${peak:-unknown}, planned ${planned:-unknown}"
+        failed=1
+    fi
+}
+
 for format in NV12 I420 RGBA; do
     for size in 320x180 322x182; do
         source="videotestsrc num-buffers=13 pattern=ball ! $system,format=$format,width=${size%x*},height=${size#*x}"
@@ -50,6 +64,8 @@ for format in NV12 I420 RGBA; do
         expect "$case-cuda-in" "$want" "$source ! cudaupload ! $cuda ! $ours ! $system,format=$format"
         expect "$case-cuda-out" "$want" "$source ! $ours ! $cuda ! cudadownload ! $system,format=$format"
         expect "$case-both" "$want" "$source ! cudaupload ! $cuda ! $ours ! $cuda ! cudadownload ! $system,format=$format"
+        expect_plan "$case-system"
+        expect_plan "$case-both"
     done
 done
 
