@@ -56,8 +56,21 @@ typedef struct {
   gboolean memory, format;
 } Same;
 
+/* What goes out is progressive.  What comes in may say anything: mixed streams
+ * hold frames that can be done, and others deserve a clear error. */
 static void
-append_transformed (GstCaps *to, const GstStructure *from, gboolean to_cuda,
+transform_interlacing (GstStructure *s, GstPadDirection from)
+{
+  gst_structure_remove_field (s, "field-order");
+  if (from == GST_PAD_SRC)
+    gst_structure_remove_field (s, "interlace-mode");
+  else if (gst_structure_has_field (s, "interlace-mode"))
+    gst_structure_set (s, "interlace-mode", G_TYPE_STRING, "progressive", NULL);
+}
+
+static void
+append_transformed (GstCaps *to, const GstStructure *from,
+                    GstPadDirection direction, gboolean to_cuda,
                     gboolean same_format)
 {
   GstStructure *s = gst_structure_copy (from);
@@ -72,11 +85,13 @@ append_transformed (GstCaps *to, const GstStructure *from, gboolean to_cuda,
   if (!same_format)
     gst_structure_remove_fields (s, "format", "colorimetry", "chroma-site",
                                  NULL);
+  transform_interlacing (s, direction);
   gst_caps_append_structure_full (to, s, features);
 }
 
 static void
-append_all (GstCaps *to, GstCaps *from, gboolean cuda, Same same)
+append_all (GstCaps *to, GstCaps *from, GstPadDirection direction,
+            gboolean cuda, Same same)
 {
   if (!cuda && !same.memory)
     return;
@@ -87,21 +102,21 @@ append_all (GstCaps *to, GstCaps *from, gboolean cuda, Same same)
     if ((from_cuda && cuda)
         || gst_caps_features_is_equal (features,
                                        GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
-      append_transformed (to, gst_caps_get_structure (from, i),
+      append_transformed (to, gst_caps_get_structure (from, i), direction,
                           from_cuda == same.memory, same.format);
   }
 }
 
 GstCaps *
-gst_seedvr2_caps_transform (GstCaps *caps, GstCaps *templ, gboolean cuda,
-                            GstCaps *filter)
+gst_seedvr2_caps_transform (GstPadDirection direction, GstCaps *caps,
+                            GstCaps *templ, gboolean cuda, GstCaps *filter)
 {
   static const Same order[]
       = { { TRUE, TRUE }, { TRUE, FALSE }, { FALSE, TRUE }, { FALSE, FALSE } };
   GstCaps *any = gst_caps_new_empty (), *result, *filtered;
 
   for (guint i = 0; i < G_N_ELEMENTS (order); i++)
-    append_all (any, caps, cuda, order[i]);
+    append_all (any, caps, direction, cuda, order[i]);
   result = gst_caps_intersect_full (any, templ, GST_CAPS_INTERSECT_FIRST);
   gst_caps_unref (any);
   if (!filter)

@@ -1,7 +1,7 @@
 #include "gstseedvr2cuda.h"
 
 #include "gstseedvr2cudalib.h"
-#include "gstseedvr2report.h"
+#include "gstseedvr2errors.h"
 #include "pipeline/cuda_module.h"
 
 #define GST_CAT_DEFAULT gst_seedvr2_cuda_debug

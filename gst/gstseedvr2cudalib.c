@@ -1,5 +1,7 @@
 #include "gstseedvr2cudalib.h"
 
+#include "gstseedvr2frames.h"
+
 #include <gmodule.h>
 #include <gst/cuda/gstcudabufferpool.h>
 #include <gst/cuda/gstcudacontext.h>
@@ -142,7 +144,7 @@ gst_seedvr2_cudalib_map (GstVideoFrame *frame, const GstVideoInfo *info,
   /* the headers' flags have no type that holds another one */
   guint all = (guint)flags | (guint)GST_MAP_CUDA;
 
-  if (!gst_video_frame_map (frame, info, buffer, (GstMapFlags)all))
+  if (!gst_seedvr2_frame_map (frame, info, buffer, (GstMapFlags)all))
     return FALSE;
   for (guint i = 0; lib.memory_sync && i < gst_buffer_n_memory (buffer); i++)
     lib.memory_sync ((GstCudaMemory *)gst_buffer_peek_memory (buffer, i));

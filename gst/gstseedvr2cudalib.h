@@ -45,7 +45,7 @@ gboolean gst_seedvr2_cudalib_pool_is_of (GstBufferPool *pool,
  * it.  The library must be open. */
 gint gst_seedvr2_cudalib_device_of (GstBuffer *buffer);
 
-/* gst_video_frame_map() of CUDA memory to addresses on the device, where
+/* gst_seedvr2_frame_map() of CUDA memory to addresses on the device, where
  * everything that was to be written before is there. */
 gboolean gst_seedvr2_cudalib_map (GstVideoFrame *frame,
                                   const GstVideoInfo *info, GstBuffer *buffer,

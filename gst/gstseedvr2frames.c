@@ -74,6 +74,54 @@ gst_seedvr2_video_info (const GstVideoInfo *info, svr_video_info *out)
   return TRUE;
 }
 
+/* GStreamer asserts the sizes and believes the format. */
+static gboolean
+meta_fits (GstBuffer *buffer, const GstVideoInfo *info)
+{
+  const GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+
+  return !meta
+         || (meta->format == GST_VIDEO_INFO_FORMAT (info)
+             && meta->width >= (guint)info->width
+             && meta->height >= (guint)info->height);
+}
+
+/* Whether the mapped memory holds all rows of a component's plane: strides and
+ * offsets of a meta may be anything. */
+static gboolean
+plane_fits (const GstVideoFrame *frame, guint component)
+{
+  guint plane = GST_VIDEO_FRAME_COMP_PLANE (frame, component);
+  /* without a meta all planes are one mapping */
+  const GstMapInfo *map = &frame->map[frame->meta ? plane : 0];
+  const guint8 *end = map->data + map->size;
+  const guint8 *first = GST_VIDEO_FRAME_PLANE_DATA (frame, plane);
+  gint stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
+  gsize row = (gsize)GST_VIDEO_FRAME_COMP_PSTRIDE (frame, component)
+              * (gsize)GST_VIDEO_FRAME_COMP_WIDTH (frame, component);
+  gsize rows = (gsize)GST_VIDEO_FRAME_COMP_HEIGHT (frame, component) - 1;
+
+  return stride > 0 && (gsize)stride >= row && first < end
+         && (gsize)(end - first) >= row
+         && ((gsize)(end - first) - row) / (gsize)stride >= rows;
+}
+
+gboolean
+gst_seedvr2_frame_map (GstVideoFrame *frame, const GstVideoInfo *info,
+                       GstBuffer *buffer, GstMapFlags flags)
+{
+  if (!meta_fits (buffer, info)
+      || !gst_video_frame_map (frame, info, buffer, flags))
+    return FALSE;
+  for (guint i = 0; i < GST_VIDEO_FRAME_N_COMPONENTS (frame); i++) {
+    if (!plane_fits (frame, i)) {
+      gst_video_frame_unmap (frame);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 svr_frame
 gst_seedvr2_frame_view (const GstVideoFrame *frame)
 {
@@ -109,6 +157,11 @@ drop_other_meta (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
   return TRUE;
 }
 
+/* What they tell of fields means nothing for a progressive frame. */
+#define FIELD_FLAGS                                                            \
+  (GST_VIDEO_BUFFER_FLAG_INTERLACED | GST_VIDEO_BUFFER_FLAG_TFF                \
+   | GST_VIDEO_BUFFER_FLAG_RFF | GST_VIDEO_BUFFER_FLAG_ONEFIELD)
+
 GstBuffer *
 gst_seedvr2_envelope_new (GstBuffer *buffer)
 {
@@ -116,6 +169,7 @@ gst_seedvr2_envelope_new (GstBuffer *buffer)
 
   gst_buffer_copy_into (envelope, buffer, GST_BUFFER_COPY_METADATA, 0,
                         (gsize)-1);
+  GST_BUFFER_FLAG_UNSET (envelope, FIELD_FLAGS);
   gst_buffer_foreach_meta (envelope, drop_other_meta, NULL);
   return envelope;
 }

@@ -20,6 +20,12 @@ G_BEGIN_DECLS
  * Returns: FALSE for a format that is not in GST_SEEDVR2_FORMATS. */
 gboolean gst_seedvr2_video_info (const GstVideoInfo *info, svr_video_info *out);
 
+/* Maps `buffer`; to be unmapped with gst_video_frame_unmap().
+ * Returns: FALSE where it does not hold a whole frame of `info`, whatever its
+ * video meta says. */
+gboolean gst_seedvr2_frame_map (GstVideoFrame *frame, const GstVideoInfo *info,
+                                GstBuffer *buffer, GstMapFlags flags);
+
 /* A view of a mapped frame, with the strides and offsets of its buffer.  Valid
  * as long as `frame` stays mapped. */
 svr_frame gst_seedvr2_frame_view (const GstVideoFrame *frame);

@@ -49,6 +49,10 @@ void gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self,
 /* Whether caps of frames in CUDA memory can be negotiated.  Any thread. */
 gboolean gst_seedvr2_upscale_takes_cuda (GstSeedVR2Upscale *self);
 
+/* Posts the error for interlaced pictures. */
+void gst_seedvr2_upscale_refuse_interlaced (GstSeedVR2Upscale *self,
+                                            const GstVideoInfo *in);
+
 /* The class whose virtual functions ours chain up to. */
 GstBaseTransformClass *gst_seedvr2_upscale_parent (void);
 

@@ -177,13 +177,17 @@ color_correction_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { SVR_COLOUR_LAB, "Wavelet, then distributions of CIE Lab matched", "lab" },
-    { SVR_COLOUR_WAVELET, "Low frequencies of the input", "wavelet" },
+    { SVR_COLOUR_LAB,
+      "As wavelet, then the distribution of colours in CIE Lab is matched",
+      "lab" },
+    { SVR_COLOUR_WAVELET, "Light and colour of large areas are the input's",
+      "wavelet" },
     { SVR_COLOUR_WAVELET_ADAPTIVE,
-      "Low frequencies of the input, saturation held back",
+      "As wavelet, but saturation is held back where it would grow",
       "wavelet-adaptive" },
     { SVR_COLOUR_HSV, "Saturation of the input, hue by hue", "hsv" },
-    { SVR_COLOUR_ADAIN, "Mean and spread of each channel", "adain" },
+    { SVR_COLOUR_ADAIN,
+      "Mean and spread of each colour channel are the input's", "adain" },
     { SVR_COLOUR_NONE, "Colours as the model makes them", "none" },
     { 0, NULL, NULL },
   };
@@ -259,8 +263,10 @@ install_files (GObjectClass *klass)
           NULL, AT_START));
   g_object_class_install_property (
       klass, PROP_BACKEND,
-      g_param_spec_enum ("backend", "Backend", "What computes", TYPE_BACKEND,
-                         SVR_BACKEND_AUTO, AT_START));
+      g_param_spec_enum (
+          "backend", "Backend",
+          "What computes: the CPU, an NVIDIA GPU, or a GPU where there is one",
+          TYPE_BACKEND, SVR_BACKEND_AUTO, AT_START));
   g_object_class_install_property (
       klass, PROP_DEVICE_ID,
       g_param_spec_int (
@@ -327,8 +333,7 @@ install_batching (GObjectClass *klass)
           "batch-size", "Batch size",
           "Frames restored together; more are steadier and need more memory "
           "(1, 5, 9, 13... waste no time; 0: the largest of these that fits, "
-          "at "
-          "most 81)",
+          "at most 81 on a GPU and 21 on the CPU)",
           0, 16384, 5, AT_START));
   g_object_class_install_property (
       klass, PROP_TEMPORAL_OVERLAP,
@@ -559,20 +564,40 @@ gst_seedvr2_settings_is_size (guint id)
   return id == PROP_SCALE || id == PROP_RESOLUTION || id == PROP_MAX_RESOLUTION;
 }
 
-static gchar *
-shipped_file (const gchar *name)
-{
-  const gchar *folder = g_getenv ("SEEDVR2_MODEL_PATH");
-
-  if (!folder || !*folder)
-    folder = SEEDVR2_MODEL_DIR;
-  return g_build_filename (folder, name, NULL);
-}
-
 static gboolean
 is_set (const gchar *text)
 {
   return text && *text;
+}
+
+/* Of an installed tree that may have been moved.  (nullable) */
+static gchar *
+folder_from_plugin (void)
+{
+  GstPlugin *plugin = gst_registry_find_plugin (gst_registry_get (), "seedvr2");
+  const gchar *file = plugin ? gst_plugin_get_filename (plugin) : NULL;
+  gchar *place = file ? g_path_get_dirname (file) : NULL, *folder = NULL;
+
+  if (place)
+    folder = g_canonicalize_filename (SEEDVR2_MODELS_FROM_PLUGIN, place);
+  if (folder && !g_file_test (folder, G_FILE_TEST_IS_DIR))
+    g_clear_pointer (&folder, g_free);
+  g_free (place);
+  gst_clear_object (&plugin);
+  return folder;
+}
+
+static gchar *
+shipped_file (const gchar *name)
+{
+  const gchar *folder = g_getenv ("SEEDVR2_MODEL_PATH");
+  gchar *beside = is_set (folder) ? NULL : folder_from_plugin (), *file;
+
+  if (!is_set (folder))
+    folder = beside ? beside : SEEDVR2_MODEL_DIR;
+  file = g_build_filename (folder, name, NULL);
+  g_free (beside);
+  return file;
 }
 
 /* The shipped transformer carries its own prompt, of its own width. */

@@ -129,13 +129,29 @@ bool command_quantization(const char *name, const char *dtype, svr_quantization 
     return true;
 }
 
+/* Of an installed tree that may have been moved; NULL where there is none. */
+static char *folder_from_command(void)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *place = program ? g_path_get_dirname(program) : NULL;
+    g_autofree char *folder =
+        place ? g_canonicalize_filename(SEEDVR2_MODELS_FROM_COMMAND, place) : NULL;
+
+    return folder && g_file_test(folder, G_FILE_TEST_IS_DIR) ? g_steal_pointer(&folder) : NULL;
+}
+
 const char *command_model_dir(const char *given)
 {
+    static char *beside;
     const char *variable = g_getenv("SEEDVR2_MODEL_PATH");
 
     if (given)
         return given;
-    return variable && *variable ? variable : SEEDVR2_MODEL_DIR;
+    if (variable && *variable)
+        return variable;
+    if (!beside)
+        beside = folder_from_command();
+    return beside ? beside : SEEDVR2_MODEL_DIR;
 }
 
 char *command_cache_folder(void)

@@ -56,7 +56,7 @@ bool command_vram_mode(const char *name, svr_vram_mode *out);
 bool command_bytes(const char *option, const char *text, uint64_t *out);
 
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
- * else the installed folder. */
+ * else the installed folder, as seen from the command. */
 const char *command_model_dir(const char *given);
 
 /* The folder where this machine's measurements are kept, to be freed with g_free(). */

@@ -56,29 +56,29 @@ typedef struct svr_frame {
 } svr_frame;
 
 /* Planes of a format, 1..3. */
-int svr_pixel_planes(svr_pixel_format format);
+SVR_API int svr_pixel_planes(svr_pixel_format format);
 
 /* True when the format carries an alpha channel that means something (RGBA, not RGBx). */
-bool svr_pixel_has_alpha(svr_pixel_format format);
+SVR_API bool svr_pixel_has_alpha(svr_pixel_format format);
 
 /* True for the formats with chroma planes. */
-bool svr_pixel_is_yuv(svr_pixel_format format);
+SVR_API bool svr_pixel_is_yuv(svr_pixel_format format);
 
 /* Bytes of a row and number of rows of plane `plane` (no padding). */
-size_t svr_plane_row_bytes(const svr_video_info *info, int plane);
-int svr_plane_rows(const svr_video_info *info, int plane);
+SVR_API size_t svr_plane_row_bytes(const svr_video_info *info, int plane);
+SVR_API int svr_plane_rows(const svr_video_info *info, int plane);
 
 /* Bytes of a tightly packed frame. */
-size_t svr_frame_bytes(const svr_video_info *info);
+SVR_API size_t svr_frame_bytes(const svr_video_info *info);
 
 /* Points a frame's planes into `data`, which holds svr_frame_bytes() bytes, tightly packed. */
-svr_frame svr_frame_packed(const svr_video_info *info, uint8_t *data);
+SVR_API svr_frame svr_frame_packed(const svr_video_info *info, uint8_t *data);
 
 /* The same for a frame that is only read. */
 svr_frame svr_frame_to_read(const svr_video_info *info, const uint8_t *data);
 
 /* Copies all planes row by row; same info for both sides. */
-void svr_frame_copy(const svr_video_info *info, const svr_frame *dst, const svr_frame *src);
+SVR_API void svr_frame_copy(const svr_video_info *info, const svr_frame *dst, const svr_frame *src);
 
 #ifdef __cplusplus
 }

@@ -51,12 +51,13 @@ typedef struct svr_phases_batch {
     int64_t first_frame;
 } svr_phases_batch;
 
-/* Encode, sample, decode.   y [count,oh,ow,3] F32: model values, cut to the output, not clamped.
- * What each phase took is added to `times` (optional).  Taps: "b.latent", "b.noise", "b.v".
- * Errors: OVERFLOW (a result is not finite; y is undefined), those of the networks, CANCELLED,
- * NO_VRAM, DEVICE. */
+/* Encode, sample, decode.   *y [count,oh,ow,3] F32: model values, cut to the output, not clamped;
+ * scratch memory, the caller's from now on, whose place depends on the latent frames alone.  What
+ * each phase took is added to `times` (optional).  Taps: "b.latent", "b.noise", "b.v". Errors:
+ * OVERFLOW (a result is not finite; there is no y), those of the networks, CANCELLED, NO_VRAM,
+ * DEVICE. */
 SVR_CHECKED svr_status svr_phases_compute(svr_phases *phases, svr_exec *exec,
-                                          const svr_phases_batch *batch, const svr_tensor *y,
+                                          const svr_phases_batch *batch, svr_tensor *y,
                                           svr_phase_times *times, svr_error *err);
 
 /* Cross-fades the last frames of a batch with the first of the next, into the former.

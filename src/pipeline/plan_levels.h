@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 /* Levels of each of the three networks' stages; 0 is the fastest. */
-enum { SVR_PLAN_LEVELS = 26 };
+enum { SVR_PLAN_LEVELS = 29 };
 
 typedef struct svr_level_choice {
     int level[3];      /* of encoder, transformer, decoder */

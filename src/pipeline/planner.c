@@ -25,17 +25,22 @@ enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
 
 /* ------------------------------------------------------------------ counting */
 
-/* Behind the slices that wait, sources are held for the batch at hand and the whole one behind it,
- * but at least until the lead-in has its mirror.  Of finished ones as many as a batch makes may
- * wait, so that a worker need not when frames are pulled only now and then. */
-svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *t)
+int64_t svr_waiting_frames(const svr_temporal_plan *t)
 {
-    int64_t pending = (svr_ceil_div(t->batch, t->step) - 1) * t->step + t->batch;
+    return (svr_ceil_div(t->batch, t->step) - 1) * t->step + t->overlap;
+}
 
-    return (svr_waiting_frames){.pending = pending,
-                                .shared = t->overlap,
-                                .sources = svr_max_i64(pending + t->step, t->prepend + 1),
-                                .finished = t->batch};
+/* Behind the slices that wait, the batch at hand and the whole one behind it; at least until the
+ * lead-in has its mirror. */
+int64_t svr_waiting_sources(const svr_temporal_plan *t)
+{
+    return svr_max_i64(svr_ceil_div(t->batch, t->step) * t->step + t->batch, t->prepend + 1);
+}
+
+/* As many as a batch makes, so that a worker need not wait when frames are pulled now and then. */
+int64_t svr_waiting_finished(const svr_temporal_plan *t)
+{
+    return t->batch;
 }
 
 static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
@@ -51,11 +56,10 @@ static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
 /* Tables and constants are there when the phases were counted, since that makes them. */
 static uint64_t state_bytes(const svr_planning *p)
 {
-    svr_waiting_frames waiting = svr_waiting_frames_of(p->temporal);
-
-    return svr_backend_memory(p->backend).live[SVR_MEM_STATE] + frame_bytes(p, waiting.pending) +
-           frame_bytes(p, waiting.shared) +
-           svr_phases_device_frames(p->phases, waiting.sources, waiting.finished);
+    return svr_backend_memory(p->backend).live[SVR_MEM_STATE] +
+           frame_bytes(p, svr_waiting_frames(p->temporal)) +
+           svr_phases_device_frames(p->phases, svr_waiting_sources(p->temporal),
+                                    svr_waiting_finished(p->temporal));
 }
 
 static svr_network_weights weights_of(const svr_planning *p)
@@ -286,14 +290,16 @@ static svr_status take_smallest(const svr_planning *p, const svr_level_table *ta
     }
     if (fits(out, budget))
         return SVR_OK;
-    return SVR_FAIL(err, SVR_ERR_NO_VRAM,
-                    "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
-                    "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
-                    "batch-size or picture",
-                    (double) budget / (1 << 20),
-                    asked ? " of device memory" : " are free, less a margin, which",
-                    p->temporal->batch, mib(out->peak), mib(out->peak) << 20,
-                    asked ? "give as much" : "close other programs on this device");
+    svr_error_set(err, SVR_ERR_NO_VRAM, __FILE__, __LINE__,
+                  "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
+                  "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
+                  "batch-size or picture",
+                  (double) budget / (1 << 20),
+                  asked ? " of device memory" : " are free, less a margin, which",
+                  p->temporal->batch, mib(out->peak), mib(out->peak) << 20,
+                  asked ? "give as much" : "close other programs on this device");
+    svr_error_bytes(err, (uint64_t) mib(out->peak) << 20, budget);
+    return SVR_ERR_NO_VRAM;
 }
 
 /* Everything resident at the fastest levels, which is what nothing else is better than. */
@@ -339,7 +345,7 @@ static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, boo
 {
     svr_temporal_plan temporal =
         svr_temporal_plan_make(batch, p->temporal->overlap, p->temporal->prepend);
-    svr_error refused = {SVR_OK, NULL, 0, ""};
+    svr_error refused = {.code = SVR_OK};
     svr_planning trial = *p;
     svr_memory_plan plan;
     svr_status status;

@@ -2,6 +2,7 @@
 #ifndef SVR_PIPELINE_QUANTIZATION_H
 #define SVR_PIPELINE_QUANTIZATION_H
 
+#include "base/api.h"
 #include "base/dtype.h"
 
 #ifdef __cplusplus
@@ -22,7 +23,7 @@ typedef enum svr_quantization {
 } svr_quantization;
 
 /* "auto-fp16", "fp16", "bf16", "fp8", "int8", "as-stored"; static storage. */
-const char *svr_quantization_name(svr_quantization quantization);
+SVR_API const char *svr_quantization_name(svr_quantization quantization);
 
 /* For svr_store_quantize(): F8_E4M3 or I8; F32 where nothing is quantised. */
 svr_dtype svr_quantization_factors(svr_quantization quantization,

@@ -4,7 +4,8 @@
  * Batch i covers virtual frames [i*step, i*step + count).  Its first `overlap` frames are shared
  * with the batches before it and are cross-faded into what is there; slice i is the rest (of batch
  * 0: everything).  A slice is final, and is finished, when the next batch begins behind its end;
- * until then its decoded frames wait in `pending`.  Source: spec pipeline §2, §9, §10.
+ * until then its decoded frames wait as state, once the batch has left scratch memory.  Source:
+ * spec pipeline §2, §9, §10.
  *
  * With time-invariant noise and without overlap the frames that a batch becomes depend on its
  * source frames only, and a repeated batch is answered from a svr_batch_cache; not where frames are

@@ -396,7 +396,7 @@ static bool enter_result(svr_upscaler *u, const task *t, svr_status status, cons
 
 static void work(svr_upscaler *u, const task *t)
 {
-    svr_error err = {SVR_OK, NULL, 0, ""};
+    svr_error err = {.code = SVR_OK};
     svr_status status = run_task(u, t, &err);
     bool failed;
 

@@ -131,8 +131,9 @@ typedef struct vae_plan {
     int count;             /* of segments */
     int64_t slice;         /* latent frames of a slice; the clip's first has one more; 0: all */
     bool *breaks;          /* [steps]: a sweep begins here */
-    int64_t *cost;         /* [steps + 1] */
-    int *from;             /* [steps + 1] */
+    int64_t *cost;         /* [steps + 1]: values parked in front of each step */
+    int64_t *widest;       /* [steps + 1]: most that a sweep before it holds */
+    int *from;             /* [steps + 1]: where the sweep that ends there begins */
     /* [host_slots] places for views of parked frames, half of them for a sweep's source and half
      * for its target, in turn */
     svr_tensor *host_frames;
@@ -166,6 +167,13 @@ typedef struct vae_state {
     bool first, last;     /* piece of the clip, as the segment at work sees it */
 } vae_state;
 
+/* Frames [first, first + count) of a parked clip; of the `next` ones behind them, which are fetched
+ * meanwhile, `late` ones without their residuals yet. */
+typedef struct vae_range {
+    int64_t first, count, next;
+    bool late;
+} vae_range;
+
 /* A clip's activation between two sweeps. */
 typedef struct vae_parked {
     bool on_host;
@@ -178,6 +186,7 @@ typedef struct vae_parked {
     /* on the host only: frames that are on their way out, and those that are on their way in */
     vae_frames leaving, coming;
     svr_mark left[2], came; /* of x and residual */
+    vae_range late;         /* what is coming without its residuals */
 } vae_parked;
 
 struct svr_vae {
@@ -198,13 +207,17 @@ typedef struct vae_run {
      * behind it follows at once */
     const vae_frames *place;
     bool goes_on;
+    /* each may be NULL: the encoder's clip, to be given back when it is read; the decoder's
+     * picture, which has no memory yet */
+    svr_tensor *consumed, *made;
 } vae_run;
 
 /* A clip on its way through a half. */
 typedef struct vae_pass {
     vae_run *run;
     const vae_half *half;
-    const svr_tensor *in, *out;
+    const svr_tensor *in;
+    svr_tensor out; /* no memory: that of run->made */
     vae_plan *plan;
     bool decodes;
     bool on_host; /* parks there */
@@ -356,13 +369,13 @@ svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae
 /* Frees what was put to the host so far; ops that use its memory wait for the copies. */
 svr_status svr_vae_park_settle(vae_run *run, vae_parked *parked, svr_error *err);
 
-/* x = frames [first, first + count); from the host, the `next` ones behind them are fetched
- * meanwhile.  On the device the memory stays the parked clip's. */
-typedef struct vae_range {
-    int64_t first, count, next;
-} vae_range;
+/* x = a range of frames; from the host, those behind it are fetched meanwhile.  On the device the
+ * memory stays the parked clip's. */
 svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *range,
                              vae_frames *x, svr_error *err);
+
+/* Begins to bring in the residuals of what was fetched without them. */
+svr_status svr_vae_park_fetch_late(vae_run *run, vae_parked *parked, svr_error *err);
 
 /* Gives the host memory of frames back that no copy will read any more. */
 void svr_vae_park_drop(vae_run *run, vae_parked *parked, int64_t first, int64_t count);

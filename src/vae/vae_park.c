@@ -161,9 +161,26 @@ static svr_status fetch(vae_run *run, vae_parked *parked, const vae_range *range
     svr_backend *backend = run->exec->backend;
 
     SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
-    SVR_TRY(receive(run, parked->host_residual + range->first, range->count,
-                    &parked->coming.residual, err));
+    if (range->late)
+        parked->late = *range;
+    else
+        SVR_TRY(receive(run, parked->host_residual + range->first, range->count,
+                        &parked->coming.residual, err));
     SVR_TRY(receive(run, parked->host_x + range->first, range->count, &parked->coming.x, err));
+    return svr_backend_mark(backend, SVR_QUEUE_IN, &parked->came, err);
+}
+
+svr_status svr_vae_park_fetch_late(vae_run *run, vae_parked *parked, svr_error *err)
+{
+    svr_backend *backend = run->exec->backend;
+    vae_range late = parked->late;
+
+    parked->late = (vae_range){0};
+    if (late.count == 0)
+        return SVR_OK;
+    SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
+    SVR_TRY(receive(run, parked->host_residual + late.first, late.count, &parked->coming.residual,
+                    err));
     return svr_backend_mark(backend, SVR_QUEUE_IN, &parked->came, err);
 }
 
@@ -181,11 +198,12 @@ static svr_status take_from_host(vae_run *run, vae_parked *parked, const vae_ran
                                  vae_frames *x, svr_error *err)
 {
     svr_backend *backend = run->exec->backend;
-    vae_range next = {.first = range->first + range->count, .count = range->next};
+    vae_range next = {
+        .first = range->first + range->count, .count = range->next, .late = range->late};
     svr_mark came;
 
     if (range->first == 0)
-        SVR_TRY(fetch(run, parked, range, err));
+        SVR_TRY(fetch(run, parked, &(vae_range){.count = range->count}, err));
     *x = parked->coming;
     came = parked->came;
     parked->coming = (vae_frames){0};

@@ -86,7 +86,7 @@ static svr_status open_resnet(vae_pass *p, const vae_step *step, vae_frames *x, 
 static svr_status finish(vae_pass *p, const vae_piece *piece, vae_frames *x, svr_error *err)
 {
     svr_tensor y =
-        svr_tensor_slice(p->out, p->done, svr_min_i64(piece->results, p->out->dims[0] - p->done));
+        svr_tensor_slice(&p->out, p->done, svr_min_i64(piece->results, p->out.dims[0] - p->done));
 
     p->done += y.dims[0];
     return p->decodes ? svr_vae_picture(p->run, p->half, &x->x, &y, err)
@@ -151,6 +151,26 @@ static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
                                                  : SVR_OK;
 }
 
+/* Whether a sweep of several large steps makes room behind its first step, here that of segment
+ * `index`: one that uses up parked residuals, so that the next ones find their place, or the small
+ * one that begins the clip. */
+static bool makes_room(const vae_pass *p, int index)
+{
+    const vae_segment *s = &p->plan->segments[index];
+    vae_step_kind kind = p->half->steps[s->first].kind;
+
+    return p->on_host && s->starts_sweep && !is_lone(p, index) &&
+           ((kind == VAE_STEP_CLOSE && p->tight > 0) || (kind == VAE_STEP_ENTER && p->tight > 1));
+}
+
+/* What comes takes the place of what was used up, and what leaves goes before the next step needs
+ * more. */
+static svr_status make_room(vae_pass *p, svr_error *err)
+{
+    SVR_TRY(svr_vae_park_fetch_late(p->run, &p->source, err));
+    return settle_before(p, true, err);
+}
+
 /* All steps of a segment on one piece. */
 static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, const vae_frames *place,
                             vae_frames *x, svr_error *err)
@@ -172,6 +192,8 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
         SVR_TRY(svr_vae_tap(p->run, step->tap, &x->x, err));
         if (step->kind == VAE_STEP_UP)
             give_input(p, s, &input);
+        if (i == s->first && makes_room(p, index))
+            SVR_TRY(make_room(p, err));
     }
     return SVR_OK;
 }
@@ -183,7 +205,10 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
 static svr_status take_parked(vae_pass *p, int index, const vae_piece *piece, vae_frames *x,
                               svr_error *err)
 {
-    vae_range range = {piece->first, piece->count, next_count(p, index)};
+    vae_range range = {.first = piece->first,
+                       .count = piece->count,
+                       .next = next_count(p, index),
+                       .late = makes_room(p, index)};
 
     *x = (vae_frames){0};
     return index == 0 ? SVR_OK : svr_vae_park_take(p->run, &p->source, &range, x, err);

@@ -98,8 +98,9 @@ static bool take_plan(svr_vae *vae, size_t steps)
     plan->segments = svr_arena_alloc(vae->arena, steps, sizeof plan->segments[0]);
     plan->breaks = svr_arena_alloc(vae->arena, steps, sizeof plan->breaks[0]);
     plan->cost = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->cost[0]);
+    plan->widest = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->widest[0]);
     plan->from = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->from[0]);
-    return plan->dims && plan->segments && plan->breaks && plan->cost && plan->from;
+    return plan->dims && plan->segments && plan->breaks && plan->cost && plan->widest && plan->from;
 }
 
 svr_status svr_vae_list_steps(svr_vae *vae, svr_error *err)
@@ -306,43 +307,92 @@ static void find_cut_segments(vae_plan *plan, bool decodes)
 
 /* ---------------------------------------------------------------------------- sweeps */
 
-/* Whether a step carries anything, by the segments as they are now. */
-static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
+static const vae_segment *segment_of(const vae_plan *plan, int step)
 {
     int i = 0;
 
     while (plan->segments[i].end <= step)
         i++;
-    return plan->segments[i].cut ? carried_values(half, &half->steps[step], plan->dims[step]) : 0;
+    return &plan->segments[i];
 }
 
-/* Least values parked up to step `end`, and where the sweep that ends there begins. */
-static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t limit)
+/* Values that a step carries, by the segments as they are now. */
+static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
 {
-    int64_t sum = 0;
-    int carrying = 0;
+    return segment_of(plan, step)->cut ? carried_values(half, &half->steps[step], plan->dims[step])
+                                       : 0;
+}
 
-    plan->cost[end] = INT64_MAX;
+/* Values of what a step makes of a piece, and of the piece. */
+static int64_t held_by(const vae_plan *plan, const vae_half *half, int step)
+{
+    const vae_segment *s = segment_of(plan, step);
+    const int64_t *in = plan->dims[step], *out = plan->dims[step + 1];
+    int64_t made = doubles_time(&half->steps[step]) ? 2 : 1;
+
+    return svr_min_i64(s->in, s->most) * (in[1] * in[2] * in[3] + made * out[1] * out[2] * out[3]);
+}
+
+/* A sweep on its way from its end to its beginning, in values. */
+typedef struct sweep_size {
+    int64_t carried, held, here; /* held by the segments behind the one at hand, and by that one */
+    const vae_segment *segment;
+    int carrying; /* steps */
+} sweep_size;
+
+static void add_in_front(sweep_size *size, const vae_plan *plan, const vae_half *half, int step)
+{
+    const vae_segment *s = segment_of(plan, step);
+    int64_t carried = carried_by(plan, half, step);
+
+    size->carried += carried;
+    size->carrying += carried > 0;
+    if (s != size->segment) {
+        size->held += size->here;
+        size->here = 0;
+        size->segment = s;
+    }
+    size->here = svr_max_i64(size->here, held_by(plan, half, step));
+}
+
+/* Whether it is better to park `cost` values with a largest sweep of `widest` than what is known
+ * for sweeps up to `end`. */
+static bool is_better(const vae_plan *plan, int end, int64_t cost, int64_t widest, bool even)
+{
+    if (plan->from[end] < 0)
+        return true;
+    if (even)
+        return cost + widest < plan->cost[end] + plan->widest[end];
+    return cost < plan->cost[end] || (cost == plan->cost[end] && widest < plan->widest[end]);
+}
+
+/* The best sweeps up to step `end`, and where the last of them begins. */
+static void find_sweep(vae_plan *plan, const vae_half *half, int end, const svr_vae_memory *memory)
+{
+    sweep_size size = {0};
+
+    plan->from[end] = -1;
     for (int begin = end - 1; begin >= 0; begin--) {
-        int64_t carried = carried_by(plan, half, begin), cost;
+        int64_t cost, widest;
 
-        sum += carried;
-        carrying += carried > 0;
-        if (sum > limit && carrying > 1)
+        add_in_front(&size, plan, half, begin);
+        if (size.carried > memory->carried_values && size.carrying > 1)
             return;
         cost = plan->cost[begin] + (begin > 0 ? parked_values(plan, half, begin) : 0);
-        if (cost < plan->cost[end]) {
+        widest = svr_max_i64(plan->widest[begin], size.carried + size.held + size.here);
+        if (is_better(plan, end, cost, widest, memory->even)) {
             plan->cost[end] = cost;
+            plan->widest[end] = widest;
             plan->from[end] = begin;
         }
     }
 }
 
-static void find_sweeps(vae_plan *plan, const vae_half *half, int64_t limit)
+static void find_sweeps(vae_plan *plan, const vae_half *half, const svr_vae_memory *memory)
 {
-    plan->cost[0] = 0;
+    plan->cost[0] = plan->widest[0] = 0;
     for (int end = 1; end <= half->step_count; end++)
-        find_sweep(plan, half, end, limit);
+        find_sweep(plan, half, end, memory);
     for (int begin = plan->from[half->step_count]; begin > 0; begin = plan->from[begin])
         plan->breaks[begin] = true;
 }
@@ -392,7 +442,7 @@ void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cu
             bound_by_slice(plan);
         find_cut_segments(plan, decodes);
         if (pass == 0 && memory->carried_values > 0)
-            find_sweeps(plan, half, memory->carried_values);
+            find_sweeps(plan, half, memory);
     }
     if (memory->carried_values > 0 && memory->park_on_host)
         find_bands(plan, half, memory->carried_values);

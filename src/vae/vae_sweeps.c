@@ -71,6 +71,8 @@ static svr_status end_sweep(vae_pass *p, int begin, svr_error *err)
         svr_exec_free(p->run->exec, &p->plan->segments[i].moments);
     }
     svr_vae_state_end(p->run);
+    if (begin == 0 && p->run->consumed)
+        svr_exec_free(p->run->exec, p->run->consumed);
     SVR_TRY(svr_vae_park_close(p->run, &p->source, err));
     p->source = p->target;
     p->target = (vae_parked){0};
@@ -96,20 +98,34 @@ static svr_status run_bands(vae_pass *p, vae_segment *s, svr_error *err)
     return SVR_OK;
 }
 
+/* Memory for what a sweep makes: a place to park, or that of a picture that has none yet. */
+static svr_status take_result(vae_pass *p, svr_error *err)
+{
+    svr_tensor *made = p->run->made;
+
+    if (svr_vae_parks(p))
+        return svr_vae_park_open(p->run, p->half, p->plan->segments[p->end - 1].end, p->on_host,
+                                 &p->target, err);
+    if (!made)
+        return SVR_OK;
+    SVR_TRY(svr_exec_alloc(p->run->exec, made->dtype, made->rank, made->dims, made, err));
+    p->out.data = made->data;
+    return SVR_OK;
+}
+
 /* A result of fewer frames than there are ends it early. */
 static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
 {
     vae_segment *last = &p->plan->segments[p->end - 1];
 
     p->done = 0;
-    if (svr_vae_parks(p))
-        SVR_TRY(svr_vae_park_open(p->run, p->half, last->end, p->on_host, &p->target, err));
+    SVR_TRY(take_result(p, err));
     SVR_TRY(take_state(p, begin, err));
     if (last->banded) {
         SVR_TRY(run_bands(p, last, err));
         return end_sweep(p, begin, err);
     }
-    while (last->taken < last->in && (svr_vae_parks(p) || p->done < p->out->dims[0])) {
+    while (last->taken < last->in && (svr_vae_parks(p) || p->done < p->out.dims[0])) {
         vae_frames x;
         int64_t frames;
 
@@ -178,7 +194,7 @@ static svr_status run_clip(vae_pass *p, const svr_vae_cut *cut, svr_error *err)
 svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err)
 {
-    vae_pass p = {.run = run, .half = &run->vae->encoder, .in = x, .out = moments};
+    vae_pass p = {.run = run, .half = &run->vae->encoder, .in = x, .out = *moments};
 
     return run_clip(&p, cut, err);
 }
@@ -186,7 +202,7 @@ svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
 svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
                                const svr_tensor *y, svr_error *err)
 {
-    vae_pass p = {.run = run, .half = &run->vae->decoder, .in = z, .out = y, .decodes = true};
+    vae_pass p = {.run = run, .half = &run->vae->decoder, .in = z, .out = *y, .decodes = true};
 
     return run_clip(&p, cut, err);
 }

@@ -193,7 +193,6 @@ static void test_batches_are_not_compared(void)
 static void test_waiting_frames_are_planned(void)
 {
     const svr_temporal_plan plan = svr_temporal_plan_make(5, 2, 0);
-    const svr_waiting_frames waiting = svr_waiting_frames_of(&plan);
     uint64_t host_state = 0;
     uint8_t out[13 * MOST_BYTES];
     fake_networks fake;
@@ -202,8 +201,8 @@ static void test_waiting_frames_are_planned(void)
     svr_upscaler *u = create(&fake);
     for (int sides = 0; sides < SIDES; sides++) {
         svr_stream_config c = config_of(sides, SVR_PIXEL_NV12, 5, 2);
-        uint64_t sources = svr_frame_store_device_bytes(&c.in, waiting.sources);
-        uint64_t finished = svr_frame_store_device_bytes(&c.out, waiting.finished);
+        uint64_t sources = svr_frame_store_device_bytes(&c.in, svr_waiting_sources(&plan));
+        uint64_t finished = svr_frame_store_device_bytes(&c.out, svr_waiting_finished(&plan));
         svr_upscaler_stats stats;
 
         configure(u, &c);
@@ -255,7 +254,7 @@ static void test_no_more_frames_wait_than_planned(void)
             for (int prepend = 0; prepend <= 24; prepend += 12) {
                 svr_temporal_plan plan = svr_temporal_plan_make(batch, overlap, prepend);
                 svr_stream_config c = config_of(3, SVR_PIXEL_RGB, batch, overlap);
-                int64_t sources = svr_waiting_frames_of(&plan).sources;
+                int64_t sources = svr_waiting_sources(&plan);
                 int most = 0;
 
                 c.prepend_frames = prepend;

@@ -187,6 +187,7 @@ static void test_refusal(void)
     text = strstr(r.err.text, "works is ");
     CHECK(text && sscanf(text, "works is %llu MiB (%llu bytes)", &mib, &bytes) == 2);
     CHECK(bytes == mib << 20 && mib > 0);
+    CHECK(r.err.needed == bytes && r.err.available == 1);
     svr_error_clear(&r.err);
     request.budget = bytes;
     CHECK_OK(configure(&r, &request), r.err);
