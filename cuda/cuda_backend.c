@@ -1,6 +1,7 @@
 #include "cuda_backend.h"
 
 #include "cuda_conv_choice.h"
+#include "cuda_frames.h"
 #include "cuda_internal.h"
 #include "cuda_queues.h"
 
@@ -48,6 +49,7 @@ static void close_streams(svr_cuda_backend *b)
     if (b->copies)
         (void) cudaStreamSynchronize(b->copies);
     svr_cuda_queues_close(b);
+    svr_cuda_frames_close(b);
     svr_cuda_conv_choices_close(b->conv_choices);
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         if (b->staging_free[i])
@@ -268,6 +270,7 @@ static const svr_backend_vtable vtable = {
     .mark = svr_cuda_mark,
     .follow = svr_cuda_follow,
     .await = svr_cuda_await,
+    .copy_frame = svr_cuda_copy_frame,
     .device_memory = device_memory,
     .weight_dtype = svr_cuda_weight_dtype,
     .check_quantization = svr_cuda_check_quantization,
@@ -322,6 +325,7 @@ static svr_status open_streams(svr_cuda_backend *b, svr_error *err)
     SVR_TRY(svr_cuda_check(cudaEventCreateWithFlags(&b->computed, cudaEventDisableTiming),
                            "cudaEventCreate", err));
     SVR_TRY(svr_cuda_queues_open(b, err));
+    SVR_TRY(svr_cuda_frames_open(b, err));
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         SVR_TRY(
             svr_cuda_check(cudaMallocHost(&b->staging[i], STAGING_BYTES), "cudaMallocHost", err));

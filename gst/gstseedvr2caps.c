@@ -1,9 +1,60 @@
 #include "gstseedvr2caps.h"
 
+#include "gstseedvr2cudalib.h"
+#include "gstseedvr2frames.h"
+
 #include <gst/video/video.h>
 
 /* A pixel aspect ratio that keeps the picture's shape within this is kept. */
 #define ASPECT_TOLERANCE 0.01
+
+/* Caps of formats in CUDA memory.  (transfer full) */
+static GstCaps *
+cuda_caps (const gchar *formats)
+{
+  g_autofree gchar *line = g_strdup_printf (
+      GST_VIDEO_CAPS_MAKE_WITH_FEATURES (GST_SEEDVR2_CUDA_FEATURE, "%s"),
+      formats);
+
+  return gst_caps_from_string (line);
+}
+
+GstCaps *
+gst_seedvr2_caps_template (void)
+{
+  GstCaps *system
+      = gst_caps_from_string (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS));
+  const gchar *formats = gst_seedvr2_cudalib_formats ();
+  GstCaps *ours, *possible, *both;
+
+  if (!formats)
+    return system;
+  ours = cuda_caps (GST_SEEDVR2_FORMATS);
+  possible = cuda_caps (formats);
+  both = gst_caps_intersect_full (ours, possible, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref (ours);
+  gst_caps_unref (possible);
+  gst_caps_append (both, system);
+  return both;
+}
+
+static gboolean
+is_cuda (const GstCapsFeatures *features)
+{
+  return gst_caps_features_get_size (features) == 1
+         && gst_caps_features_contains (features, GST_SEEDVR2_CUDA_FEATURE);
+}
+
+gboolean
+gst_seedvr2_caps_are_cuda (GstCaps *caps)
+{
+  return is_cuda (gst_caps_get_features (caps, 0));
+}
+
+/* How what goes out is to be like what comes in. */
+typedef struct {
+  gboolean memory, format;
+} Same;
 
 /* What goes out is progressive.  What comes in may say anything: mixed streams
  * hold frames that can be done, and others deserve a clear error. */
@@ -19,9 +70,12 @@ transform_interlacing (GstStructure *s, GstPadDirection from)
 
 static void
 append_transformed (GstCaps *to, const GstStructure *from,
-                    GstPadDirection direction, gboolean same_format)
+                    GstPadDirection direction, gboolean to_cuda,
+                    gboolean same_format)
 {
   GstStructure *s = gst_structure_copy (from);
+  GstCapsFeatures *features
+      = to_cuda ? gst_caps_features_new (GST_SEEDVR2_CUDA_FEATURE, NULL) : NULL;
 
   gst_structure_set (s, "width", GST_TYPE_INT_RANGE, 1, G_MAXINT, "height",
                      GST_TYPE_INT_RANGE, 1, G_MAXINT, NULL);
@@ -32,31 +86,37 @@ append_transformed (GstCaps *to, const GstStructure *from,
     gst_structure_remove_fields (s, "format", "colorimetry", "chroma-site",
                                  NULL);
   transform_interlacing (s, direction);
-  gst_caps_append_structure (to, s);
+  gst_caps_append_structure_full (to, s, features);
 }
 
 static void
 append_all (GstCaps *to, GstCaps *from, GstPadDirection direction,
-            gboolean same_format)
+            gboolean cuda, Same same)
 {
+  if (!cuda && !same.memory)
+    return;
   for (guint i = 0; i < gst_caps_get_size (from); i++) {
     GstCapsFeatures *features = gst_caps_get_features (from, i);
+    gboolean from_cuda = is_cuda (features);
 
-    if (gst_caps_features_is_equal (features,
-                                    GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
+    if ((from_cuda && cuda)
+        || gst_caps_features_is_equal (features,
+                                       GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
       append_transformed (to, gst_caps_get_structure (from, i), direction,
-                          same_format);
+                          from_cuda == same.memory, same.format);
   }
 }
 
 GstCaps *
 gst_seedvr2_caps_transform (GstPadDirection direction, GstCaps *caps,
-                            GstCaps *templ, GstCaps *filter)
+                            GstCaps *templ, gboolean cuda, GstCaps *filter)
 {
+  static const Same order[]
+      = { { TRUE, TRUE }, { TRUE, FALSE }, { FALSE, TRUE }, { FALSE, FALSE } };
   GstCaps *any = gst_caps_new_empty (), *result, *filtered;
 
-  append_all (any, caps, direction, TRUE);
-  append_all (any, caps, direction, FALSE);
+  for (guint i = 0; i < G_N_ELEMENTS (order); i++)
+    append_all (any, caps, direction, cuda, order[i]);
   result = gst_caps_intersect_full (any, templ, GST_CAPS_INTERSECT_FIRST);
   gst_caps_unref (any);
   if (!filter)

@@ -13,12 +13,21 @@ typedef struct {
   gint max_resolution; /* pixels of the long side at most; 0: no limit */
 } GstSeedVR2Size;
 
+/* What both pads take: frames in CUDA memory, where the plugin was built for
+ * it, and in system memory.  Returns: (transfer full). */
+GstCaps *gst_seedvr2_caps_template (void);
+
+/* Whether caps are of frames in CUDA memory. */
+gboolean gst_seedvr2_caps_are_cuda (GstCaps *caps);
+
 /* The caps that the other pad could have where the one of `direction` has
- * `caps`: any size, pixel aspect ratio and format of `templ`; first the same
- * format and colorimetry, then others.  The source pad is progressive, the sink
- * pad anything.  `filter` may be NULL.  Returns: (transfer full). */
+ * `caps`: any size, pixel aspect ratio and format of `templ`; in the same
+ * memory first and there in the same format and colorimetry first, then in
+ * others. Without `cuda`, system memory only.  The source pad is progressive,
+ * the sink pad anything.  `filter` may be NULL.  Returns: (transfer full). */
 GstCaps *gst_seedvr2_caps_transform (GstPadDirection direction, GstCaps *caps,
-                                     GstCaps *templ, GstCaps *filter);
+                                     GstCaps *templ, gboolean cuda,
+                                     GstCaps *filter);
 
 /* Output caps for the fixed input caps `in` out of the possible ones `out`
  * (transfer full).  Fixed sizes of `out` win; `size` fills in what is open,

@@ -1,5 +1,6 @@
 #include "gstseedvr2flow.h"
 
+#include "gstseedvr2cudalib.h"
 #include "gstseedvr2errors.h"
 #include "gstseedvr2frames.h"
 #include "gstseedvr2private.h"
@@ -70,16 +71,55 @@ engine_failed (GstSeedVR2Upscale *self, const svr_error *err)
   return self->last_flow = GST_FLOW_ERROR;
 }
 
+/* Says why a buffer cannot be mapped. */
 static GstFlowReturn
-map_failed (GstSeedVR2Upscale *self, const gchar *which)
+map_failed (GstSeedVR2Upscale *self, const gchar *which, GstBuffer *buffer,
+            gboolean cuda)
 {
-  GST_ELEMENT_ERROR_WITH_DETAILS (
-      self, STREAM, FAILED,
-      ("A buffer does not hold a frame of the size of its caps."),
-      ("cannot map an %s buffer as a video frame", which),
-      ("suggestion", G_TYPE_STRING,
-       "correct the element that made the buffer, or its caps", NULL));
+  gint device = cuda ? gst_seedvr2_cudalib_device_of (buffer) : -1;
+
+  if (device >= 0 && device != self->cuda.device)
+    GST_ELEMENT_ERROR_WITH_DETAILS (
+        self, STREAM, FAILED,
+        ("A buffer is in the memory of GPU %d, but this element works on GPU "
+         "%d: set device-id of one of the elements, or put cudadownload "
+         "between them.",
+         device, self->cuda.device),
+        ("an %s buffer", which),
+        ("suggestion", G_TYPE_STRING,
+         "set device-id of one of the elements, or put cudadownload between "
+         "them",
+         NULL));
+  else if (cuda && device < 0)
+    GST_ELEMENT_ERROR_WITH_DETAILS (
+        self, STREAM, FAILED,
+        ("A buffer of caps with " GST_SEEDVR2_CUDA_FEATURE
+         " holds no CUDA memory."),
+        ("an %s buffer", which),
+        ("suggestion", G_TYPE_STRING,
+         "correct the element that made the buffer, or its caps", NULL));
+  else
+    GST_ELEMENT_ERROR_WITH_DETAILS (
+        self, STREAM, FAILED,
+        ("A buffer does not hold a frame of the size of its caps."),
+        ("cannot map an %s buffer as a video frame", which),
+        ("suggestion", G_TYPE_STRING,
+         "correct the element that made the buffer, or its caps", NULL));
   return self->last_flow = GST_FLOW_ERROR;
+}
+
+/* Maps to addresses where the caps say that the frame is. */
+static gboolean
+map_frame (GstSeedVR2Upscale *self, GstVideoFrame *frame, GstBuffer *buffer,
+           GstMapFlags flags)
+{
+  gboolean in = flags == GST_MAP_READ;
+  const GstVideoInfo *info = in ? &self->in_info : &self->out_info;
+
+  if (!(in ? self->in_cuda : self->out_cuda))
+    return gst_seedvr2_frame_map (frame, info, buffer, flags);
+  return gst_seedvr2_cudalib_device_of (buffer) == self->cuda.device
+         && gst_seedvr2_cudalib_map (frame, info, buffer, flags);
 }
 
 /* Pulls the frame that is first in the line.  *out stays NULL when it is not
@@ -102,9 +142,8 @@ take_frame (GstSeedVR2Upscale *self, bool wait, GstBuffer **out)
     if (ret != GST_FLOW_OK)
       return ret;
   }
-  if (!gst_seedvr2_frame_map (&mapped, &self->out_info, self->next_out,
-                              GST_MAP_WRITE))
-    return map_failed (self, "output");
+  if (!map_frame (self, &mapped, self->next_out, GST_MAP_WRITE))
+    return map_failed (self, "output", self->next_out, self->out_cuda);
   view = gst_seedvr2_frame_view (&mapped);
   status = svr_upscaler_pull (self->upscaler, &view, wait, &got, &err);
   gst_video_frame_unmap (&mapped);
@@ -236,6 +275,8 @@ configure (GstSeedVR2Upscale *self)
   gst_seedvr2_settings_stream (&self->active, &config);
   gst_seedvr2_video_info (&self->in_info, &config.in);
   gst_seedvr2_video_info (&self->out_info, &config.out);
+  config.in_on_device = self->in_cuda;
+  config.out_on_device = self->out_cuda;
   config.first_frame = self->next_frame;
   gst_seedvr2_report_stream (self->report, &config);
   if (svr_upscaler_configure (self->upscaler, &config, &err) != SVR_OK) {
@@ -261,10 +302,12 @@ hold_frame (GstSeedVR2Upscale *self, GstBuffer *buffer)
   svr_error err = { 0 };
   svr_status status;
 
-  if (!gst_seedvr2_frame_map (&mapped, &self->in_info, buffer, GST_MAP_READ)) {
+  if (!map_frame (self, &mapped, buffer, GST_MAP_READ)) {
     GstFlowReturn ret = gst_seedvr2_flow_drain (self);
 
-    return ret == GST_FLOW_OK ? map_failed (self, "input") : ret;
+    return ret == GST_FLOW_OK
+               ? map_failed (self, "input", buffer, self->in_cuda)
+               : ret;
   }
   note_times (self, buffer);
   view = gst_seedvr2_frame_view (&mapped);

@@ -422,7 +422,8 @@ install_picture (GObjectClass *klass)
           "Give every batch the noise of the first one, so that a still gives "
           "the same picture in every batch; a batch that repeats the one "
           "before (stills, frozen video) is then not computed again, unless "
-          "temporal-overlap is set. Overlapping batches have different noise "
+          "temporal-overlap is set or frames are in CUDA memory. Overlapping "
+          "batches have different noise "
           "for a shared frame, and frame-offset changes nothing",
           FALSE, AT_START));
   g_object_class_install_property (

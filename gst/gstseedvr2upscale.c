@@ -29,7 +29,9 @@
  * On an NVIDIA GPU the element shares one CUDA context with its pipeline: it
  * takes a neighbour's or the application's (a #GstContext of type
  * `gst.cuda.context`), else it publishes the primary one of the device.
- * #GstSeedVR2Upscale:device-id chooses among several GPUs.
+ * #GstSeedVR2Upscale:device-id chooses among several GPUs.  Frames may be in
+ * CUDA memory on either pad or both (caps with `memory:CUDAMemory`): they then
+ * stay on the GPU, and their memory counts as the plan's.
  *
  * ## Example launch lines
  * |[
@@ -43,6 +45,11 @@
  * max-size-bytes=0 max-size-buffers=0 ! m. matroskamux name=m ! filesink
  * location=out.mkv
  * ]| Upscales a film and keeps its audio as it is.
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! qtdemux ! h264parse ! nvh264dec !
+ * seedvr2upscale ! nvh265enc ! h265parse ! matroskamux ! filesink
+ * location=out.mkv
+ * ]| Decodes, upscales and encodes on the GPU.
  * |[
  * gst-launch-1.0 filesrc location=in.jpg ! jpegdec ! seedvr2upscale
  * batch-size=1 scale=4 ! pngenc ! filesink location=out.png
@@ -65,6 +72,7 @@
 
 #include "gstseedvr2caps.h"
 #include "gstseedvr2cuda.h"
+#include "gstseedvr2cudapool.h"
 #include "gstseedvr2engine.h"
 #include "gstseedvr2flow.h"
 #include "gstseedvr2frames.h"
@@ -75,13 +83,6 @@ GST_DEBUG_CATEGORY (gst_seedvr2_upscale_debug);
 
 #define MIN_SIDE 16
 #define MAX_SIDE 16384
-
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
-    "src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
 
 /* Presets are files that the interface reads and writes by itself. */
 G_DEFINE_TYPE_WITH_CODE (GstSeedVR2Upscale, gst_seedvr2_upscale,
@@ -241,6 +242,20 @@ gst_seedvr2_upscale_query (GstBaseTransform *trans, GstPadDirection direction,
 
 /* ---- caps and allocation ---- */
 
+/* With backend=auto the engine may have found that it has to use the CPU. */
+gboolean
+gst_seedvr2_upscale_takes_cuda (GstSeedVR2Upscale *self)
+{
+  gboolean on_cpu;
+
+  g_mutex_lock (&self->lock);
+  on_cpu = self->upscaler
+           && g_strcmp0 (svr_upscaler_backend_name (self->upscaler), "cuda");
+  g_mutex_unlock (&self->lock);
+  return !on_cpu
+         && gst_seedvr2_cuda_may_share (&self->cuda, GST_ELEMENT (self));
+}
+
 static GstCaps *
 gst_seedvr2_upscale_transform_caps (GstBaseTransform *trans,
                                     GstPadDirection direction, GstCaps *caps,
@@ -250,7 +265,9 @@ gst_seedvr2_upscale_transform_caps (GstBaseTransform *trans,
                       ? GST_BASE_TRANSFORM_SRC_PAD (trans)
                       : GST_BASE_TRANSFORM_SINK_PAD (trans);
   GstCaps *templ = gst_pad_get_pad_template_caps (other);
-  GstCaps *result = gst_seedvr2_caps_transform (direction, caps, templ, filter);
+  GstCaps *result = gst_seedvr2_caps_transform (
+      direction, caps, templ,
+      gst_seedvr2_upscale_takes_cuda (GST_SEEDVR2_UPSCALE (trans)), filter);
 
   gst_caps_unref (templ);
   return result;
@@ -408,6 +425,8 @@ gst_seedvr2_upscale_set_caps (GstBaseTransform *trans, GstCaps *incaps,
     gst_seedvr2_flow_drain (self);
   self->in_info = in;
   self->out_info = out;
+  self->in_cuda = gst_seedvr2_caps_are_cuda (incaps);
+  self->out_cuda = gst_seedvr2_caps_are_cuda (outcaps);
   self->negotiated = TRUE;
   self->configured = FALSE;
   warn_of_hdr (self, &in);
@@ -429,24 +448,40 @@ gst_seedvr2_upscale_get_unit_size (GstBaseTransform *trans, GstCaps *caps,
   return TRUE;
 }
 
-/* Strides and offsets may be anything.  No pool and no minimum, since input
- * buffers are not held; no crop meta, so that decoders crop. */
+static gboolean
+is_for_cuda (GstQuery *query)
+{
+  GstCaps *caps = NULL;
+
+  gst_query_parse_allocation (query, &caps, NULL);
+  return caps && gst_seedvr2_caps_are_cuda (caps);
+}
+
+/* Strides and offsets may be anything.  No pool of system memory and no
+ * minimum, since input buffers are not held; no crop meta, so that decoders
+ * crop. */
 static gboolean
 gst_seedvr2_upscale_propose_allocation (GstBaseTransform *trans,
                                         GstQuery *decide_query, GstQuery *query)
 {
-  (void)trans;
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+
   (void)decide_query;
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
-  return TRUE;
+  return !is_for_cuda (query)
+         || gst_seedvr2_propose_cuda_pool (&self->cuda, query);
 }
 
-/* Downstream's pool, or a video pool where it has none. */
+/* Downstream's pool, or an own one where it has none that fits. */
 static gboolean
 gst_seedvr2_upscale_decide_allocation (GstBaseTransform *trans, GstQuery *query)
 {
-  return gst_seedvr2_choose_pool (query)
-         && PARENT->decide_allocation (trans, query);
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  gboolean chosen = is_for_cuda (query)
+                        ? gst_seedvr2_choose_cuda_pool (&self->cuda, query)
+                        : gst_seedvr2_choose_pool (query);
+
+  return chosen && PARENT->decide_allocation (trans, query);
 }
 
 static gboolean
@@ -554,6 +589,19 @@ init_transform_class (GstBaseTransformClass *transform)
 }
 
 static void
+add_pad_templates (GstElementClass *element)
+{
+  GstCaps *caps = gst_seedvr2_caps_template ();
+
+  gst_element_class_add_pad_template (
+      element,
+      gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (
+      element, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_caps_unref (caps);
+}
+
+static void
 gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
 {
   GObjectClass *object = G_OBJECT_CLASS (klass);
@@ -578,8 +626,7 @@ gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
                           GST_TYPE_STRUCTURE,
                           G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
-  gst_element_class_add_static_pad_template (element, &sink_template);
-  gst_element_class_add_static_pad_template (element, &src_template);
+  add_pad_templates (element);
   gst_element_class_set_static_metadata (
       element, "SeedVR2 video upscaler", "Filter/Effect/Converter/Video/Scaler",
       "Restores and upscales video with the SeedVR2 diffusion transformer",

@@ -124,6 +124,24 @@ svr_status svr_backend_synchronize(svr_backend *backend, svr_error *err)
     return backend->vtable->synchronize ? backend->vtable->synchronize(backend, err) : SVR_OK;
 }
 
+/* ------------------------------------------------------------------ frames of others */
+
+bool svr_backend_shares_frames(const svr_backend *backend)
+{
+    return backend->vtable->copy_frame != NULL;
+}
+
+svr_status svr_backend_copy_frame(svr_backend *backend, const svr_video_info *info,
+                                  const svr_frame *dst, const svr_frame *src, svr_error *err)
+{
+    if (!svr_backend_shares_frames(backend))
+        return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                        "the %s backend shares no memory: frames in device memory need "
+                        "backend=cuda",
+                        backend->name);
+    return backend->vtable->copy_frame(backend, info, dst, src, err);
+}
+
 /* ------------------------------------------------------------------ copies in the background */
 
 enum { HOST_ALIGN = 256 };

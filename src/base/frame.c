@@ -173,6 +173,14 @@ svr_frame svr_frame_packed(const svr_video_info *info, uint8_t *data)
     return f;
 }
 
+svr_frame svr_frame_to_read(const svr_video_info *info, const uint8_t *data)
+{
+    uint8_t *planes;
+
+    memcpy(&planes, &data, sizeof planes); /* svr_frame knows no planes that are constant */
+    return svr_frame_packed(info, planes);
+}
+
 void svr_frame_copy(const svr_video_info *info, const svr_frame *dst, const svr_frame *src)
 {
     for (int p = 0; p < svr_pixel_planes(info->format); p++) {

@@ -137,6 +137,9 @@ SVR_API size_t svr_frame_bytes(const svr_video_info *info);
 /* Points a frame's planes into `data`, which holds svr_frame_bytes() bytes, tightly packed. */
 SVR_API svr_frame svr_frame_packed(const svr_video_info *info, uint8_t *data);
 
+/* The same for a frame that is only read. */
+svr_frame svr_frame_to_read(const svr_video_info *info, const uint8_t *data);
+
 /* Copies all planes row by row; same info for both sides. */
 SVR_API void svr_frame_copy(const svr_video_info *info, const svr_frame *dst, const svr_frame *src);
 

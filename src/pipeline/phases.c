@@ -28,6 +28,7 @@ svr_status svr_phases_create(svr_backend *backend, const svr_networks *networks,
         svr_phases_destroy(p);
         return status;
     }
+    svr_pre_set_on_device(p->pre, config->in_on_device);
     *out = p;
     return SVR_OK;
 }
@@ -310,6 +311,24 @@ static svr_tensor picture(const svr_tensor *t, int frame)
     return one;
 }
 
+/* Gives a packed frame to the sink, complete and on the side where it is wanted. */
+static svr_status hand_out(const finishing *f, svr_exec *exec, int index, const svr_tensor *packed,
+                           svr_error *err)
+{
+    const svr_phases_slice *slice = f->slice;
+    const svr_phases *p = f->phases;
+    svr_mark packing;
+
+    if (!p->config.out_on_device) {
+        SVR_TRY(svr_backend_download(exec->backend, p->staging, packed->data,
+                                     (size_t) packed->dims[0], err));
+        return slice->sink(slice->sink_user, index, p->staging, err);
+    }
+    SVR_TRY(svr_backend_mark(exec->backend, SVR_QUEUE_COMPUTE, &packing, err));
+    SVR_TRY(svr_backend_await(exec->backend, packing, err));
+    return slice->sink(slice->sink_user, index, packed->data, err);
+}
+
 static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tensor *alpha,
                               svr_error *err)
 {
@@ -329,8 +348,7 @@ static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tens
         if (svr_tensor_present(alpha))
             pack.alpha = picture(alpha, i);
         SVR_TRY(svr_op_pack(exec, &pack, err));
-        SVR_TRY(svr_backend_download(exec->backend, f->phases->staging, packed.data, bytes, err));
-        SVR_TRY(f->slice->sink(f->slice->sink_user, i, f->phases->staging, err));
+        SVR_TRY(hand_out(f, exec, i, &packed, err));
     }
     svr_exec_free(exec, &packed);
     return SVR_OK;

@@ -201,6 +201,15 @@ svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool un
     return status;
 }
 
+uint64_t svr_phases_device_frames(const svr_phases *p, int64_t sources, int64_t finished)
+{
+    const svr_phases_config *c = &p->config;
+    uint64_t in = c->in_on_device ? svr_frame_store_device_bytes(&c->in, sources) : 0;
+    uint64_t out = c->out_on_device ? svr_frame_store_device_bytes(&c->out, finished) : 0;
+
+    return in + out;
+}
+
 int64_t svr_phases_tokens(const svr_phases *p, int frames)
 {
     int grid[3];

@@ -30,6 +30,19 @@ int64_t svr_waiting_frames(const svr_temporal_plan *t)
     return (svr_ceil_div(t->batch, t->step) - 1) * t->step + t->overlap;
 }
 
+/* Behind the slices that wait, the batch at hand and the whole one behind it; at least until the
+ * lead-in has its mirror. */
+int64_t svr_waiting_sources(const svr_temporal_plan *t)
+{
+    return svr_max_i64(svr_ceil_div(t->batch, t->step) * t->step + t->batch, t->prepend + 1);
+}
+
+/* As many as a batch makes, so that a worker need not wait when frames are pulled now and then. */
+int64_t svr_waiting_finished(const svr_temporal_plan *t)
+{
+    return t->batch;
+}
+
 static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
 {
     svr_tensor t = {.dtype = SVR_F32, .rank = 4};
@@ -44,7 +57,9 @@ static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
 static uint64_t state_bytes(const svr_planning *p)
 {
     return svr_backend_memory(p->backend).live[SVR_MEM_STATE] +
-           frame_bytes(p, svr_waiting_frames(p->temporal));
+           frame_bytes(p, svr_waiting_frames(p->temporal)) +
+           svr_phases_device_frames(p->phases, svr_waiting_sources(p->temporal),
+                                    svr_waiting_finished(p->temporal));
 }
 
 static svr_network_weights weights_of(const svr_planning *p)

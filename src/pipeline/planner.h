@@ -31,6 +31,10 @@ typedef struct svr_planning {
  * are not final, and what the next batch shares.  Without overlap none do. */
 int64_t svr_waiting_frames(const svr_temporal_plan *temporal);
 
+/* Source frames, and finished ones, that wait as integers at most, on a device. */
+int64_t svr_waiting_sources(const svr_temporal_plan *temporal);
+int64_t svr_waiting_finished(const svr_temporal_plan *temporal);
+
 /* The plan; the networks have its placement then and are to be loaded.
  * Errors: NO_VRAM (with the smallest budget that works), NO_MEM, CANCELLED, those of the networks.
  */

@@ -56,13 +56,15 @@ static void free_scratch(svr_stream *s)
     s->scratch_block = s->host_block = NULL;
 }
 
-/* Frames that other batches have a part in are not one batch's. */
+/* Frames that other batches have a part in are not one batch's, and those on the device are not
+ * looked at. */
 static svr_status make_cache(svr_stream *s, svr_error *err)
 {
     const svr_stream_options *o = &s->options;
 
     s->kept_start = -1;
-    if (!o->noise_time_invariant || o->temporal.overlap > 0)
+    if (!o->noise_time_invariant || o->temporal.overlap > 0 || o->phases.in_on_device ||
+        o->phases.out_on_device)
         return SVR_OK;
     s->kept = calloc((size_t) o->temporal.batch, sizeof *s->kept);
     s->cache = svr_batch_cache_create(o->temporal.batch, svr_frame_bytes(&o->phases.in),
@@ -72,6 +74,17 @@ static svr_status make_cache(svr_stream *s, svr_error *err)
                         "no host memory to keep the frames of a batch; use a smaller batch-size, "
                         "or leave noise-time-invariant off");
     return SVR_OK;
+}
+
+static svr_status make_stores(svr_stream *s, svr_error *err)
+{
+    const svr_phases_config *c = &s->options.phases;
+    const svr_temporal_plan *t = &s->options.temporal;
+    svr_backend *in = c->in_on_device ? s->backend : NULL;
+    svr_backend *out = c->out_on_device ? s->backend : NULL;
+
+    SVR_TRY(svr_frame_store_create(in, &c->in, svr_waiting_sources(t), &s->sources, err));
+    return svr_frame_store_create(out, &c->out, svr_waiting_finished(t), &s->finished, err);
 }
 
 /* A slice waits for the `depth` - 1 batches behind its own that begin before its end. */
@@ -88,6 +101,7 @@ static svr_status alloc_all(svr_stream *s, svr_error *err)
     SVR_TRY(make_cache(s, err));
     SVR_TRY(alloc_scratch(s, err));
     SVR_TRY(alloc_host(s, err));
+    SVR_TRY(make_stores(s, err));
     return waiting > 0 ? alloc_frames(s, waiting, &s->waiting, err) : SVR_OK;
 }
 
@@ -169,6 +183,8 @@ void svr_stream_destroy(svr_stream *s)
         return;
     free_frames(s, &s->waiting);
     free_scratch(s);
+    svr_frame_store_destroy(s->sources);
+    svr_frame_store_destroy(s->finished);
     svr_phases_destroy(s->phases);
     svr_batch_cache_destroy(s->cache);
     free(s->kept);
@@ -237,6 +253,16 @@ uint64_t svr_stream_cache_bytes(const svr_stream *s)
     const svr_stream_options *o = &s->options;
 
     return s->cache ? (uint64_t) o->temporal.batch * svr_frame_bytes(&o->phases.out) : 0;
+}
+
+svr_frame_store *svr_stream_sources(const svr_stream *s)
+{
+    return s->sources;
+}
+
+svr_frame_store *svr_stream_finished(const svr_stream *s)
+{
+    return s->finished;
 }
 
 const svr_stream_options *svr_stream_get_options(const svr_stream *s)

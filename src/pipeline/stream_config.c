@@ -103,6 +103,8 @@ svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_
     o.phases = (svr_phases_config){
         .in = config->in,
         .out = config->out,
+        .in_on_device = config->in_on_device,
+        .out_on_device = config->out_on_device,
         .seed = config->seed,
         .sampler = {.steps = config->steps,
                     .cfg_scale = config->cfg_scale,

@@ -20,6 +20,7 @@ struct svr_stream {
     svr_memory_plan plan;
     void *scratch_block, *host_block;
     uint64_t scratch_block_bytes, host_block_bytes;
+    svr_frame_store *sources, *finished;
     /* [capacity,oh,ow,3], frames [base, base + length) of the sequence: what earlier batches made
      * and is not final; without overlap there is none */
     svr_tensor waiting;
