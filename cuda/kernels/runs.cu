@@ -86,16 +86,6 @@ __device__ __forceinline__ void load(const __nv_fp8_e4m3 *p, float (&v)[1])
     v[0] = (float) *p;
 }
 
-__device__ __forceinline__ void store(__nv_fp8_e4m3 *p, const float (&v)[8])
-{
-    store8_e4m3(p, v, 1.0f);
-}
-
-__device__ __forceinline__ void store(__nv_fp8_e4m3 *p, const float (&v)[1])
-{
-    store1_e4m3(p, v[0]);
-}
-
 __device__ __forceinline__ void load(const int8_t *p, float (&v)[8])
 {
     uint2 raw = *reinterpret_cast<const uint2 *>(p);
@@ -111,25 +101,19 @@ __device__ __forceinline__ void load(const int8_t *p, float (&v)[1])
     v[0] = (float) *p;
 }
 
-/* Values lie in [-127, 127] but for a rounding, which the integer does not see. */
-__device__ __forceinline__ void store(int8_t *p, const float (&v)[8])
+/* Values as they are, in 8 bits. */
+template <typename Q> __device__ __forceinline__ void store_bytes(Q *p, const float (&v)[8])
 {
-    uint2 raw;
-    int8_t *bytes = reinterpret_cast<int8_t *>(&raw);
-
-#pragma unroll
-    for (int k = 0; k < 8; k++)
-        bytes[k] = (int8_t) __float2int_rn(v[k]);
-    *reinterpret_cast<uint2 *>(p) = raw;
+    store8_scaled(p, v, 1.0f);
 }
 
-__device__ __forceinline__ void store(int8_t *p, const float (&v)[1])
+template <typename Q> __device__ __forceinline__ void store_bytes(Q *p, const float (&v)[1])
 {
-    *p = (int8_t) __float2int_rn(v[0]);
+    store1_scaled(p, v[0], 1.0f);
 }
 
 /* NaN where one of both is. */
-__device__ __forceinline__ float least_of(float a, float b)
+__device__ __forceinline__ float nan_min(float a, float b)
 {
     float r;
 
@@ -137,7 +121,7 @@ __device__ __forceinline__ float least_of(float a, float b)
     return r;
 }
 
-__device__ __forceinline__ float largest_of(float a, float b)
+__device__ __forceinline__ float nan_max(float a, float b)
 {
     float r;
 
@@ -164,11 +148,10 @@ template <> __device__ __forceinline__ float round_up<__nv_bfloat16>(float v)
 template <typename X, typename Q>
 __device__ __forceinline__ float scale_of(float &least, float &largest)
 {
-    const float end = __is_same(Q, int8_t) ? SVR_I8_MAX : SVR_F8_E4M3_MAX;
     bool bad = !(largest - least <= FLT_MAX);
     float middle =
         to_float(from_float<X>(__fadd_rn(__fmul_rn(0.5f, least), __fmul_rn(0.5f, largest))));
-    float step = round_up<X>(fmaxf(largest - middle, middle - least) / end);
+    float step = round_up<X>(fmaxf(largest - middle, middle - least) / largest_of<Q>);
 
     if (step < SVR_RUN_LEAST_STEP)
         step = 0.0f;
@@ -198,15 +181,15 @@ __global__ void __launch_bounds__(RUN_THREADS)
 #pragma unroll
         for (int k = 0; k < V; k++)
             if (i < p.count) {
-                least[k] = least_of(least[k], v[i][k]);
-                largest[k] = largest_of(largest[k], v[i][k]);
+                least[k] = nan_min(least[k], v[i][k]);
+                largest[k] = nan_max(largest[k], v[i][k]);
             }
 #pragma unroll
     for (int k = 0; k < V; k++) {
 #pragma unroll
         for (int offset = 32 / RUN_PARTS; offset < 32; offset *= 2) {
-            least[k] = least_of(least[k], __shfl_xor_sync(0xffffffffu, least[k], offset));
-            largest[k] = largest_of(largest[k], __shfl_xor_sync(0xffffffffu, largest[k], offset));
+            least[k] = nan_min(least[k], __shfl_xor_sync(0xffffffffu, least[k], offset));
+            largest[k] = nan_max(largest[k], __shfl_xor_sync(0xffffffffu, largest[k], offset));
         }
         factor[k] = scale_of<X, Q>(least[k], largest[k]);
     }
@@ -220,7 +203,7 @@ __global__ void __launch_bounds__(RUN_THREADS)
 #pragma unroll
             for (int k = 0; k < V; k++)
                 v[i][k] = factor[k] == 0.0f ? 0.0f : (v[i][k] - least[k]) * factor[k];
-            store(y + p.values + (int64_t) i * p.stride, v[i]);
+            store_bytes(y + p.values + (int64_t) i * p.stride, v[i]);
         }
 }
 
