@@ -1,6 +1,7 @@
 #include "cuda_backend.h"
 
 #include "cuda_conv_choice.h"
+#include "cuda_frames.h"
 #include "cuda_internal.h"
 #include "cuda_queues.h"
 
@@ -48,6 +49,7 @@ static void close_streams(svr_cuda_backend *b)
     if (b->copies)
         (void) cudaStreamSynchronize(b->copies);
     svr_cuda_queues_close(b);
+    svr_cuda_frames_close(b);
     svr_cuda_conv_choices_close(b->conv_choices);
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         if (b->staging_free[i])
@@ -243,7 +245,7 @@ svr_status svr_cuda_no_f8(const svr_cuda_backend *b, svr_error *err)
 {
     return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
                     "fp8 needs a GPU of compute capability 8.9 or newer, this one has %d.%d: set "
-                    "quantization to int8 or auto-fp16",
+                    "quantization to int8-w8a8, int8 or auto-fp16",
                     b->capability / 10, b->capability % 10);
 }
 
@@ -251,7 +253,7 @@ svr_status svr_cuda_check_quantization(const svr_backend *backend, svr_dtype dty
 {
     const svr_cuda_backend *b = (const svr_cuda_backend *) backend;
 
-    /* weights of 8-bit integers are multiplied in the storage type */
+    /* every GPU of this module multiplies 8-bit integers */
     return dtype != SVR_F8_E4M3 || b->capability >= 89 ? SVR_OK : svr_cuda_no_f8(b, err);
 }
 
@@ -268,6 +270,7 @@ static const svr_backend_vtable vtable = {
     .mark = svr_cuda_mark,
     .follow = svr_cuda_follow,
     .await = svr_cuda_await,
+    .copy_frame = svr_cuda_copy_frame,
     .device_memory = device_memory,
     .weight_dtype = svr_cuda_weight_dtype,
     .check_quantization = svr_cuda_check_quantization,
@@ -322,6 +325,7 @@ static svr_status open_streams(svr_cuda_backend *b, svr_error *err)
     SVR_TRY(svr_cuda_check(cudaEventCreateWithFlags(&b->computed, cudaEventDisableTiming),
                            "cudaEventCreate", err));
     SVR_TRY(svr_cuda_queues_open(b, err));
+    SVR_TRY(svr_cuda_frames_open(b, err));
     for (int i = 0; i < SVR_CUDA_STAGING_BUFFERS; i++) {
         SVR_TRY(
             svr_cuda_check(cudaMallocHost(&b->staging[i], STAGING_BYTES), "cudaMallocHost", err));

@@ -59,7 +59,7 @@ svr_status svr_cuda_conv_choices_open(svr_cuda_backend *b, const svr_cuda_option
                                       svr_error *err)
 {
     struct svr_cuda_conv_choices *c;
-    svr_error why = {SVR_OK, NULL, 0, ""};
+    svr_error why = {.code = SVR_OK};
     svr_status status;
 
     if (options->dnn == SVR_CUDA_DNN_OFF)
@@ -170,7 +170,7 @@ static void settle_inside(svr_cuda_backend *b, const svr_conv3d_args *args,
                           const svr_cuda_dnn_conv *conv, pick *p)
 {
     struct svr_cuda_conv_choices *c = b->conv_choices;
-    svr_error why = {SVR_OK, NULL, 0, ""};
+    svr_error why = {.code = SVR_OK};
     svr_cuda_dnn_shape *shape;
     svr_conv_choice choice;
     bool known = svr_conv_cache_find(c->cache, &p->key, &choice);

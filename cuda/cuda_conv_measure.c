@@ -179,7 +179,7 @@ static svr_status measure(trial *t, svr_conv_choice *choice, svr_error *err)
     SVR_TRY(begin(t, err));
     SVR_TRY(time_way(t, -1, &choice->own_us, err));
     for (int i = 0; i < svr_cuda_dnn_plans(t->shape); i++) {
-        svr_error why = {SVR_OK, NULL, 0, ""};
+        svr_error why = {.code = SVR_OK};
         int64_t us;
 
         /* a plan may turn out not to run: the others still can */
@@ -209,7 +209,7 @@ svr_conv_choice svr_cuda_conv_measure(svr_cuda_backend *b, const svr_conv3d_args
     trial t = {
         .b = b, .exec = {.backend = &b->base}, .shape = shape, .args = *args, .other_y = args->y};
     svr_conv_choice choice = {.plan = -1, .engine = -1};
-    svr_error why = {SVR_OK, NULL, 0, ""};
+    svr_error why = {.code = SVR_OK};
 
     if (measure(&t, &choice, &why) != SVR_OK) {
         choice.for_now = true; /* the plan is set last, so it is the own kernels' still */

@@ -447,7 +447,7 @@ static svr_status add_plans(svr_cuda_dnn_shape *s, const svr_cuda_dnn_conv *c, i
                             svr_error *err)
 {
     cudnnBackendDescriptor_t graph, configs[MOST_CONFIGS];
-    svr_error why = {SVR_OK, NULL, 0, ""};
+    svr_error why = {.code = SVR_OK};
     int64_t count = 0;
 
     SVR_TRY(make_graph(s, c, &graph, err));

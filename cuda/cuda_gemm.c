@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Quantised products without a kernel of their own go in slabs of rows through F32, so that they
- * need little memory. */
+/* Quantised products without a kernel of their own go in slabs of rows through sums of 32 bits, so
+ * that they need little memory. */
 enum { BLAS_WORKSPACE_BYTES = 32 << 20, BIAS_ALIGN = 256, SLAB_ROWS = 2048, F8_CAPABILITY = 89 };
 
 static cudaDataType_t data_type(svr_dtype dtype)
@@ -11,12 +11,14 @@ static cudaDataType_t data_type(svr_dtype dtype)
     return dtype == SVR_F16       ? CUDA_R_16F
            : dtype == SVR_BF16    ? CUDA_R_16BF
            : dtype == SVR_F8_E4M3 ? CUDA_R_8F_E4M3
+           : dtype == SVR_I8      ? CUDA_R_8I
+           : dtype == SVR_I32     ? CUDA_R_32I
                                   : CUDA_R_32F;
 }
 
 static bool is_quantized(const svr_gemm *g)
 {
-    return g->x.dtype == SVR_F8_E4M3;
+    return g->x.dtype == SVR_F8_E4M3 || g->x.dtype == SVR_I8;
 }
 
 static int64_t slab_rows(const svr_gemm *g)
@@ -110,6 +112,11 @@ static svr_status set_alignment(plan *p, cublasLtMatmulPreferenceAttributes_t wh
         err);
 }
 
+static bool sums_integers(const svr_tensor *y)
+{
+    return y->dtype == SVR_I32;
+}
+
 /* Row-major y [M,N] = x w^T is column-major y^T [N,M] = w^T' x^T. */
 static svr_status plan_init(plan *p, const svr_gemm *g, const svr_tensor *y, svr_error *err)
 {
@@ -119,8 +126,11 @@ static svr_status plan_init(plan *p, const svr_gemm *g, const svr_tensor *y, svr
     const void *out = y->data;
     uint64_t rows = g->w_transposed ? n : k, columns = g->w_transposed ? k : n;
 
-    SVR_TRY(
-        blas_check(cublasLtMatmulDescCreate(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), err));
+    SVR_TRY(blas_check(
+        cublasLtMatmulDescCreate(&p->operation,
+                                 sums_integers(y) ? CUBLAS_COMPUTE_32I : CUBLAS_COMPUTE_32F,
+                                 sums_integers(y) ? CUDA_R_32I : CUDA_R_32F),
+        err));
     SVR_TRY(blas_check(cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_TRANSA,
                                                       &transpose, sizeof transpose),
                        err));
@@ -147,7 +157,9 @@ static svr_status multiply(svr_cuda_backend *b, const svr_gemm *g, plan *p, void
                            void *workspace, svr_error *err)
 {
     cublasLtMatmulHeuristicResult_t found;
-    const float alpha = g->alpha != 0.0f ? g->alpha : 1.0f, zero = 0.0f;
+    const float factor = g->alpha != 0.0f ? g->alpha : 1.0f;
+    const int32_t one = 1, zero = 0; /* zero: of both types */
+    const void *alpha = g->x.dtype == SVR_I8 ? (const void *) &one : (const void *) &factor;
     cublasStatus_t status;
     int count = 0;
 
@@ -157,7 +169,7 @@ static svr_status multiply(svr_cuda_backend *b, const svr_gemm *g, plan *p, void
     if (count == 0)
         return SVR_FAIL(err, SVR_ERR_UNSUPPORTED, "cuBLASLt has no algorithm for this product");
     status =
-        cublasLtMatmul(b->blas, p->operation, &alpha, g->w.data, p->w, g->x.data, p->x, &zero, out,
+        cublasLtMatmul(b->blas, p->operation, alpha, g->w.data, p->w, g->x.data, p->x, &zero, out,
                        p->y, out, p->y, &found.algo, workspace, BLAS_WORKSPACE_BYTES, b->stream);
     if (status == CUBLAS_STATUS_SUCCESS)
         return SVR_OK;
@@ -183,16 +195,17 @@ static svr_status product(svr_exec *exec, const svr_gemm *g, const svr_tensor *o
     return status;
 }
 
-/* What cuBLASLt needs for e4m3; a pointer that is absent counts as aligned. */
+/* What cuBLASLt needs for 8 bits; a pointer that is absent counts as aligned. */
 static svr_status check_quantized(const svr_cuda_backend *b, const svr_gemm *g, svr_error *err)
 {
     const uintptr_t bits = (uintptr_t) g->x.data | (uintptr_t) g->w.data;
 
-    if (b->capability < F8_CAPABILITY)
+    if (g->x.dtype == SVR_F8_E4M3 && b->capability < F8_CAPABILITY)
         return svr_cuda_no_f8(b, err);
     if (g->x.dims[1] % 16 != 0 || g->y.dims[1] % 16 != 0 || bits % 16 != 0)
-        return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
-                        "linear: fp8 products need sizes and addresses that are multiples of 16");
+        return SVR_FAIL(
+            err, SVR_ERR_UNSUPPORTED,
+            "linear: products of 8 bits need sizes and addresses that are multiples of 16");
     return SVR_OK;
 }
 
@@ -220,7 +233,8 @@ static svr_status run_quantized(svr_exec *exec, const svr_gemm *g, void *workspa
     for (int64_t first = 0; first < rows; first += SLAB_ROWS) {
         int64_t count = rows - first < SLAB_ROWS ? rows - first : SLAB_ROWS;
         svr_gemm part = rows_of(g, first, count);
-        svr_tensor out = svr_tensor_2d(rest, SVR_F32, count, g->y.dims[1]);
+        svr_tensor out =
+            svr_tensor_2d(rest, g->x.dtype == SVR_I8 ? SVR_I32 : SVR_F32, count, g->y.dims[1]);
 
         SVR_TRY(product(exec, &part, &out, NULL, workspace, err));
         SVR_TRY(svr_cuda_finish_gemm(b->stream, &part, &out, err));

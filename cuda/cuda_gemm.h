@@ -10,8 +10,8 @@ extern "C" {
 
 /* y = residual + gate * act(x w^T + b): svr_linear_args without its promise that x and y are dense
  * activations.   x [M,K], w [N,K] storage of one type, b, gate [N] F32 optional, residual [M,N]
- * optional, y [M,N]; y F32 with 16-bit x is allowed.  x and w F8_E4M3 with x_scale [M] and
- * w_scale [N] F32 (y: any storage type) from compute capability 8.9 on. */
+ * optional, y [M,N]; y F32 with 16-bit x is allowed.  x and w I8, or from compute capability 8.9
+ * on F8_E4M3, with x_scale [M] and w_scale [N] F32 (y: any storage type). */
 typedef struct svr_gemm {
     svr_tensor x, w, b, gate, residual, y;
     svr_tensor x_scale, w_scale;
@@ -35,11 +35,11 @@ SVR_CHECKED svr_status svr_cuda_gemm_fused_run(svr_exec *exec, const svr_gemm *g
 SVR_CHECKED svr_status svr_cuda_gemm_swiglu_run(svr_exec *exec, const svr_gemm *gate,
                                                 const svr_gemm *up, svr_error *err);
 
-/* out = scale[n] * w[n,k], rounded once: w [N,K] I8, scale [N] F32, out [N,K] storage
+/* out = scale[n] * w[n,k], rounded once: w [N,K] I8 or F8_E4M3, scale [N] F32, out [N,K] storage
  * (kernels/dequantize.cu). */
-SVR_CHECKED svr_status svr_cuda_dequantize(cudaStream_t stream, const svr_tensor *w,
-                                           const svr_tensor *scale, const svr_tensor *out,
-                                           svr_error *err);
+SVR_CHECKED svr_status svr_cuda_dequantize_rows(cudaStream_t stream, const svr_tensor *w,
+                                                const svr_tensor *scale, const svr_tensor *out,
+                                                svr_error *err);
 
 /* Kernels that finish a product (kernels/linear.cu). */
 

@@ -24,6 +24,7 @@ typedef struct svr_cuda_backend {
     cudaStream_t copies;  /* to and from the host; ordered with `stream` by events */
     cudaEvent_t computed; /* what a copy waits for */
     cudaStream_t in, out; /* the queues IN and OUT */
+    cudaStream_t frames;  /* copies of others' frames, from any thread */
     /* mark m is marks[m % SVR_CUDA_MARKS] as long as it is that young; waiting for an older one
      * waits for work that was issued later, which is longer than need be but never wrong */
     cudaEvent_t marks[SVR_CUDA_MARKS];

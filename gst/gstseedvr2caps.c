@@ -1,14 +1,81 @@
 #include "gstseedvr2caps.h"
 
+#include "gstseedvr2cudalib.h"
+#include "gstseedvr2frames.h"
+
 #include <gst/video/video.h>
 
 /* A pixel aspect ratio that keeps the picture's shape within this is kept. */
 #define ASPECT_TOLERANCE 0.01
 
+/* Caps of formats in CUDA memory.  (transfer full) */
+static GstCaps *
+cuda_caps (const gchar *formats)
+{
+  g_autofree gchar *line = g_strdup_printf (
+      GST_VIDEO_CAPS_MAKE_WITH_FEATURES (GST_SEEDVR2_CUDA_FEATURE, "%s"),
+      formats);
+
+  return gst_caps_from_string (line);
+}
+
+GstCaps *
+gst_seedvr2_caps_template (void)
+{
+  GstCaps *system
+      = gst_caps_from_string (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS));
+  const gchar *formats = gst_seedvr2_cudalib_formats ();
+  GstCaps *ours, *possible, *both;
+
+  if (!formats)
+    return system;
+  ours = cuda_caps (GST_SEEDVR2_FORMATS);
+  possible = cuda_caps (formats);
+  both = gst_caps_intersect_full (ours, possible, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref (ours);
+  gst_caps_unref (possible);
+  gst_caps_append (both, system);
+  return both;
+}
+
+static gboolean
+is_cuda (const GstCapsFeatures *features)
+{
+  return gst_caps_features_get_size (features) == 1
+         && gst_caps_features_contains (features, GST_SEEDVR2_CUDA_FEATURE);
+}
+
+gboolean
+gst_seedvr2_caps_are_cuda (GstCaps *caps)
+{
+  return is_cuda (gst_caps_get_features (caps, 0));
+}
+
+/* How what goes out is to be like what comes in. */
+typedef struct {
+  gboolean memory, format;
+} Same;
+
+/* What goes out is progressive.  What comes in may say anything: mixed streams
+ * hold frames that can be done, and others deserve a clear error. */
 static void
-append_transformed (GstCaps *to, const GstStructure *from, gboolean same_format)
+transform_interlacing (GstStructure *s, GstPadDirection from)
+{
+  gst_structure_remove_field (s, "field-order");
+  if (from == GST_PAD_SRC)
+    gst_structure_remove_field (s, "interlace-mode");
+  else if (gst_structure_has_field (s, "interlace-mode"))
+    gst_structure_set (s, "interlace-mode", G_TYPE_STRING, "progressive", NULL);
+}
+
+static void
+append_transformed (GstCaps *to, const GstStructure *from,
+                    GstPadDirection direction, gboolean to_cuda,
+                    gboolean same_format)
 {
   GstStructure *s = gst_structure_copy (from);
+  GstCapsFeatures *features
+      = to_cuda ? gst_caps_features_new (GST_SEEDVR2_CUDA_FEATURE, NULL) : NULL;
 
   gst_structure_set (s, "width", GST_TYPE_INT_RANGE, 1, G_MAXINT, "height",
                      GST_TYPE_INT_RANGE, 1, G_MAXINT, NULL);
@@ -18,28 +85,38 @@ append_transformed (GstCaps *to, const GstStructure *from, gboolean same_format)
   if (!same_format)
     gst_structure_remove_fields (s, "format", "colorimetry", "chroma-site",
                                  NULL);
-  gst_caps_append_structure (to, s);
+  transform_interlacing (s, direction);
+  gst_caps_append_structure_full (to, s, features);
 }
 
 static void
-append_all (GstCaps *to, GstCaps *from, gboolean same_format)
+append_all (GstCaps *to, GstCaps *from, GstPadDirection direction,
+            gboolean cuda, Same same)
 {
+  if (!cuda && !same.memory)
+    return;
   for (guint i = 0; i < gst_caps_get_size (from); i++) {
     GstCapsFeatures *features = gst_caps_get_features (from, i);
+    gboolean from_cuda = is_cuda (features);
 
-    if (gst_caps_features_is_equal (features,
-                                    GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
-      append_transformed (to, gst_caps_get_structure (from, i), same_format);
+    if ((from_cuda && cuda)
+        || gst_caps_features_is_equal (features,
+                                       GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
+      append_transformed (to, gst_caps_get_structure (from, i), direction,
+                          from_cuda == same.memory, same.format);
   }
 }
 
 GstCaps *
-gst_seedvr2_caps_transform (GstCaps *caps, GstCaps *templ, GstCaps *filter)
+gst_seedvr2_caps_transform (GstPadDirection direction, GstCaps *caps,
+                            GstCaps *templ, gboolean cuda, GstCaps *filter)
 {
+  static const Same order[]
+      = { { TRUE, TRUE }, { TRUE, FALSE }, { FALSE, TRUE }, { FALSE, FALSE } };
   GstCaps *any = gst_caps_new_empty (), *result, *filtered;
 
-  append_all (any, caps, TRUE);
-  append_all (any, caps, FALSE);
+  for (guint i = 0; i < G_N_ELEMENTS (order); i++)
+    append_all (any, caps, direction, cuda, order[i]);
   result = gst_caps_intersect_full (any, templ, GST_CAPS_INTERSECT_FIRST);
   gst_caps_unref (any);
   if (!filter)
@@ -49,20 +126,63 @@ gst_seedvr2_caps_transform (GstCaps *caps, GstCaps *templ, GstCaps *filter)
   return filtered;
 }
 
-/* How well a format keeps what the input has: alpha counts most. */
+/* Chroma is coarser by 2 to the power of this; grey has none to lose. */
 static guint
-format_score (const GstVideoFormatInfo *from, const GstVideoFormatInfo *to)
+chroma_sub (const GstVideoFormatInfo *format, gboolean vertical)
 {
-  guint score = 0;
+  if (GST_VIDEO_FORMAT_INFO_IS_GRAY (format))
+    return G_MAXUINT;
+  return vertical ? GST_VIDEO_FORMAT_INFO_H_SUB (format, 1)
+                  : GST_VIDEO_FORMAT_INFO_W_SUB (format, 1);
+}
+
+/* What is lost from the one chroma to the other, or gained for nothing. */
+static guint
+chroma_loss (const GstVideoFormatInfo *from, const GstVideoFormatInfo *to)
+{
+  static const guint losses[2] = { 32, 64 };
+  guint loss = 0;
+
+  for (gint vertical = 0; vertical < 2; vertical++) {
+    guint had = chroma_sub (from, vertical), got = chroma_sub (to, vertical);
+
+    loss += got > had ? losses[vertical] : got < had ? 1 : 0;
+  }
+  return loss;
+}
+
+static guint
+alpha_loss (const GstVideoFormatInfo *from, const GstVideoFormatInfo *to)
+{
+  if (!GST_VIDEO_FORMAT_INFO_HAS_ALPHA (from))
+    return GST_VIDEO_FORMAT_INFO_HAS_ALPHA (to) ? 4 : 0;
+  if (!GST_VIDEO_FORMAT_INFO_HAS_ALPHA (to))
+    return 2048;
+  return GST_VIDEO_FORMAT_INFO_DEPTH (to, GST_VIDEO_COMP_A)
+                 < MIN (8, GST_VIDEO_FORMAT_INFO_DEPTH (from, GST_VIDEO_COMP_A))
+             ? 1024
+             : 0;
+}
+
+/* How much of the input a format cannot hold: colour counts most, then alpha,
+ * bits, chroma; then that matrices are applied, then what it has in vain. */
+static guint
+format_loss (const GstVideoFormatInfo *from, const GstVideoFormatInfo *to)
+{
+  guint had = GST_VIDEO_FORMAT_INFO_DEPTH (from, 0);
+  guint got = GST_VIDEO_FORMAT_INFO_DEPTH (to, 0);
+  guint loss = 1;
 
   if (from->format == to->format)
-    return 4;
-  if (GST_VIDEO_FORMAT_INFO_HAS_ALPHA (from)
-      == GST_VIDEO_FORMAT_INFO_HAS_ALPHA (to))
-    score += 2;
-  if (GST_VIDEO_FORMAT_INFO_IS_YUV (from) == GST_VIDEO_FORMAT_INFO_IS_YUV (to))
-    score += 1;
-  return score;
+    return 0;
+  if (GST_VIDEO_FORMAT_INFO_IS_GRAY (to)
+      != GST_VIDEO_FORMAT_INFO_IS_GRAY (from))
+    loss += GST_VIDEO_FORMAT_INFO_IS_GRAY (to) ? 4096 : 8;
+  loss += alpha_loss (from, to) + chroma_loss (from, to);
+  loss += got < had ? 256 + 32 * (had - got) : got > had ? 2 : 0;
+  if (GST_VIDEO_FORMAT_INFO_IS_RGB (from) != GST_VIDEO_FORMAT_INFO_IS_RGB (to))
+    loss += 16;
+  return loss;
 }
 
 static void
@@ -70,19 +190,19 @@ fixate_format (const GstVideoInfo *in, GstStructure *s)
 {
   const GValue *list = gst_structure_get_value (s, "format");
   const gchar *best = NULL;
-  guint best_score = 0;
+  guint least = 0;
 
   if (!list || !GST_VALUE_HOLDS_LIST (list))
     return;
   for (guint i = 0; i < gst_value_list_get_size (list); i++) {
     const gchar *name = g_value_get_string (gst_value_list_get_value (list, i));
-    guint score = format_score (
+    guint loss = format_loss (
         in->finfo,
         gst_video_format_get_info (gst_video_format_from_string (name)));
 
-    if (!best || score > best_score) {
+    if (!best || loss < least) {
       best = name;
-      best_score = score;
+      least = loss;
     }
   }
   gst_structure_fixate_field_string (s, "format", best);
@@ -196,34 +316,130 @@ fixate_aspect (const GstVideoInfo *in, GstStructure *s)
     gst_structure_set (s, "pixel-aspect-ratio", GST_TYPE_FRACTION, n, d, NULL);
 }
 
+/* The matrix that goes with primaries, for luma made from R'G'B'. */
+static GstVideoColorMatrix
+matrix_for (GstVideoColorPrimaries primaries, gint height)
+{
+  switch (primaries) {
+  case GST_VIDEO_COLOR_PRIMARIES_BT470M:
+    return GST_VIDEO_COLOR_MATRIX_FCC;
+  case GST_VIDEO_COLOR_PRIMARIES_BT470BG:
+  case GST_VIDEO_COLOR_PRIMARIES_SMPTE170M:
+    return GST_VIDEO_COLOR_MATRIX_BT601;
+  case GST_VIDEO_COLOR_PRIMARIES_SMPTE240M:
+    return GST_VIDEO_COLOR_MATRIX_SMPTE240M;
+  case GST_VIDEO_COLOR_PRIMARIES_BT2020:
+    return GST_VIDEO_COLOR_MATRIX_BT2020;
+  case GST_VIDEO_COLOR_PRIMARIES_UNKNOWN:
+    return height > 576 ? GST_VIDEO_COLOR_MATRIX_BT709
+                        : GST_VIDEO_COLOR_MATRIX_BT601;
+  default:
+    return GST_VIDEO_COLOR_MATRIX_BT709;
+  }
+}
+
+/* The input's colorimetry in the terms of another kind of format: primaries and
+ * transfer stay, since nothing converts them. */
+static GstVideoColorimetry
+colorimetry_for (const GstVideoInfo *in, const GstVideoFormatInfo *out)
+{
+  GstVideoColorimetry c = in->colorimetry;
+  gdouble kr, kb;
+
+  if (GST_VIDEO_FORMAT_INFO_IS_YUV (out) == GST_VIDEO_INFO_IS_YUV (in)
+      && GST_VIDEO_FORMAT_INFO_IS_RGB (out) == GST_VIDEO_INFO_IS_RGB (in))
+    return c;
+  c.range = GST_VIDEO_FORMAT_INFO_IS_YUV (out) ? GST_VIDEO_COLOR_RANGE_16_235
+                                               : GST_VIDEO_COLOR_RANGE_0_255;
+  if (GST_VIDEO_FORMAT_INFO_IS_RGB (out))
+    c.matrix = GST_VIDEO_COLOR_MATRIX_RGB;
+  else if (!gst_video_color_matrix_get_Kr_Kb (c.matrix, &kr, &kb))
+    c.matrix = matrix_for (c.primaries, in->height);
+  return c;
+}
+
+/* Of what downstream takes, the same, or else the same matrix and range. */
+static const gchar *
+similar_colorimetry (const GValue *list, const gchar *wanted)
+{
+  GstVideoColorimetry want, c;
+  const gchar *similar = NULL;
+
+  gst_video_colorimetry_from_string (&want, wanted);
+  for (guint i = 0; i < gst_value_list_get_size (list); i++) {
+    const gchar *text = g_value_get_string (gst_value_list_get_value (list, i));
+
+    if (!text || !gst_video_colorimetry_from_string (&c, text))
+      continue;
+    if (gst_video_colorimetry_is_equal (&c, &want))
+      return text;
+    if (!similar && c.matrix == want.matrix && c.range == want.range)
+      similar = text;
+  }
+  return similar ? similar : wanted;
+}
+
+/* Writes a string where downstream leaves it open. */
 static void
-keep_string (GstStructure *s, const gchar *field, gchar *value)
+set_string (GstStructure *s, const gchar *field, const gchar *value)
 {
   if (value && gst_structure_has_field (s, field))
     gst_structure_fixate_field_string (s, field, value);
   else if (value)
     gst_structure_set (s, field, G_TYPE_STRING, value, NULL);
-  g_free (value);
+}
+
+static void
+fixate_colorimetry (const GstVideoInfo *in, const GstVideoFormatInfo *out,
+                    GstStructure *s)
+{
+  GstVideoColorimetry c = colorimetry_for (in, out);
+  gchar *wanted = gst_video_colorimetry_to_string (&c);
+  const GValue *open = gst_structure_get_value (s, "colorimetry");
+
+  if (wanted && open && GST_VALUE_HOLDS_LIST (open))
+    set_string (s, "colorimetry", similar_colorimetry (open, wanted));
+  else
+    set_string (s, "colorimetry", wanted);
+  g_free (wanted);
+}
+
+/* Chroma stays where it was; where there was none, it goes where the range
+ * makes others expect it. */
+static void
+fixate_chroma_site (const GstVideoInfo *in, const GstVideoFormatInfo *out,
+                    GstStructure *s)
+{
+  GstVideoChromaSite site = in->chroma_site;
+  GstVideoColorimetry c;
+  gchar *text;
+
+  if (!GST_VIDEO_FORMAT_INFO_IS_YUV (out)
+      || (chroma_sub (out, FALSE) == 0 && out->format != in->finfo->format))
+    return;
+  if (!GST_VIDEO_INFO_IS_YUV (in)
+      && gst_video_colorimetry_from_string (
+          &c, gst_structure_get_string (s, "colorimetry")))
+    site = c.range == GST_VIDEO_COLOR_RANGE_0_255 ? GST_VIDEO_CHROMA_SITE_JPEG
+                                                  : GST_VIDEO_CHROMA_SITE_MPEG2;
+  if (site == GST_VIDEO_CHROMA_SITE_UNKNOWN)
+    return;
+  text = gst_video_chroma_site_to_string (site);
+  set_string (s, "chroma-site", text);
+  g_free (text);
 }
 
 static void
 fixate_colour (const GstVideoInfo *in, GstStructure *s)
 {
   const gchar *name = gst_structure_get_string (s, "format");
-  const GstVideoFormatInfo *format;
+  const GstVideoFormatInfo *out;
 
   if (!name)
     return;
-  format = gst_video_format_get_info (gst_video_format_from_string (name));
-  /* a matrix says nothing about RGB, nor RGB's about YUV */
-  if (GST_VIDEO_FORMAT_INFO_IS_YUV (format) != GST_VIDEO_INFO_IS_YUV (in))
-    return;
-  keep_string (s, "colorimetry",
-               gst_video_colorimetry_to_string (&in->colorimetry));
-  if (GST_VIDEO_INFO_IS_YUV (in)
-      && in->chroma_site != GST_VIDEO_CHROMA_SITE_UNKNOWN)
-    keep_string (s, "chroma-site",
-                 gst_video_chroma_site_to_string (in->chroma_site));
+  out = gst_video_format_get_info (gst_video_format_from_string (name));
+  fixate_colorimetry (in, out, s);
+  fixate_chroma_site (in, out, s);
 }
 
 GstCaps *

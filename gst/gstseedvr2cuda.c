@@ -1,7 +1,7 @@
 #include "gstseedvr2cuda.h"
 
 #include "gstseedvr2cudalib.h"
-#include "gstseedvr2report.h"
+#include "gstseedvr2errors.h"
 #include "pipeline/cuda_module.h"
 
 #define GST_CAT_DEFAULT gst_seedvr2_cuda_debug
@@ -194,9 +194,9 @@ acquire (GstSeedVR2Cuda *cuda, GstElement *element, gint wanted, svr_error *err)
          || publish_primary (cuda, element, found, err);
 }
 
-gboolean
-gst_seedvr2_cuda_ensure (GstSeedVR2Cuda *cuda, GstElement *element,
-                         const GstSeedVR2Settings *settings)
+static gboolean
+choose (GstSeedVR2Cuda *cuda, GstElement *element,
+        const GstSeedVR2Settings *settings)
 {
   gint wanted = settings->device_id;
   svr_error err = { 0 };
@@ -216,6 +216,37 @@ gst_seedvr2_cuda_ensure (GstSeedVR2Cuda *cuda, GstElement *element,
   return FALSE;
 }
 
+gboolean
+gst_seedvr2_cuda_ensure (GstSeedVR2Cuda *cuda, GstElement *element,
+                         const GstSeedVR2Settings *settings)
+{
+  gboolean ok = choose (cuda, element, settings);
+
+  GST_OBJECT_LOCK (element);
+  cuda->chosen = ok;
+  GST_OBJECT_UNLOCK (element);
+  return ok;
+}
+
+gboolean
+gst_seedvr2_cuda_may_share (GstSeedVR2Cuda *cuda, GstElement *element)
+{
+  gboolean may;
+
+  GST_OBJECT_LOCK (element);
+  may = cuda->context || !cuda->chosen;
+  GST_OBJECT_UNLOCK (element);
+  return may;
+}
+
+GObject *
+gst_seedvr2_cuda_object (const GstSeedVR2Cuda *cuda)
+{
+  gint device = -1;
+
+  return cuda->context ? cuda_context_of (cuda->context, &device) : NULL;
+}
+
 void
 gst_seedvr2_cuda_drop (GstSeedVR2Cuda *cuda, GstElement *element)
 {
@@ -223,6 +254,7 @@ gst_seedvr2_cuda_drop (GstSeedVR2Cuda *cuda, GstElement *element)
 
   GST_OBJECT_LOCK (element);
   context = g_steal_pointer (&cuda->context);
+  cuda->chosen = FALSE;
   GST_OBJECT_UNLOCK (element);
   cuda->handle = NULL;
   g_clear_pointer (&context, gst_context_unref);

@@ -19,6 +19,7 @@ G_BEGIN_DECLS
 
 /* Zeroed: holds nothing. */
 typedef struct {
+  gboolean chosen;     /* object lock; what follows says what there is */
   GstContext *context; /* object lock; NULL: nothing is shared */
   gpointer handle;     /* its CUcontext */
   gint device;         /* its device */
@@ -33,6 +34,14 @@ void gst_seedvr2_cuda_init_debug (void);
  * is none. */
 gboolean gst_seedvr2_cuda_ensure (GstSeedVR2Cuda *cuda, GstElement *element,
                                   const GstSeedVR2Settings *settings);
+
+/* Whether frames may be in CUDA memory: a context is held, or it is not decided
+ * yet whether one will be.  Any thread. */
+gboolean gst_seedvr2_cuda_may_share (GstSeedVR2Cuda *cuda, GstElement *element);
+
+/* The GstCudaContext that is held; NULL: none.  While frames flow.
+ * (transfer none) */
+GObject *gst_seedvr2_cuda_object (const GstSeedVR2Cuda *cuda);
 
 /* Gives the context up.  Accepts one that holds nothing. */
 void gst_seedvr2_cuda_drop (GstSeedVR2Cuda *cuda, GstElement *element);

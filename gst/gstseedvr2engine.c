@@ -1,16 +1,21 @@
 #include "gstseedvr2engine.h"
 
+#include "gstseedvr2errors.h"
+
 static gboolean
 check_file (GstElement *element, const gchar *property, const gchar *file)
 {
   if (!file || g_file_test (file, G_FILE_TEST_EXISTS))
     return TRUE;
-  GST_ELEMENT_ERROR (element, RESOURCE, NOT_FOUND,
-                     ("There is no file %s: set the property %s, or the "
-                      "environment variable SEEDVR2_MODEL_PATH to the folder "
-                      "of the shipped models.",
-                      file, property),
-                     (NULL));
+  GST_ELEMENT_ERROR_WITH_DETAILS (
+      element, RESOURCE, NOT_FOUND,
+      ("There is no file %s: set the property %s, or the environment variable "
+       "SEEDVR2_MODEL_PATH to the folder of the shipped models.",
+       file, property),
+      (NULL),
+      ("property", G_TYPE_STRING, property, "file", G_TYPE_STRING, file,
+       "suggestion", G_TYPE_STRING, "set the property to a file that is there",
+       NULL));
   return FALSE;
 }
 

@@ -1,5 +1,7 @@
 #include "gstseedvr2flow.h"
 
+#include "gstseedvr2cudalib.h"
+#include "gstseedvr2errors.h"
 #include "gstseedvr2frames.h"
 #include "gstseedvr2private.h"
 
@@ -16,6 +18,16 @@ gst_seedvr2_flow_interrupt (GstSeedVR2Upscale *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* What is sticky holds for frames to come too, and is not sent again. */
+static void
+keep_sticky_events (GstSeedVR2Upscale *self)
+{
+  for (GList *l = self->line.head; l; l = l->next) {
+    if (GST_IS_EVENT (l->data) && GST_EVENT_IS_STICKY (l->data))
+      gst_pad_store_sticky_event (GST_BASE_TRANSFORM_SRC_PAD (self), l->data);
+  }
+}
+
 void
 gst_seedvr2_flow_clear (GstSeedVR2Upscale *self)
 {
@@ -27,6 +39,7 @@ gst_seedvr2_flow_clear (GstSeedVR2Upscale *self)
 void
 gst_seedvr2_flow_drop (GstSeedVR2Upscale *self)
 {
+  keep_sticky_events (self);
   gst_seedvr2_flow_clear (self);
   if (!self->upscaler)
     return;
@@ -58,14 +71,55 @@ engine_failed (GstSeedVR2Upscale *self, const svr_error *err)
   return self->last_flow = GST_FLOW_ERROR;
 }
 
+/* Says why a buffer cannot be mapped. */
 static GstFlowReturn
-map_failed (GstSeedVR2Upscale *self, const gchar *which)
+map_failed (GstSeedVR2Upscale *self, const gchar *which, GstBuffer *buffer,
+            gboolean cuda)
 {
-  GST_ELEMENT_ERROR (
-      self, STREAM, FAILED,
-      ("A buffer does not hold a frame of the size of its caps."),
-      ("cannot map an %s buffer as a video frame", which));
+  gint device = cuda ? gst_seedvr2_cudalib_device_of (buffer) : -1;
+
+  if (device >= 0 && device != self->cuda.device)
+    GST_ELEMENT_ERROR_WITH_DETAILS (
+        self, STREAM, FAILED,
+        ("A buffer is in the memory of GPU %d, but this element works on GPU "
+         "%d: set device-id of one of the elements, or put cudadownload "
+         "between them.",
+         device, self->cuda.device),
+        ("an %s buffer", which),
+        ("suggestion", G_TYPE_STRING,
+         "set device-id of one of the elements, or put cudadownload between "
+         "them",
+         NULL));
+  else if (cuda && device < 0)
+    GST_ELEMENT_ERROR_WITH_DETAILS (
+        self, STREAM, FAILED,
+        ("A buffer of caps with " GST_SEEDVR2_CUDA_FEATURE
+         " holds no CUDA memory."),
+        ("an %s buffer", which),
+        ("suggestion", G_TYPE_STRING,
+         "correct the element that made the buffer, or its caps", NULL));
+  else
+    GST_ELEMENT_ERROR_WITH_DETAILS (
+        self, STREAM, FAILED,
+        ("A buffer does not hold a frame of the size of its caps."),
+        ("cannot map an %s buffer as a video frame", which),
+        ("suggestion", G_TYPE_STRING,
+         "correct the element that made the buffer, or its caps", NULL));
   return self->last_flow = GST_FLOW_ERROR;
+}
+
+/* Maps to addresses where the caps say that the frame is. */
+static gboolean
+map_frame (GstSeedVR2Upscale *self, GstVideoFrame *frame, GstBuffer *buffer,
+           GstMapFlags flags)
+{
+  gboolean in = flags == GST_MAP_READ;
+  const GstVideoInfo *info = in ? &self->in_info : &self->out_info;
+
+  if (!(in ? self->in_cuda : self->out_cuda))
+    return gst_seedvr2_frame_map (frame, info, buffer, flags);
+  return gst_seedvr2_cudalib_device_of (buffer) == self->cuda.device
+         && gst_seedvr2_cudalib_map (frame, info, buffer, flags);
 }
 
 /* Pulls the frame that is first in the line.  *out stays NULL when it is not
@@ -88,9 +142,8 @@ take_frame (GstSeedVR2Upscale *self, bool wait, GstBuffer **out)
     if (ret != GST_FLOW_OK)
       return ret;
   }
-  if (!gst_video_frame_map (&mapped, &self->out_info, self->next_out,
-                            GST_MAP_WRITE))
-    return map_failed (self, "output");
+  if (!map_frame (self, &mapped, self->next_out, GST_MAP_WRITE))
+    return map_failed (self, "output", self->next_out, self->out_cuda);
   view = gst_seedvr2_frame_view (&mapped);
   status = svr_upscaler_pull (self->upscaler, &view, wait, &got, &err);
   gst_video_frame_unmap (&mapped);
@@ -222,6 +275,8 @@ configure (GstSeedVR2Upscale *self)
   gst_seedvr2_settings_stream (&self->active, &config);
   gst_seedvr2_video_info (&self->in_info, &config.in);
   gst_seedvr2_video_info (&self->out_info, &config.out);
+  config.in_on_device = self->in_cuda;
+  config.out_on_device = self->out_cuda;
   config.first_frame = self->next_frame;
   gst_seedvr2_report_stream (self->report, &config);
   if (svr_upscaler_configure (self->upscaler, &config, &err) != SVR_OK) {
@@ -247,8 +302,13 @@ hold_frame (GstSeedVR2Upscale *self, GstBuffer *buffer)
   svr_error err = { 0 };
   svr_status status;
 
-  if (!gst_video_frame_map (&mapped, &self->in_info, buffer, GST_MAP_READ))
-    return map_failed (self, "input");
+  if (!map_frame (self, &mapped, buffer, GST_MAP_READ)) {
+    GstFlowReturn ret = gst_seedvr2_flow_drain (self);
+
+    return ret == GST_FLOW_OK
+               ? map_failed (self, "input", buffer, self->in_cuda)
+               : ret;
+  }
   note_times (self, buffer);
   view = gst_seedvr2_frame_view (&mapped);
   status = svr_upscaler_push (self->upscaler, &view, &err);
@@ -258,6 +318,23 @@ hold_frame (GstSeedVR2Upscale *self, GstBuffer *buffer)
   g_queue_push_tail (&self->line, gst_seedvr2_envelope_new (buffer));
   self->next_frame++;
   return GST_FLOW_OK;
+}
+
+/* In a mixed stream a frame says itself whether it is interlaced.  Those in
+ * front of such a one still go out. */
+static GstFlowReturn
+check_progressive (GstSeedVR2Upscale *self, GstBuffer *buffer)
+{
+  GstFlowReturn ret;
+
+  if (!GST_VIDEO_INFO_IS_INTERLACED (&self->in_info)
+      || !GST_BUFFER_FLAG_IS_SET (buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED))
+    return GST_FLOW_OK;
+  ret = gst_seedvr2_flow_drain (self);
+  if (ret != GST_FLOW_OK)
+    return ret;
+  gst_seedvr2_upscale_refuse_interlaced (self, &self->in_info);
+  return self->last_flow = GST_FLOW_ERROR;
 }
 
 GstFlowReturn
@@ -280,7 +357,9 @@ gst_seedvr2_flow_submit_input_buffer (GstBaseTransform *trans,
   if (ret != GST_FLOW_OK)
     return ret;
   buffer = g_steal_pointer (&trans->queued_buf);
-  ret = configure (self);
+  ret = check_progressive (self, buffer);
+  if (ret == GST_FLOW_OK)
+    ret = configure (self);
   if (ret == GST_FLOW_OK)
     ret = hold_frame (self, buffer);
   gst_buffer_unref (buffer);

@@ -1,29 +1,16 @@
 #include "gstseedvr2frames.h"
 
+/* The engine's names are GStreamer's. */
 static gboolean
 pixel_format (GstVideoFormat format, svr_pixel_format *out)
 {
-  static const struct {
-    GstVideoFormat gst;
-    svr_pixel_format svr;
-  } table[] = {
-    { GST_VIDEO_FORMAT_RGB, SVR_PIXEL_RGB },
-    { GST_VIDEO_FORMAT_BGR, SVR_PIXEL_BGR },
-    { GST_VIDEO_FORMAT_RGBA, SVR_PIXEL_RGBA },
-    { GST_VIDEO_FORMAT_BGRA, SVR_PIXEL_BGRA },
-    { GST_VIDEO_FORMAT_ARGB, SVR_PIXEL_ARGB },
-    { GST_VIDEO_FORMAT_ABGR, SVR_PIXEL_ABGR },
-    { GST_VIDEO_FORMAT_RGBx, SVR_PIXEL_RGBX },
-    { GST_VIDEO_FORMAT_BGRx, SVR_PIXEL_BGRX },
-    { GST_VIDEO_FORMAT_xRGB, SVR_PIXEL_XRGB },
-    { GST_VIDEO_FORMAT_xBGR, SVR_PIXEL_XBGR },
-    { GST_VIDEO_FORMAT_NV12, SVR_PIXEL_NV12 },
-    { GST_VIDEO_FORMAT_I420, SVR_PIXEL_I420 },
-  };
+  const gchar *name = format == GST_VIDEO_FORMAT_ARGB64
+                          ? "ARGB64_LE" /* in the machine's byte order */
+                          : gst_video_format_to_string (format);
 
-  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
-    if (table[i].gst == format) {
-      *out = table[i].svr;
+  for (gint i = 0; i < SVR_PIXEL_FORMAT_COUNT; i++) {
+    if (g_str_equal (svr_pixel_layout_of ((svr_pixel_format)i)->name, name)) {
+      *out = (svr_pixel_format)i;
       return TRUE;
     }
   }
@@ -63,14 +50,65 @@ gst_seedvr2_video_info (const GstVideoInfo *info, svr_video_info *out)
     return FALSE;
   out->width = info->width;
   out->height = info->height;
-  if (!GST_VIDEO_INFO_IS_YUV (info)) {
-    out->color.full_range = true;
+  if (GST_VIDEO_INFO_IS_RGB (info)) {
+    out->color.limited_rgb
+        = info->colorimetry.range == GST_VIDEO_COLOR_RANGE_16_235;
     return TRUE;
   }
   out->color.full_range
-      = info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
+      = GST_VIDEO_INFO_IS_YUV (info)
+            ? info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255
+            : info->colorimetry.range != GST_VIDEO_COLOR_RANGE_16_235;
   luma_weights (info, &out->color);
   chroma_site (info, &out->color);
+  return TRUE;
+}
+
+/* GStreamer asserts the sizes and believes the format. */
+static gboolean
+meta_fits (GstBuffer *buffer, const GstVideoInfo *info)
+{
+  const GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+
+  return !meta
+         || (meta->format == GST_VIDEO_INFO_FORMAT (info)
+             && meta->width >= (guint)info->width
+             && meta->height >= (guint)info->height);
+}
+
+/* Whether the mapped memory holds all rows of a component's plane: strides and
+ * offsets of a meta may be anything. */
+static gboolean
+plane_fits (const GstVideoFrame *frame, guint component)
+{
+  guint plane = GST_VIDEO_FRAME_COMP_PLANE (frame, component);
+  /* without a meta all planes are one mapping */
+  const GstMapInfo *map = &frame->map[frame->meta ? plane : 0];
+  const guint8 *end = map->data + map->size;
+  const guint8 *first = GST_VIDEO_FRAME_PLANE_DATA (frame, plane);
+  gint stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
+  gsize row = (gsize)GST_VIDEO_FRAME_COMP_PSTRIDE (frame, component)
+              * (gsize)GST_VIDEO_FRAME_COMP_WIDTH (frame, component);
+  gsize rows = (gsize)GST_VIDEO_FRAME_COMP_HEIGHT (frame, component) - 1;
+
+  return stride > 0 && (gsize)stride >= row && first < end
+         && (gsize)(end - first) >= row
+         && ((gsize)(end - first) - row) / (gsize)stride >= rows;
+}
+
+gboolean
+gst_seedvr2_frame_map (GstVideoFrame *frame, const GstVideoInfo *info,
+                       GstBuffer *buffer, GstMapFlags flags)
+{
+  if (!meta_fits (buffer, info)
+      || !gst_video_frame_map (frame, info, buffer, flags))
+    return FALSE;
+  for (guint i = 0; i < GST_VIDEO_FRAME_N_COMPONENTS (frame); i++) {
+    if (!plane_fits (frame, i)) {
+      gst_video_frame_unmap (frame);
+      return FALSE;
+    }
+  }
   return TRUE;
 }
 
@@ -109,6 +147,11 @@ drop_other_meta (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
   return TRUE;
 }
 
+/* What they tell of fields means nothing for a progressive frame. */
+#define FIELD_FLAGS                                                            \
+  (GST_VIDEO_BUFFER_FLAG_INTERLACED | GST_VIDEO_BUFFER_FLAG_TFF                \
+   | GST_VIDEO_BUFFER_FLAG_RFF | GST_VIDEO_BUFFER_FLAG_ONEFIELD)
+
 GstBuffer *
 gst_seedvr2_envelope_new (GstBuffer *buffer)
 {
@@ -116,6 +159,7 @@ gst_seedvr2_envelope_new (GstBuffer *buffer)
 
   gst_buffer_copy_into (envelope, buffer, GST_BUFFER_COPY_METADATA, 0,
                         (gsize)-1);
+  GST_BUFFER_FLAG_UNSET (envelope, FIELD_FLAGS);
   gst_buffer_foreach_meta (envelope, drop_other_meta, NULL);
   return envelope;
 }

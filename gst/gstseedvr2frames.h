@@ -11,14 +11,25 @@ G_BEGIN_DECLS
 
 /* The formats of both pads.  Negotiation prefers what stands first. */
 #define GST_SEEDVR2_FORMATS                                                    \
-  "{ NV12, I420, RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR }"
+  "{ NV12, I420, P010_10LE, I420_10LE, YV12, NV21, RGB, BGR, RGBx, BGRx, "     \
+  "xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, Y42B, Y444, I422_10LE, Y444_10LE, "     \
+  "P012_LE, I420_12LE, I422_12LE, P016_LE, Y444_16LE, RGBP, BGRP, GBR, "       \
+  "GBR_10LE, RGB10A2_LE, BGR10A2_LE, RGBA64_LE, ARGB64_LE, ARGB64, GRAY8, "    \
+  "GRAY16_LE }"
 
 /* Format, size and colorimetry of `info` in the engine's terms.  What caps
  * leave unknown is taken as GStreamer's defaults have it: BT.709 above 576
- * lines and BT.601 below, limited range, chroma on the left luma column (full
- * range: between both).
+ * lines and BT.601 below; YUV has limited range and chroma on the left luma
+ * column (full range: between both), RGB and grey have full range.  Chroma on
+ * alternate lines (interlaced DV) is taken to lie where the other flags say.
  * Returns: FALSE for a format that is not in GST_SEEDVR2_FORMATS. */
 gboolean gst_seedvr2_video_info (const GstVideoInfo *info, svr_video_info *out);
+
+/* Maps `buffer`; to be unmapped with gst_video_frame_unmap().
+ * Returns: FALSE where it does not hold a whole frame of `info`, whatever its
+ * video meta says. */
+gboolean gst_seedvr2_frame_map (GstVideoFrame *frame, const GstVideoInfo *info,
+                                GstBuffer *buffer, GstMapFlags flags);
 
 /* A view of a mapped frame, with the strides and offsets of its buffer.  Valid
  * as long as `frame` stays mapped. */

@@ -29,11 +29,12 @@ struct _GstSeedVR2Upscale {
   /* streaming thread */
   GstSeedVR2Settings active; /* settings as of start() */
   GstVideoInfo in_info, out_info;
-  gboolean negotiated;      /* the infos are set */
-  gboolean refused;         /* the last caps were, and it was said */
-  gboolean configured;      /* the engine is set up for them */
-  svr_stream_config stream; /* while configured */
-  guint64 next_frame;       /* absolute number of the next input frame */
+  gboolean in_cuda, out_cuda; /* frames are in CUDA memory */
+  gboolean negotiated;        /* the infos are set */
+  gboolean refused;           /* the last caps were, and it was said */
+  gboolean configured;        /* the engine is set up for them */
+  svr_stream_config stream;   /* while configured */
+  guint64 next_frame;         /* absolute number of the next input frame */
   GQueue line; /* frames that the engine holds, as buffers without memory, and
                   the serialized events between them, in order of arrival */
   GstBuffer *next_out;     /* output for the first frame in the line, or NULL */
@@ -44,6 +45,13 @@ struct _GstSeedVR2Upscale {
  * the one before it is computed.  0: the size is not known yet. */
 void gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self,
                                          guint batch_size);
+
+/* Whether caps of frames in CUDA memory can be negotiated.  Any thread. */
+gboolean gst_seedvr2_upscale_takes_cuda (GstSeedVR2Upscale *self);
+
+/* Posts the error for interlaced pictures. */
+void gst_seedvr2_upscale_refuse_interlaced (GstSeedVR2Upscale *self,
+                                            const GstVideoInfo *in);
 
 /* The class whose virtual functions ours chain up to. */
 GstBaseTransformClass *gst_seedvr2_upscale_parent (void);

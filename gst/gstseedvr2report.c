@@ -9,6 +9,7 @@ struct GstSeedVR2Report {
   gint enabled; /* atomic */
   gint loading; /* atomic: a progress is open */
   gint percent; /* worker: last one posted */
+  GstSeedVR2Speed speed;
 
   GMutex lock; /* for what follows */
   GstSeedVR2Files files;
@@ -24,6 +25,7 @@ gst_seedvr2_report_new (GstElement *element)
   report->element = element;
   g_mutex_init (&report->lock);
   g_queue_init (&report->frames);
+  gst_seedvr2_speed_init (&report->speed);
   return report;
 }
 
@@ -32,8 +34,15 @@ gst_seedvr2_report_free (GstSeedVR2Report *report)
 {
   gst_seedvr2_report_forget_frames (report);
   gst_seedvr2_files_clear (&report->files);
+  gst_seedvr2_speed_clear (&report->speed);
   g_mutex_clear (&report->lock);
   g_free (report);
+}
+
+GstSeedVR2Speed *
+gst_seedvr2_report_speed (GstSeedVR2Report *report)
+{
+  return &report->speed;
 }
 
 void
@@ -314,7 +323,8 @@ add_plan (GstStructure *s, const svr_memory_plan *plan)
       plan->scratch, "planned-host", G_TYPE_UINT64, plan->host, "blocks",
       G_TYPE_INT, plan->blocks, "streamed-blocks", G_TYPE_INT,
       plan->streamed_blocks, "vae-streamed", G_TYPE_BOOLEAN, plan->vae_streamed,
-      "state-on-host", G_TYPE_BOOLEAN, plan->state_on_host, "tiled",
+      "state-on-host", G_TYPE_BOOLEAN, plan->state_on_host, "parked-precision",
+      G_TYPE_STRING, svr_parked_precision_name (plan->parked), "tiled",
       G_TYPE_BOOLEAN, plan->tiled, "activation-chunk", G_TYPE_INT64,
       plan->token_chunk, "copied-in-per-batch", G_TYPE_UINT64, plan->copied_in,
       "copied-out-per-batch", G_TYPE_UINT64, plan->copied_out, "copies-hidden",
@@ -384,7 +394,11 @@ batch_done (GstSeedVR2Report *report, const svr_event *event)
 {
   GstSeedVR2FrameTimes times
       = batch_times (report, event->first_frame, event->frames);
+  GstSeedVR2BatchSpeed speed
+      = { event->first_frame, phase_sum (&event->stats.last),
+          times.running_time };
 
+  gst_seedvr2_speed_batch (&report->speed, report->element, &speed);
   if (!g_atomic_int_get (&report->enabled))
     return;
   post_batch (report, event, &times);
@@ -442,7 +456,7 @@ gst_seedvr2_report_event (void *user, const svr_event *event)
   }
 }
 
-/* ---- log and errors ---- */
+/* ---- log ---- */
 
 static GstDebugLevel
 debug_level (svr_log_level level)
@@ -489,55 +503,4 @@ gst_seedvr2_report_log (GstElement *element)
       log.level = l;
   }
   return log;
-}
-
-static void
-error_code (svr_status status, GQuark *domain, gint *code)
-{
-  switch (status) {
-  case SVR_ERR_INVALID:
-    *domain = GST_LIBRARY_ERROR;
-    *code = GST_LIBRARY_ERROR_SETTINGS;
-    break;
-  case SVR_ERR_SHAPE:
-    *domain = GST_STREAM_ERROR;
-    *code = GST_STREAM_ERROR_FORMAT;
-    break;
-  case SVR_ERR_UNSUPPORTED:
-    *domain = GST_STREAM_ERROR;
-    *code = GST_STREAM_ERROR_NOT_IMPLEMENTED;
-    break;
-  case SVR_ERR_FORMAT:
-  case SVR_ERR_IO:
-    *domain = GST_RESOURCE_ERROR;
-    *code = GST_RESOURCE_ERROR_OPEN_READ;
-    break;
-  case SVR_ERR_NO_MEM:
-  case SVR_ERR_NO_VRAM:
-    *domain = GST_RESOURCE_ERROR;
-    *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-    break;
-  case SVR_ERR_NO_DEVICE:
-    *domain = GST_RESOURCE_ERROR;
-    *code = GST_RESOURCE_ERROR_NOT_FOUND;
-    break;
-  default:
-    *domain = GST_LIBRARY_ERROR;
-    *code = GST_LIBRARY_ERROR_FAILED;
-    break;
-  }
-}
-
-void
-gst_seedvr2_report_error (GstElement *element, const svr_error *err)
-{
-  const gchar *file = err->file ? err->file : __FILE__;
-  GQuark domain;
-  gint code;
-
-  error_code (err->code, &domain, &code);
-  gst_element_message_full (
-      element, GST_MESSAGE_ERROR, domain, code, g_strdup (err->text),
-      g_strdup_printf ("engine status: %s", svr_status_name (err->code)), file,
-      "", err->line);
 }

@@ -1,4 +1,4 @@
-/* What the element tells the application: errors, progress of loading, element
+/* What the element tells the application: progress of loading, element
  * messages about the model, the plan, batches and memory, and statistics.
  *
  * Threads: gst_seedvr2_report_event() runs on the engine's worker, the rest on
@@ -8,6 +8,7 @@
 #define GST_SEEDVR2_REPORT_H
 
 #include "gstseedvr2settings.h"
+#include "gstseedvr2speed.h"
 #include "pipeline/upscaler.h"
 
 #include <gst/gst.h>
@@ -41,6 +42,9 @@ void gst_seedvr2_report_end (GstSeedVR2Report *report, gboolean failed);
 void gst_seedvr2_report_stream (GstSeedVR2Report *report,
                                 const svr_stream_config *config);
 
+/* What is known of the source's speed; owned by the report. */
+GstSeedVR2Speed *gst_seedvr2_report_speed (GstSeedVR2Report *report);
+
 /* Remembers the times of a frame until its batch is reported. */
 void gst_seedvr2_report_frame (GstSeedVR2Report *report,
                                const GstSeedVR2FrameTimes *times);
@@ -54,9 +58,6 @@ void gst_seedvr2_report_init_debug (void);
 
 /* svr_upscaler_options.log for the debug category seedvr2core. */
 svr_log gst_seedvr2_report_log (GstElement *element);
-
-/* Posts `err` as an error message of the element. */
-void gst_seedvr2_report_error (GstElement *element, const svr_error *err);
 
 /* application/x-seedvr2-stats.  Returns: (transfer full). */
 GstStructure *gst_seedvr2_report_stats (const svr_upscaler_stats *stats,

@@ -17,6 +17,7 @@ enum {
   PROP_VRAM_BUDGET,
   PROP_OFFLOAD_THRESHOLD,
   PROP_VAE_TILE_SIZE,
+  PROP_PARKED_PRECISION,
   PROP_BATCH_SIZE,
   PROP_TEMPORAL_OVERLAP,
   PROP_PREPEND_FRAMES,
@@ -106,6 +107,11 @@ quantization_get_type (void)
       "for the transformer's weights, little more time, closer to 16 bits "
       "than fp8; every device",
       "int8" },
+    { SVR_QUANTIZATION_INT8_W8A8,
+      "The integers of int8, and what they multiply becomes integers too: "
+      "products in 8 bits as with fp8, with less than half of its error, "
+      "which is more than int8 has; every device",
+      "int8-w8a8" },
     { SVR_QUANTIZATION_AS_STORED,
       "fp8 or int8 where the model file holds such weights (seedvr2 convert "
       "makes them), else none",
@@ -149,6 +155,34 @@ vram_mode_get_type (void)
   return type;
 }
 
+#define TYPE_PARKED_PRECISION (parked_precision_get_type ())
+static GType
+parked_precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_PARKED_16_BIT, "As they were computed: the picture is the same",
+      "16-bit" },
+    { SVR_PARKED_FP8,
+      "8-bit floating point: little more than half the bytes, fine detail "
+      "changes; int8 is as small and closer",
+      "fp8" },
+    { SVR_PARKED_INT8,
+      "8-bit integers: little more than half the bytes, the picture changes "
+      "a little",
+      "int8" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType fresh = g_enum_register_static ("GstSeedVR2ParkedPrecision", values);
+
+    gst_type_mark_as_plugin_api (fresh, 0);
+    g_once_init_leave (&type, fresh);
+  }
+  return type;
+}
+
 #define TYPE_CFG_OFFLOAD (cfg_offload_get_type ())
 static GType
 cfg_offload_get_type (void)
@@ -178,13 +212,17 @@ color_correction_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { SVR_COLOUR_LAB, "Wavelet, then distributions of CIE Lab matched", "lab" },
-    { SVR_COLOUR_WAVELET, "Low frequencies of the input", "wavelet" },
+    { SVR_COLOUR_LAB,
+      "As wavelet, then the distribution of colours in CIE Lab is matched",
+      "lab" },
+    { SVR_COLOUR_WAVELET, "Light and colour of large areas are the input's",
+      "wavelet" },
     { SVR_COLOUR_WAVELET_ADAPTIVE,
-      "Low frequencies of the input, saturation held back",
+      "As wavelet, but saturation is held back where it would grow",
       "wavelet-adaptive" },
     { SVR_COLOUR_HSV, "Saturation of the input, hue by hue", "hsv" },
-    { SVR_COLOUR_ADAIN, "Mean and spread of each channel", "adain" },
+    { SVR_COLOUR_ADAIN,
+      "Mean and spread of each colour channel are the input's", "adain" },
     { SVR_COLOUR_NONE, "Colours as the model makes them", "none" },
     { 0, NULL, NULL },
   };
@@ -260,8 +298,10 @@ install_files (GObjectClass *klass)
           NULL, AT_START));
   g_object_class_install_property (
       klass, PROP_BACKEND,
-      g_param_spec_enum ("backend", "Backend", "What computes", TYPE_BACKEND,
-                         SVR_BACKEND_AUTO, AT_START));
+      g_param_spec_enum (
+          "backend", "Backend",
+          "What computes: the CPU, an NVIDIA GPU, or a GPU where there is one",
+          TYPE_BACKEND, SVR_BACKEND_AUTO, AT_START));
   g_object_class_install_property (
       klass, PROP_DEVICE_ID,
       g_param_spec_int (
@@ -325,6 +365,14 @@ install_memory (GObjectClass *klass)
           "whole frames: several times slower, the same picture without seams, "
           "much less memory (0: only where nothing else fits the budget)",
           0, 16384, 0, AT_START));
+  g_object_class_install_property (
+      klass, PROP_PARKED_PRECISION,
+      g_param_spec_enum (
+          "parked-precision", "Parked precision",
+          "How the VAE keeps frames that wait in host or device memory where "
+          "the plan works through a batch in several sweeps; 8 bits are "
+          "faster where copies are what limits, and need less memory",
+          TYPE_PARKED_PRECISION, SVR_PARKED_16_BIT, AT_START));
 }
 
 static void
@@ -336,8 +384,7 @@ install_batching (GObjectClass *klass)
           "batch-size", "Batch size",
           "Frames restored together; more are steadier and need more memory "
           "(1, 5, 9, 13... waste no time; 0: the largest of these that fits, "
-          "at "
-          "most 81)",
+          "at most 81 on a GPU and 21 on the CPU)",
           0, 16384, 5, AT_START));
   g_object_class_install_property (
       klass, PROP_TEMPORAL_OVERLAP,
@@ -384,7 +431,8 @@ install_picture (GObjectClass *klass)
           "Give every batch the noise of the first one, so that a still gives "
           "the same picture in every batch; a batch that repeats the one "
           "before (stills, frozen video) is then not computed again, unless "
-          "temporal-overlap is set. Overlapping batches have different noise "
+          "temporal-overlap is set or frames are in CUDA memory. Overlapping "
+          "batches have different noise "
           "for a shared frame, and frame-offset changes nothing",
           FALSE, AT_START));
   g_object_class_install_property (
@@ -469,6 +517,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [PROP_VRAM_BUDGET] = AT (vram_budget),
     [PROP_OFFLOAD_THRESHOLD] = AT (offload_threshold),
     [PROP_VAE_TILE_SIZE] = AT (vae_tile_size),
+    [PROP_PARKED_PRECISION] = AT (parked_precision),
     [PROP_BATCH_SIZE] = AT (batch_size),
     [PROP_TEMPORAL_OVERLAP] = AT (temporal_overlap),
     [PROP_PREPEND_FRAMES] = AT (prepend_frames),
@@ -568,20 +617,40 @@ gst_seedvr2_settings_is_size (guint id)
   return id == PROP_SCALE || id == PROP_RESOLUTION || id == PROP_MAX_RESOLUTION;
 }
 
-static gchar *
-shipped_file (const gchar *name)
-{
-  const gchar *folder = g_getenv ("SEEDVR2_MODEL_PATH");
-
-  if (!folder || !*folder)
-    folder = SEEDVR2_MODEL_DIR;
-  return g_build_filename (folder, name, NULL);
-}
-
 static gboolean
 is_set (const gchar *text)
 {
   return text && *text;
+}
+
+/* Of an installed tree that may have been moved.  (nullable) */
+static gchar *
+folder_from_plugin (void)
+{
+  GstPlugin *plugin = gst_registry_find_plugin (gst_registry_get (), "seedvr2");
+  const gchar *file = plugin ? gst_plugin_get_filename (plugin) : NULL;
+  gchar *place = file ? g_path_get_dirname (file) : NULL, *folder = NULL;
+
+  if (place)
+    folder = g_canonicalize_filename (SEEDVR2_MODELS_FROM_PLUGIN, place);
+  if (folder && !g_file_test (folder, G_FILE_TEST_IS_DIR))
+    g_clear_pointer (&folder, g_free);
+  g_free (place);
+  gst_clear_object (&plugin);
+  return folder;
+}
+
+static gchar *
+shipped_file (const gchar *name)
+{
+  const gchar *folder = g_getenv ("SEEDVR2_MODEL_PATH");
+  gchar *beside = is_set (folder) ? NULL : folder_from_plugin (), *file;
+
+  if (!is_set (folder))
+    folder = beside ? beside : SEEDVR2_MODEL_DIR;
+  file = g_build_filename (folder, name, NULL);
+  g_free (beside);
+  return file;
 }
 
 /* The shipped transformer carries its own prompt, of its own width. */
@@ -628,6 +697,7 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
   config->memory.synchronous = !settings->async;
   config->memory.mode = (svr_vram_mode)settings->vram_mode;
   config->memory.budget = settings->vram_budget;
+  config->memory.parked = (svr_parked_precision)settings->parked_precision;
   config->memory.threshold = (guint64)(settings->offload_threshold * 1e9);
   config->memory.tile_size = (int)settings->vae_tile_size;
   config->batch_size = (int)settings->batch_size;

@@ -21,6 +21,7 @@ typedef struct {
   guint64 vram_budget;       /* bytes; 0: what is free */
   gdouble offload_threshold; /* GB; 0: never */
   guint vae_tile_size;       /* pixels; 0: as a last resort */
+  gint parked_precision;     /* svr_parked_precision */
   guint batch_size, temporal_overlap, prepend_frames;
   gboolean uniform_batch_size;
   gboolean noise_time_invariant;
@@ -62,8 +63,8 @@ gboolean gst_seedvr2_settings_is_size (guint id);
 
 /* Where the models are: properties, else the shipped ones in the folder that
  * the environment variable SEEDVR2_MODEL_PATH names, else in the installed
- * folder.  A model of the user's own gets the shipped prompt embeddings unless
- * text-embedding is set. */
+ * folder, as seen from the plugin.  A model of the user's own gets the shipped
+ * prompt embeddings unless text-embedding is set. */
 void gst_seedvr2_settings_files (const GstSeedVR2Settings *settings,
                                  GstSeedVR2Files *files);
 void gst_seedvr2_files_clear (GstSeedVR2Files *files);

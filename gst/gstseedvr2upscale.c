@@ -16,15 +16,22 @@
  * Without #GstSeedVR2Upscale:model and #GstSeedVR2Upscale:vae-model the small
  * model that comes with the plugin is used.
  *
- * The element needs progressive video: put a `deinterlace` before it.  Up to
+ * The element needs progressive video: put a `deinterlace` before it.  Of a
+ * stream that mixes both it takes the progressive frames and fails at the first
+ * interlaced one.  Up to
  * two batches of frames are held back.  Where another branch of the pipeline,
  * such as audio, comes from the same demuxer, its queue must be able to hold
  * that long, or the pipeline stalls: see the second example.
  *
+ * A live source is told the latency of two batches.  When it gives frames
+ * faster than they can be made, a warning with both rates is posted once.
+ *
  * On an NVIDIA GPU the element shares one CUDA context with its pipeline: it
  * takes a neighbour's or the application's (a #GstContext of type
  * `gst.cuda.context`), else it publishes the primary one of the device.
- * #GstSeedVR2Upscale:device-id chooses among several GPUs.
+ * #GstSeedVR2Upscale:device-id chooses among several GPUs.  Frames may be in
+ * CUDA memory on either pad or both (caps with `memory:CUDAMemory`): they then
+ * stay on the GPU, and their memory counts as the plan's.
  *
  * ## Example launch lines
  * |[
@@ -39,6 +46,11 @@
  * location=out.mkv
  * ]| Upscales a film and keeps its audio as it is.
  * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! qtdemux ! h264parse ! nvh264dec !
+ * seedvr2upscale ! nvh265enc ! h265parse ! matroskamux ! filesink
+ * location=out.mkv
+ * ]| Decodes, upscales and encodes on the GPU.
+ * |[
  * gst-launch-1.0 filesrc location=in.jpg ! jpegdec ! seedvr2upscale
  * batch-size=1 scale=4 ! pngenc ! filesink location=out.png
  * ]| Upscales a single picture.
@@ -49,44 +61,18 @@
  *
  * ## Messages
  * A progress message `load-model` accompanies loading.  With
- * #GstSeedVR2Upscale:post-messages the element posts these element messages
- * (bytes and nanoseconds are unsigned 64-bit integers; `vram-` fields tell of
- * the memory of the device that computes, with the CPU backend the host's):
- *
- * * `seedvr2-model`, when the weights are loaded: `model`, `vae-model`,
- *   `text-embedding`, `bytes`
- * * `seedvr2-plan`, when a stream is set up: `temporal-overlap`,
- *   `input-width`, `input-height`, `width`, `height`, the plan (`batch-size`,
- *   `vram-budget`, `predicted-peak`, `planned-weights`, `planned-state`,
- *   `planned-scratch`, `planned-host`, `blocks`, `streamed-blocks`,
- *   `vae-streamed`, `state-on-host`, `tiled`, `activation-chunk`,
- *   `copied-in-per-batch`, `copied-out-per-batch`, `copies-hidden`) and the
- *   fields of `seedvr2-memory`
- * * `seedvr2-batch`, after each batch: `batch`, `first-frame`, `frames`,
- *   `padded`, `timestamp`, `stream-time`, `running-time`, `duration`, `fps`,
- *   `time-encode`, `time-dit`, `time-decode`, `time-finish`, `time-total` and
- * the fields of `seedvr2-memory`
- * * `seedvr2-memory`, at each point of the work on a batch: `phase` (`encode`,
- *   `step-begin`, `positive`, `negative`, `step-end`, `decode`, `batch`: behind
- *   the encoder, before a step of the transformer, behind its passes with the
- *   positive and the negative text, behind the step, behind the decoder, behind
- *   the batch), `batch`, `step` (from 1; 0 outside of the transformer),
- *   `vram-in-use` (weights, state and what is taken of the scratch memory now),
- *   `vram-high-water` (the most of it since the point before), `vram-planned`,
- *   and of the whole element `vram-used` (what it holds), `vram-peak`,
- *   `vram-weights`, `vram-state`, `vram-scratch`, `vram-scratch-peak`,
- *   `host-pinned`, `host-pinned-peak` (page-locked host memory), `copied-in`,
- *   `copied-out`, `host-frames`, and of the whole device, with all its users,
- *   `vram-free`, `vram-total`
- * * `seedvr2-summary`, at the end of a stream: `frames`, `batches`,
- *   `vram-planned`, `vram-peak-encode`, `vram-peak-dit`, `vram-peak-decode`,
- * the times of `seedvr2-batch` over the whole stream, and of `seedvr2-memory`
- * what concerns the element and the device
+ * #GstSeedVR2Upscale:post-messages the element posts `seedvr2-model` when the
+ * weights are loaded, `seedvr2-plan` when a stream is set up, `seedvr2-memory`
+ * at each point of the work on a batch, `seedvr2-batch` behind it and
+ * `seedvr2-summary` at the end.  Their fields, those of
+ * #GstSeedVR2Upscale:stats, the details of errors and the presets `low-vram`,
+ * `balanced` and `quality` are told in docs/element.md.
  */
 #include "gstseedvr2upscale.h"
 
 #include "gstseedvr2caps.h"
 #include "gstseedvr2cuda.h"
+#include "gstseedvr2cudapool.h"
 #include "gstseedvr2engine.h"
 #include "gstseedvr2flow.h"
 #include "gstseedvr2frames.h"
@@ -96,15 +82,12 @@ GST_DEBUG_CATEGORY (gst_seedvr2_upscale_debug);
 #define GST_CAT_DEFAULT gst_seedvr2_upscale_debug
 
 #define MIN_SIDE 16
+#define MAX_SIDE 16384
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
-    "src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_SEEDVR2_FORMATS)));
-
-G_DEFINE_TYPE (GstSeedVR2Upscale, gst_seedvr2_upscale, GST_TYPE_BASE_TRANSFORM);
+/* Presets are files that the interface reads and writes by itself. */
+G_DEFINE_TYPE_WITH_CODE (GstSeedVR2Upscale, gst_seedvr2_upscale,
+                         GST_TYPE_BASE_TRANSFORM,
+                         G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL));
 GST_ELEMENT_REGISTER_DEFINE (seedvr2upscale, "seedvr2upscale", GST_RANK_NONE,
                              GST_TYPE_SEEDVR2_UPSCALE);
 
@@ -133,6 +116,7 @@ gst_seedvr2_upscale_start (GstBaseTransform *trans)
   self->negotiated = self->configured = self->refused = FALSE;
   self->next_frame = self->active.frame_offset;
   self->last_flow = GST_FLOW_OK;
+  gst_seedvr2_speed_start (gst_seedvr2_report_speed (self->report));
   g_atomic_int_set (&self->flushing, FALSE);
 
   /* again: the properties may have changed in READY */
@@ -235,6 +219,7 @@ query_latency (GstSeedVR2Upscale *self, GstQuery *query)
   own = self->latency;
   GST_OBJECT_UNLOCK (self);
   gst_query_parse_latency (query, &live, &min, &max);
+  gst_seedvr2_speed_set_live (gst_seedvr2_report_speed (self->report), live);
   min += own;
   if (GST_CLOCK_TIME_IS_VALID (max))
     max += own;
@@ -257,6 +242,20 @@ gst_seedvr2_upscale_query (GstBaseTransform *trans, GstPadDirection direction,
 
 /* ---- caps and allocation ---- */
 
+/* With backend=auto the engine may have found that it has to use the CPU. */
+gboolean
+gst_seedvr2_upscale_takes_cuda (GstSeedVR2Upscale *self)
+{
+  gboolean on_cpu;
+
+  g_mutex_lock (&self->lock);
+  on_cpu = self->upscaler
+           && g_strcmp0 (svr_upscaler_backend_name (self->upscaler), "cuda");
+  g_mutex_unlock (&self->lock);
+  return !on_cpu
+         && gst_seedvr2_cuda_may_share (&self->cuda, GST_ELEMENT (self));
+}
+
 static GstCaps *
 gst_seedvr2_upscale_transform_caps (GstBaseTransform *trans,
                                     GstPadDirection direction, GstCaps *caps,
@@ -266,7 +265,9 @@ gst_seedvr2_upscale_transform_caps (GstBaseTransform *trans,
                       ? GST_BASE_TRANSFORM_SRC_PAD (trans)
                       : GST_BASE_TRANSFORM_SINK_PAD (trans);
   GstCaps *templ = gst_pad_get_pad_template_caps (other);
-  GstCaps *result = gst_seedvr2_caps_transform (caps, templ, filter);
+  GstCaps *result = gst_seedvr2_caps_transform (
+      direction, caps, templ,
+      gst_seedvr2_upscale_takes_cuda (GST_SEEDVR2_UPSCALE (trans)), filter);
 
   gst_caps_unref (templ);
   return result;
@@ -290,39 +291,78 @@ gst_seedvr2_upscale_fixate_caps (GstBaseTransform *trans,
   return othercaps;
 }
 
-/* Says why the engine cannot do this, and what would help. */
-static void
-post_refusal (GstSeedVR2Upscale *self, const GstVideoInfo *in,
-              const GstVideoInfo *out)
+void
+gst_seedvr2_upscale_refuse_interlaced (GstSeedVR2Upscale *self,
+                                       const GstVideoInfo *in)
 {
-  if (GST_VIDEO_INFO_IS_INTERLACED (in))
-    GST_ELEMENT_ERROR (
-        self, STREAM, FORMAT,
-        ("Interlaced video cannot be upscaled: put a "
-         "deinterlace element before this one."),
-        ("interlace-mode=%s", gst_video_interlace_mode_to_string (
-                                  GST_VIDEO_INFO_INTERLACE_MODE (in))));
-  else
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-                       ("Pictures of %dx%d cannot be upscaled to %dx%d: both "
-                        "need at least %dx%d pixels. Raise the properties "
-                        "scale or resolution, or the size in the caps.",
-                        in->width, in->height, out->width, out->height,
-                        MIN_SIDE, MIN_SIDE),
-                       (NULL));
+  GST_ELEMENT_ERROR_WITH_DETAILS (
+      self, STREAM, FORMAT,
+      ("Interlaced video cannot be upscaled: put a "
+       "deinterlace element before this one."),
+      ("interlace-mode=%s",
+       gst_video_interlace_mode_to_string (GST_VIDEO_INFO_INTERLACE_MODE (in))),
+      ("suggestion", G_TYPE_STRING, "put deinterlace in front", NULL));
 }
 
-/* Upstream may try refused caps again and again: they are told of once. */
+/* Progressive, or mixed, where each frame says what it is. */
 static gboolean
-check_infos (GstSeedVR2Upscale *self, const GstVideoInfo *in,
-             const GstVideoInfo *out)
+may_be_progressive (const GstVideoInfo *info)
 {
-  gboolean ok = !GST_VIDEO_INFO_IS_INTERLACED (in)
-                && MIN (in->width, in->height) >= MIN_SIDE
-                && MIN (out->width, out->height) >= MIN_SIDE;
+  GstVideoInterlaceMode mode = GST_VIDEO_INFO_INTERLACE_MODE (info);
 
-  if (!ok && !self->refused)
-    post_refusal (self, in, out);
+  return mode == GST_VIDEO_INTERLACE_MODE_PROGRESSIVE
+         || mode == GST_VIDEO_INTERLACE_MODE_MIXED;
+}
+
+/* Says why the engine cannot do this, and what would help. */
+static void
+post_wrong_size (GstSeedVR2Upscale *self, const GstCaps *in, const GstCaps *out)
+{
+  const GstStructure *from = gst_caps_get_structure (in, 0);
+  const GstStructure *to = gst_caps_get_structure (out, 0);
+  gint in_width = 0, in_height = 0, width = 0, height = 0;
+
+  gst_structure_get (from, "width", G_TYPE_INT, &in_width, "height", G_TYPE_INT,
+                     &in_height, NULL);
+  gst_structure_get (to, "width", G_TYPE_INT, &width, "height", G_TYPE_INT,
+                     &height, NULL);
+  GST_ELEMENT_ERROR_WITH_DETAILS (
+      self, STREAM, FORMAT,
+      ("Pictures of %dx%d cannot be upscaled to %dx%d: both need at least "
+       "%dx%d and at most %dx%d pixels. Change the properties scale or "
+       "resolution, or the size in the caps.",
+       in_width, in_height, width, height, MIN_SIDE, MIN_SIDE, MAX_SIDE,
+       MAX_SIDE),
+      (NULL),
+      ("suggestion", G_TYPE_STRING,
+       "change scale or resolution, or the size in the caps", NULL));
+}
+
+static gboolean
+is_right_size (const GstVideoInfo *info)
+{
+  return MIN (info->width, info->height) >= MIN_SIDE
+         && MAX (info->width, info->height) <= MAX_SIDE;
+}
+
+/* The infos of caps that can be worked on.  Upstream may try refused caps again
+ * and again: they are told of once. */
+static gboolean
+parse_caps (GstSeedVR2Upscale *self, const GstCaps *incaps,
+            const GstCaps *outcaps, GstVideoInfo *in, GstVideoInfo *out)
+{
+  /* there is no info of a frame whose bytes cannot be counted */
+  gboolean sizes = gst_video_info_from_caps (in, incaps)
+                   && gst_video_info_from_caps (out, outcaps)
+                   && is_right_size (in) && is_right_size (out);
+  gboolean ok = sizes && may_be_progressive (in);
+
+  if (!ok && !self->refused) {
+    if (sizes)
+      gst_seedvr2_upscale_refuse_interlaced (self, in);
+    else
+      post_wrong_size (self, incaps, outcaps);
+  }
   self->refused = !ok;
   return ok;
 }
@@ -360,6 +400,16 @@ gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self, guint batch_size)
                               gst_message_new_latency (GST_OBJECT (self)));
 }
 
+static void
+tell_rate (GstSeedVR2Upscale *self)
+{
+  const GstVideoInfo *in = &self->in_info;
+  gboolean varies = (in->flags & GST_VIDEO_FLAG_VARIABLE_FPS) != 0;
+
+  gst_seedvr2_speed_set_rate (gst_seedvr2_report_speed (self->report),
+                              varies ? 0 : in->fps_n, in->fps_d);
+}
+
 static gboolean
 gst_seedvr2_upscale_set_caps (GstBaseTransform *trans, GstCaps *incaps,
                               GstCaps *outcaps)
@@ -367,9 +417,7 @@ gst_seedvr2_upscale_set_caps (GstBaseTransform *trans, GstCaps *incaps,
   GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
   GstVideoInfo in, out;
 
-  if (!gst_video_info_from_caps (&in, incaps)
-      || !gst_video_info_from_caps (&out, outcaps)
-      || !check_infos (self, &in, &out))
+  if (!parse_caps (self, incaps, outcaps, &in, &out))
     return FALSE;
   /* when downstream asked for other caps in mid-stream: what is held goes out
    * with the old ones, and the CAPS event follows this function */
@@ -377,9 +425,12 @@ gst_seedvr2_upscale_set_caps (GstBaseTransform *trans, GstCaps *incaps,
     gst_seedvr2_flow_drain (self);
   self->in_info = in;
   self->out_info = out;
+  self->in_cuda = gst_seedvr2_caps_are_cuda (incaps);
+  self->out_cuda = gst_seedvr2_caps_are_cuda (outcaps);
   self->negotiated = TRUE;
   self->configured = FALSE;
   warn_of_hdr (self, &in);
+  tell_rate (self);
   gst_seedvr2_upscale_update_latency (self, self->active.batch_size);
   return TRUE;
 }
@@ -397,24 +448,40 @@ gst_seedvr2_upscale_get_unit_size (GstBaseTransform *trans, GstCaps *caps,
   return TRUE;
 }
 
-/* Strides and offsets may be anything.  No pool and no minimum, since input
- * buffers are not held; no crop meta, so that decoders crop. */
+static gboolean
+is_for_cuda (GstQuery *query)
+{
+  GstCaps *caps = NULL;
+
+  gst_query_parse_allocation (query, &caps, NULL);
+  return caps && gst_seedvr2_caps_are_cuda (caps);
+}
+
+/* Strides and offsets may be anything.  No pool of system memory and no
+ * minimum, since input buffers are not held; no crop meta, so that decoders
+ * crop. */
 static gboolean
 gst_seedvr2_upscale_propose_allocation (GstBaseTransform *trans,
                                         GstQuery *decide_query, GstQuery *query)
 {
-  (void)trans;
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+
   (void)decide_query;
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
-  return TRUE;
+  return !is_for_cuda (query)
+         || gst_seedvr2_propose_cuda_pool (&self->cuda, query);
 }
 
-/* Downstream's pool, or a video pool where it has none. */
+/* Downstream's pool, or an own one where it has none that fits. */
 static gboolean
 gst_seedvr2_upscale_decide_allocation (GstBaseTransform *trans, GstQuery *query)
 {
-  return gst_seedvr2_choose_pool (query)
-         && PARENT->decide_allocation (trans, query);
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  gboolean chosen = is_for_cuda (query)
+                        ? gst_seedvr2_choose_cuda_pool (&self->cuda, query)
+                        : gst_seedvr2_choose_pool (query);
+
+  return chosen && PARENT->decide_allocation (trans, query);
 }
 
 static gboolean
@@ -522,6 +589,19 @@ init_transform_class (GstBaseTransformClass *transform)
 }
 
 static void
+add_pad_templates (GstElementClass *element)
+{
+  GstCaps *caps = gst_seedvr2_caps_template ();
+
+  gst_element_class_add_pad_template (
+      element,
+      gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (
+      element, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_caps_unref (caps);
+}
+
+static void
 gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
 {
   GObjectClass *object = G_OBJECT_CLASS (klass);
@@ -546,8 +626,7 @@ gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
                           GST_TYPE_STRUCTURE,
                           G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
-  gst_element_class_add_static_pad_template (element, &sink_template);
-  gst_element_class_add_static_pad_template (element, &src_template);
+  add_pad_templates (element);
   gst_element_class_set_static_metadata (
       element, "SeedVR2 video upscaler", "Filter/Effect/Converter/Video/Scaler",
       "Restores and upscales video with the SeedVR2 diffusion transformer",

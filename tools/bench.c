@@ -20,7 +20,6 @@ typedef struct bench {
     svr_exec exec;
     void *block;
     uint64_t block_bytes;
-    svr_tensor y;    /* [frames, h, w, 3] F32 */
     uint8_t *pixels; /* all frames */
     const uint8_t **frames;
     double *samples[BENCH_PHASES + 1]; /* ms of each run; last: of all phases */
@@ -102,13 +101,12 @@ static void paint(bench *b, const svr_video_info *info)
         b->frames[f] = b->pixels + (size_t) f * svr_frame_bytes(info);
 }
 
-/* Phases, their planned scratch block, and room for the result. */
+/* Phases and their planned scratch block. */
 static svr_status prepare(bench *b, svr_error *err)
 {
     const svr_networks *networks = svr_model_networks(b->model);
     svr_phases_config config = phases_config(b->setup);
     svr_temporal_plan plan = svr_temporal_plan_make(b->setup->frames, 0, 0);
-    svr_tensor y = {.dtype = SVR_F32, .rank = 4};
     svr_phases_need need;
 
     config.sizes =
@@ -122,10 +120,6 @@ static svr_status prepare(bench *b, svr_error *err)
     b->exec.scratch = svr_scratch_create(b->block, b->block_bytes);
     if (!b->exec.scratch)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the scratch allocator");
-    memcpy(y.dims, (const int64_t[]){b->setup->frames, b->setup->height, b->setup->width, 3},
-           4 * sizeof(y.dims[0]));
-    SVR_TRY(svr_backend_alloc(b->backend, SVR_MEM_STATE, svr_tensor_bytes(&y), &y.data, err));
-    b->y = y;
     return SVR_OK;
 }
 
@@ -138,10 +132,11 @@ static svr_status drop_frame(void *user, int index, const uint8_t *data, svr_err
 static svr_status run_batch(bench *b, svr_exec *exec, svr_phase_times *times, svr_error *err)
 {
     svr_phases_batch batch = {.frames = b->frames, .count = b->setup->frames};
-    svr_phases_slice slice = {.y = &b->y, .frames = b->frames, .sink = drop_frame};
+    svr_tensor y;
+    svr_phases_slice slice = {.y = &y, .frames = b->frames, .sink = drop_frame};
 
     svr_scratch_reset(exec->scratch);
-    SVR_TRY(svr_phases_compute(b->phases, exec, &batch, &b->y, times, err));
+    SVR_TRY(svr_phases_compute(b->phases, exec, &batch, &y, times, err));
     return svr_phases_finish(b->phases, exec, &slice, times, err);
 }
 
@@ -241,8 +236,6 @@ svr_status bench_run(const bench_setup *setup, bench_result *out, svr_error *err
     status = measure(&b, out, err);
     for (int i = 0; i <= BENCH_PHASES; i++)
         g_free(b.samples[i]);
-    if (svr_tensor_present(&b.y))
-        svr_backend_free(b.backend, SVR_MEM_STATE, svr_tensor_bytes(&b.y), b.y.data);
     svr_scratch_destroy(b.exec.scratch);
     svr_backend_free(b.backend, SVR_MEM_SCRATCH, b.block_bytes, b.block);
     svr_phases_destroy(b.phases);

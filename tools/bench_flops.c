@@ -49,12 +49,13 @@ static svr_status count_phases(const batch *b, counting_exec *counting, bench_fl
                            err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, latent.rank, latent.dims, &x_t, err));
     SVR_TRY(svr_exec_alloc(exec, SVR_F32, latent.rank, latent.dims, &v, err));
-    SVR_TRY(svr_exec_alloc(exec, SVR_F32, x.rank, x.dims, &y, err));
+    y = x;
+    y.dtype = SVR_F32;
     SVR_TRY(net->encode(net->user, exec, &x, &latent, err));
     out->encode = take(counting);
     SVR_TRY(net->predict(net->user, exec, &latent, &prediction, err));
     out->dit = take(counting);
-    SVR_TRY(net->decode(net->user, exec, &latent, &y, err));
+    SVR_TRY(net->decode(net->user, exec, &latent, b->frames, &y, err));
     out->decode = take(counting);
     return SVR_OK;
 }

@@ -8,6 +8,7 @@ static const char *bench_type_name(const bench_setup *setup)
     static const char *const quantised[][3] = {
         {[SVR_F32] = "f32+fp8", [SVR_F16] = "f16+fp8", [SVR_BF16] = "bf16+fp8"},
         {[SVR_F32] = "f32+int8", [SVR_F16] = "f16+int8", [SVR_BF16] = "bf16+int8"},
+        {[SVR_F32] = "f32+int8-w8a8", [SVR_F16] = "f16+int8-w8a8", [SVR_BF16] = "bf16+int8-w8a8"},
         {[SVR_F32] = "f32 as stored", [SVR_F16] = "f16 as stored", [SVR_BF16] = "bf16 as stored"}};
 
     return setup->quantization < SVR_QUANTIZATION_FP8
@@ -173,12 +174,14 @@ static void stream_json(const bench_stream_result *r)
         printf("\"%s\": {\"ms\": %.4f}, ", bench_phase_name((bench_phase_id) i), r->phase[i]);
     printf("\"total\": {\"ms\": %.4f}}, \"peak_bytes\": %llu, \"predicted_peak_bytes\": %llu, "
            "\"budget_bytes\": %llu, \"streamed_blocks\": %d, \"state_on_host\": %s, "
+           "\"parked_precision\": \"%s\", "
            "\"copied_in_bytes\": %llu, \"copied_out_bytes\": %llu, \"host_pinned_bytes\": %llu, "
            "\"device_free_drift_bytes\": %llu, \"checksum\": \"%016llx\"}\n",
            r->total, (unsigned long long) r->peak_bytes, (unsigned long long) r->plan.peak,
            (unsigned long long) r->plan.budget, r->plan.streamed_blocks,
-           r->plan.state_on_host ? "true" : "false", (unsigned long long) r->copied_in,
-           (unsigned long long) r->copied_out, (unsigned long long) r->memory.host_pinned,
+           r->plan.state_on_host ? "true" : "false", svr_parked_precision_name(r->plan.parked),
+           (unsigned long long) r->copied_in, (unsigned long long) r->copied_out,
+           (unsigned long long) r->memory.host_pinned,
            (unsigned long long) (r->device_free[1] - r->device_free[0]),
            (unsigned long long) r->checksum);
 }
@@ -198,10 +201,10 @@ static void stream_memory(const bench_stream_result *r)
         printf(", budget %.3f", gib(p->budget));
     printf("; page-locked %.3f GiB\n", gib(r->memory.host_pinned));
     printf("placement: %d of %d blocks streamed, VAE weights %s, %s tokens at a time, activations "
-           "parked on the %s%s\n",
+           "parked on the %s (%s)%s\n",
            p->streamed_blocks, p->blocks, p->vae_streamed ? "streamed" : "resident",
            p->token_chunk > 0 ? "some" : "all", p->state_on_host ? "host" : "device",
-           p->tiled ? ", tiled" : "");
+           svr_parked_precision_name(p->parked), p->tiled ? ", tiled" : "");
     printf(
         "copies: %.3f GiB in and %.3f out a batch; device free moved by %.1f MiB after the first "
         "batch\n",

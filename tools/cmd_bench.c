@@ -92,7 +92,8 @@ static bool fits_batch(bool memory)
     if (!memory)
         return true;
     fprintf(stderr,
-            "%s: --vram-budget, --vram-mode, --offload-threshold and --vae-tile-size go with "
+            "%s: --vram-budget, --vram-mode, --offload-threshold, --vae-tile-size and "
+            "--parked-precision go with "
             "--end-to-end\n",
             g_get_prgname());
     return false;
@@ -101,7 +102,7 @@ static bool fits_batch(bool memory)
 int cmd_bench(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model = NULL, *vae = NULL, *text = NULL;
-    g_autofree char *budget = NULL, *mode = NULL, *threshold = NULL;
+    g_autofree char *budget = NULL, *mode = NULL, *threshold = NULL, *parked = NULL;
     g_autofree char *quantization = NULL, *cache = command_cache_folder();
     gboolean json = FALSE, end_to_end = FALSE, choices = FALSE;
     bench_setup setup = {.width = 640,
@@ -115,7 +116,8 @@ int cmd_bench(int argc, char **argv)
         COMMAND_DEVICE_ENTRY(&setup.cuda.device),
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformer: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored",
+         "of the transformer: auto-fp16 (default: none), fp16, bf16, fp8, int8, int8-w8a8 or "
+         "as-stored",
          "NAME"},
         {"width", 0, 0, G_OPTION_ARG_INT, &setup.width, "of the output; 640", "PIXELS"},
         {"height", 0, 0, G_OPTION_ARG_INT, &setup.height, "of the output; 360", "PIXELS"},
@@ -140,6 +142,8 @@ int cmd_bench(int argc, char **argv)
          "of a stream: peak that auto does not pass if it can; none", "BYTES"},
         {"vae-tile-size", 0, 0, G_OPTION_ARG_INT, &setup.memory.tile_size,
          "of a stream: pixels of the VAE's tiles; 0 (default): only where nothing else fits", "N"},
+        {"parked-precision", 0, 0, G_OPTION_ARG_STRING, &parked,
+         "of a stream: the VAE's parked frames as 16-bit (default), fp8 or int8", "NAME"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
@@ -151,8 +155,9 @@ int cmd_bench(int argc, char **argv)
         !in_range(&setup) || !command_bytes("vram-budget", budget, &setup.memory.budget) ||
         !command_bytes("offload-threshold", threshold, &setup.memory.threshold) ||
         !command_vram_mode(mode, &setup.memory.mode) ||
+        !command_parked_precision(parked, &setup.memory.parked) ||
         (end_to_end ? !fits_stream(&setup, choices)
-                    : !fits_batch(budget || mode || threshold || setup.memory.tile_size)))
+                    : !fits_batch(budget || mode || threshold || parked || setup.memory.tile_size)))
         return EXIT_UNUSABLE;
     if (choices)
         show_choices(&setup);

@@ -19,7 +19,7 @@ static const char summary[] =
 enum { CAPABILITY = 89, SM_COUNT = 80 };
 
 typedef struct plan_options {
-    char *arch, *vae, *text, *size, *in, *vram, *threshold, *mode, *quantization, *dtype;
+    char *arch, *vae, *text, *size, *in, *vram, *threshold, *parked, *mode, *quantization, *dtype;
     int batch, overlap, tile, capability, sm_count;
     gboolean json;
 } plan_options;
@@ -50,8 +50,9 @@ static void print_placement(const svr_memory_plan *p)
         printf("%" PRId64 "\n", p->token_chunk);
     else
         printf("all\n");
-    printf("%-26s %s\n", "parked activations",
-           p->state_on_host ? "in page-locked host memory" : "none or on the device");
+    printf("%-26s %s, %s\n", "parked activations",
+           p->state_on_host ? "in page-locked host memory" : "none or on the device",
+           svr_parked_precision_name(p->parked));
     printf("%-26s %s\n", "tiled", p->tiled ? "yes" : "no");
 }
 
@@ -91,9 +92,11 @@ static void print_json(const svr_offline_plan *o)
     printf("\"weight_bytes\": %" PRIu64 ", \"state_bytes\": %" PRIu64
            ", \"scratch_bytes\": %" PRIu64 ", \"host_bytes\": %" PRIu64
            ", \"host_parked_bytes\": %" PRIu64 ", \"blocks\": %d, \"slots\": %d, "
-           "\"activation_chunk\": %" PRId64 ", \"vae_streamed\": %s, \"copies_hidden\": %s}\n",
+           "\"activation_chunk\": %" PRId64 ", \"vae_streamed\": %s, \"copies_hidden\": %s, "
+           "\"parked_precision\": \"%s\"}\n",
            p->weights, p->state, p->scratch, p->host, p->host_parked, p->blocks, p->slots,
-           p->token_chunk, truth(p->vae_streamed), truth(p->hidden));
+           p->token_chunk, truth(p->vae_streamed), truth(p->hidden),
+           svr_parked_precision_name(p->parked));
 }
 
 /* "1280x720" */
@@ -124,7 +127,8 @@ static bool parse_config(const plan_options *o, svr_stream_config *config)
     return (!o->in || parse_size("in", o->in, &config->in)) &&
            command_bytes("vram", o->vram, &config->memory.budget) &&
            command_bytes("offload-threshold", o->threshold, &config->memory.threshold) &&
-           command_vram_mode(o->mode, &config->memory.mode);
+           command_vram_mode(o->mode, &config->memory.mode) &&
+           command_parked_precision(o->parked, &config->memory.parked);
 }
 
 static bool parse_model(const plan_options *o, svr_model_options *model)
@@ -176,6 +180,7 @@ static void options_clear(plan_options *o)
     g_free(o->vram);
     g_free(o->threshold);
     g_free(o->mode);
+    g_free(o->parked);
     g_free(o->quantization);
     g_free(o->dtype);
 }
@@ -213,6 +218,8 @@ int cmd_plan(int argc, char **argv)
          "peak that auto does not pass if it can; none", "BYTES"},
         {"vae-tile-size", 0, 0, G_OPTION_ARG_INT, &o.tile,
          "pixels of the VAE's tiles; 0 (default): only where nothing else fits", "N"},
+        {"parked-precision", 0, 0, G_OPTION_ARG_STRING, &o.parked,
+         "of the VAE's parked frames: 16-bit (default), fp8 or int8", "NAME"},
         {"batch-size", 0, 0, G_OPTION_ARG_INT, &o.batch, "frames; 0 = the largest that fits; 5",
          "N"},
         {"temporal-overlap", 0, 0, G_OPTION_ARG_INT, &o.overlap, "frames; 0", "N"},

@@ -41,9 +41,12 @@ static const struct {
     {"device", "device-id", "GPU to compute on, from 0; -1: the first usable one", "N"},
     {"precision", "precision", "auto, fp16, bf16 or fp32", "NAME"},
     {"quantization", "quantization",
-     "auto-fp16, fp16, bf16 (none), fp8 (faster, GPUs of compute capability 8.9 and newer), int8 "
-     "(half the memory for weights) or as-stored in the model file",
+     "auto-fp16, fp16, bf16 (none), fp8 (faster, GPUs of compute capability 8.9 and newer), "
+     "int8-w8a8 (likewise, every GPU, closer to 16 bits), int8 (half the memory for weights, "
+     "closest) or as-stored in the model file",
      "NAME"},
+    {"parked-precision", "parked-precision",
+     "of the VAE's frames that wait between sweeps: 16-bit, fp8 or int8", "NAME"},
 };
 enum { KNOBS = G_N_ELEMENTS(knobs) };
 

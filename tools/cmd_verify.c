@@ -12,9 +12,9 @@ static const char summary[] =
     "computes.\n"
     "A line each: file/tensor, largest absolute difference, relative L2 difference, limit, ok or "
     "FAIL.\n"
-    "With --ladder: PSNR of what transformers in fp8 and int8 make, against the same ones "
-    "without,\n"
-    "of values in f16 (--dtype).\n"
+    "With --ladder: PSNR of what transformers in fp8, int8 and int8-w8a8 make, against the same\n"
+    "ones without, of values in f16 (--dtype).  With --parked: of what VAEs make that park frames\n"
+    "in fp8 and int8.\n"
     "With --tiles: paths are VAEs; PSNR of tiles with shared statistics, and of the reference's, "
     "against\n"
     "none, of --frames frames of --size of --picture, or made up.  Below 45 dB shared tiles fail.\n"
@@ -34,20 +34,60 @@ static void verify_paths(verify_run *run, char **paths)
         verify_path(run, *paths);
 }
 
-static void climb(verify_run *run, char **paths)
+/* Transformers whose matrices are kept in 8 bits. */
+static void climb_weights(verify_run *run, verify_ladder *ladder, char **paths)
 {
     static const svr_quantization rungs[] = {SVR_QUANTIZATION_AUTO_FP16, SVR_QUANTIZATION_FP8,
-                                             SVR_QUANTIZATION_INT8};
-    verify_ladder ladder;
+                                             SVR_QUANTIZATION_INT8, SVR_QUANTIZATION_INT8_W8A8};
 
-    verify_ladder_init(&ladder);
-    run->report.ladder = &ladder;
     for (size_t i = 0; i < G_N_ELEMENTS(rungs); i++) {
         run->quantization = rungs[i];
-        verify_ladder_begin(&ladder, rungs[i]);
+        verify_ladder_begin(ladder, i > 0 ? svr_quantization_name(rungs[i]) : NULL);
         verify_paths(run, paths);
-        verify_ladder_end(&ladder);
+        verify_ladder_end(ladder);
     }
+}
+
+/* VAEs that park in 8 bits: each kind of frames alone and all of them with every step in a sweep of
+ * its own, which is the most that can be parked, and all in the sweeps of a usual plan. */
+static void climb_parked(verify_run *run, verify_ladder *ladder, char **paths)
+{
+    enum { EVERY_STEP = 0, USUAL = 5, ALL = SVR_VAE_PARKED_ALL };
+    static const struct {
+        const char *name;
+        verify_parking parking;
+    } rungs[] = {
+        {NULL, {0}},
+        {"fp8 stream", {true, EVERY_STEP, SVR_F8_E4M3, SVR_VAE_PARKED_STREAM}},
+        {"fp8 inner", {true, EVERY_STEP, SVR_F8_E4M3, SVR_VAE_PARKED_INNER}},
+        {"fp8 residual", {true, EVERY_STEP, SVR_F8_E4M3, SVR_VAE_PARKED_RESIDUAL}},
+        {"fp8 all", {true, EVERY_STEP, SVR_F8_E4M3, ALL}},
+        {"fp8 usual", {true, USUAL, SVR_F8_E4M3, ALL}},
+        {"int8 stream", {true, EVERY_STEP, SVR_I8, SVR_VAE_PARKED_STREAM}},
+        {"int8 inner", {true, EVERY_STEP, SVR_I8, SVR_VAE_PARKED_INNER}},
+        {"int8 residual", {true, EVERY_STEP, SVR_I8, SVR_VAE_PARKED_RESIDUAL}},
+        {"int8 all", {true, EVERY_STEP, SVR_I8, ALL}},
+        {"int8 usual", {true, USUAL, SVR_I8, ALL}},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rungs); i++) {
+        run->parking = rungs[i].parking;
+        verify_ladder_begin(ladder, rungs[i].name);
+        verify_paths(run, paths);
+        verify_ladder_end(ladder);
+    }
+}
+
+static void climb(verify_run *run, verify_ladder_kind kind, char **paths)
+{
+    verify_ladder ladder;
+
+    verify_ladder_init(&ladder, kind);
+    run->report.ladder = &ladder;
+    if (kind == VERIFY_LADDER_PARKED)
+        climb_parked(run, &ladder, paths);
+    else
+        climb_weights(run, &ladder, paths);
     verify_ladder_finish(&ladder);
 }
 
@@ -62,7 +102,7 @@ static int compare_tiles(verify_run *run, const tiles_options *o, char **paths)
     picture p = {.frames = o->frames};
     verify_tiles tiles = {
         .device = &run->device, .storage = run->dtype, .size = o->size, .picture = &p, .least = 45};
-    svr_error err = {0};
+    svr_error err = {.code = SVR_OK};
     svr_status status;
 
     sscanf(o->of_size ? o->of_size : "1920x1080", "%dx%d", &p.width, &p.height);
@@ -95,11 +135,15 @@ static bool check_tiles(const tiles_options *o)
     return false;
 }
 
-static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladder,
+/* A ladder instead of the comparison with golden values. */
+typedef struct ladder_choice {
+    gboolean weights, parked;
+} ladder_choice;
+
+static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, const ladder_choice *ladder,
                       const tiles_options *tiles, char **paths)
 {
     int code;
-
     g_autofree char *cache = command_cache_folder();
     const svr_cuda_options cuda = {.device = gpu, .cache_folder = cache};
     svr_log log = command_log();
@@ -112,8 +156,8 @@ static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, bool ladd
     device_init(&run->device, run->backend);
     if (tiles->size > 0) {
         code = compare_tiles(run, tiles, paths);
-    } else if (ladder) {
-        climb(run, paths);
+    } else if (ladder->weights || ladder->parked) {
+        climb(run, ladder->parked ? VERIFY_LADDER_PARKED : VERIFY_LADDER_WEIGHTS, paths);
         code = run->report.unreadable > 0 ? EXIT_UNUSABLE : EXIT_OK;
     } else {
         verify_paths(run, paths);
@@ -128,7 +172,7 @@ int cmd_verify(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL, *quantization = NULL;
     tiles_options tiles = {.frames = 1};
-    gboolean ladder = FALSE;
+    ladder_choice ladder = {FALSE, FALSE};
     int gpu = -1;
     const GOptionEntry entries[] = {
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "auto (default), cpu or cuda", "NAME"},
@@ -136,12 +180,12 @@ int cmd_verify(int argc, char **argv)
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype,
          "storage type of the networks: f32 (default), f16 or bf16", "TYPE"},
         {"quantization", 0, 0, G_OPTION_ARG_STRING, &quantization,
-         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8 or as-stored; "
-         "those "
-         "in 8 bits have limits of their own",
+         "of the transformers: auto-fp16 (default: none), fp16, bf16, fp8, int8, int8-w8a8 or "
+         "as-stored; those in 8 bits have limits of their own",
          "NAME"},
-        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder, "fp8 and int8 against 16 bits, see above",
-         NULL},
+        {"ladder", 0, 0, G_OPTION_ARG_NONE, &ladder.weights, "8 bits against 16, see above", NULL},
+        {"parked", 0, 0, G_OPTION_ARG_NONE, &ladder.parked,
+         "the same for frames that VAEs park between sweeps", NULL},
         {"tiles", 0, 0, G_OPTION_ARG_INT, &tiles.size, "VAEs in tiles of so many pixels, see above",
          "N"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &tiles.of_size, "with --tiles; 1920x1080", "WxH"},
@@ -160,15 +204,11 @@ int cmd_verify(int argc, char **argv)
         !command_dtype(dtype, &run.dtype) || !check_tiles(&tiles) ||
         !command_quantization(quantization, dtype, &run.quantization, &run.dtype))
         return EXIT_UNUSABLE;
-    if (ladder && !dtype)
+    if ((ladder.weights || ladder.parked) && !dtype)
         run.dtype = SVR_F16;
-    if (tiles.size > 0 && (ladder || quantization)) {
-        fprintf(stderr, "%s: --tiles and --ladder or --quantization do not go together\n",
+    if (ladder.weights + ladder.parked + (quantization != NULL) + (tiles.size > 0) > 1) {
+        fprintf(stderr, "%s: --ladder, --parked, --quantization and --tiles do not go together\n",
                 g_get_prgname());
-        return EXIT_UNUSABLE;
-    }
-    if (ladder && quantization) {
-        fprintf(stderr, "%s: --ladder and --quantization do not go together\n", g_get_prgname());
         return EXIT_UNUSABLE;
     }
     if (argc < 2) {
@@ -177,5 +217,5 @@ int cmd_verify(int argc, char **argv)
         return EXIT_UNUSABLE;
     }
     run.model_dir = command_model_dir(model_dir);
-    return verify_all(&run, kind, gpu, ladder, &tiles, argv + 1);
+    return verify_all(&run, kind, gpu, &ladder, &tiles, argv + 1);
 }

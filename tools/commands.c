@@ -51,6 +51,19 @@ bool command_vram_mode(const char *name, svr_vram_mode *out)
     return true;
 }
 
+bool command_parked_precision(const char *name, svr_parked_precision *out)
+{
+    const char *const names[] = {svr_parked_precision_name(SVR_PARKED_16_BIT),
+                                 svr_parked_precision_name(SVR_PARKED_FP8),
+                                 svr_parked_precision_name(SVR_PARKED_INT8)};
+    int i = choose("parked-precision", name, names, 3);
+
+    if (i < 0)
+        return false;
+    *out = (svr_parked_precision) i;
+    return true;
+}
+
 bool command_bytes(const char *option, const char *text, uint64_t *out)
 {
     static const struct {
@@ -103,10 +116,11 @@ static bool find_quantization(const char *name, svr_quantization *out)
         if (!name || strcmp(name, svr_quantization_name(*out)) == 0)
             return true;
     }
-    fprintf(stderr,
-            "%s: --quantization is \"%s\"; it can be auto-fp16, fp16, bf16, fp8, int8 or "
-            "as-stored\n",
-            g_get_prgname(), name);
+    fprintf(
+        stderr,
+        "%s: --quantization is \"%s\"; it can be auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 or "
+        "as-stored\n",
+        g_get_prgname(), name);
     return false;
 }
 
@@ -129,13 +143,29 @@ bool command_quantization(const char *name, const char *dtype, svr_quantization 
     return true;
 }
 
+/* Of an installed tree that may have been moved; NULL where there is none. */
+static char *folder_from_command(void)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *place = program ? g_path_get_dirname(program) : NULL;
+    g_autofree char *folder =
+        place ? g_canonicalize_filename(SEEDVR2_MODELS_FROM_COMMAND, place) : NULL;
+
+    return folder && g_file_test(folder, G_FILE_TEST_IS_DIR) ? g_steal_pointer(&folder) : NULL;
+}
+
 const char *command_model_dir(const char *given)
 {
+    static char *beside;
     const char *variable = g_getenv("SEEDVR2_MODEL_PATH");
 
     if (given)
         return given;
-    return variable && *variable ? variable : SEEDVR2_MODEL_DIR;
+    if (variable && *variable)
+        return variable;
+    if (!beside)
+        beside = folder_from_command();
+    return beside ? beside : SEEDVR2_MODEL_DIR;
 }
 
 char *command_cache_folder(void)

@@ -51,12 +51,15 @@ bool command_device(int device);
 /* "auto" (NULL too), "economy" and "extreme-economy", likewise. */
 bool command_vram_mode(const char *name, svr_vram_mode *out);
 
+/* "16-bit" (NULL too), "fp8" and "int8", likewise. */
+bool command_parked_precision(const char *name, svr_parked_precision *out);
+
 /* A number of bytes with B, KB, MB, GB, KiB, MiB or GiB behind it (none: bytes); NULL is 0.
  * Likewise; `option` names it. */
 bool command_bytes(const char *option, const char *text, uint64_t *out);
 
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
- * else the installed folder. */
+ * else the installed folder, as seen from the command. */
 const char *command_model_dir(const char *given);
 
 /* The folder where this machine's measurements are kept, to be freed with g_free(). */

@@ -3,10 +3,11 @@
 set -euo pipefail
 
 packages=(
-    gcc meson ninja-build pkg-config python3
+    gcc meson ninja-build pkg-config python3 valgrind
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libdnnl-dev
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    python3-gi gir1.2-gstreamer-1.0 dpkg-dev
 )
 
 missing=()

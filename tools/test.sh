@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs every test: installs what is missing, checks the layers, builds with warnings as errors, runs all
-# suites, then runs them again under AddressSanitizer and UndefinedBehaviorSanitizer.
+# suites, a selection under valgrind, then all again under AddressSanitizer and UndefinedBehaviorSanitizer.
 # Last line: "N passed, N failed, N skipped"; the exit status is 0 only without failures.
 #
-#     tools/test.sh [--quick]      --quick: without the sanitizer run
+#     tools/test.sh [--quick]      --quick: the suites only
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +25,11 @@ meson test -C $build --no-rebuild --print-errorlogs || status=1
 logs=("$build/meson-logs/testlog.json")
 
 if [ "${1:-}" != --quick ]; then
+    # memcheck is slow: files, the store, a stream on stand-in networks, a random sequence through the element
+    meson test -C $build --no-rebuild --print-errorlogs --setup valgrind \
+        safetensors store pipeline_stream element_random || status=1
+    logs+=("$build/meson-logs/testlog-valgrind.json")
+
     # CUDA has its own sanitizers (tests/gpu/check.sh); without oneDNN the plain loops do all the work
     if setup $asan -Dcuda=disabled -Donednn=disabled -Db_sanitize=address,undefined -Db_lundef=false; then
         # leaks are judged by the element tests' own tracer: GLib and GStreamer keep caches at exit

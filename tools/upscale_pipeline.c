@@ -76,15 +76,18 @@ static GstElement *add_caps(upscale_pipeline *p, const char *caps_text, GError *
     return filter;
 }
 
-/* Films are 4:2:0 everywhere; lossless and picture encoders take what comes. */
+/* What the encoder is to get of what it takes; the upscaler makes it.  Films are 4:2:0 everywhere,
+ * of 10 bits where the source has more than 8.  JPEG means full range, which its encoder does not
+ * ask for: it gets R'G'B'.  Lossless and picture encoders take what comes. */
 static const char *encoder_caps(GstElement *encoder)
 {
     const char *name = GST_OBJECT_NAME(gst_element_get_factory(encoder));
 
-    if (strcmp(name, "avenc_ffv1") == 0 || strcmp(name, "pngenc") == 0 ||
-        strcmp(name, "jpegenc") == 0)
+    if (strcmp(name, "avenc_ffv1") == 0 || strcmp(name, "pngenc") == 0)
         return "video/x-raw";
-    return "video/x-raw,format=I420";
+    if (strcmp(name, "jpegenc") == 0)
+        return "video/x-raw,format=(string){RGB,GRAY8}";
+    return "video/x-raw,format=(string){I420,I420_10LE}";
 }
 
 static GstElement *add_sink(upscale_pipeline *p, const char *out, GError **error)
@@ -97,17 +100,16 @@ static GstElement *add_sink(upscale_pipeline *p, const char *out, GError **error
     return sink;
 }
 
-/* convert ! upscaler ! queue ! convert ! caps ! encoder [! queue ! muxer] ! sink */
+/* convert ! upscaler ! caps ! queue ! encoder [! queue ! muxer] ! sink */
 static gboolean build_output(upscale_pipeline *p, const char *out, GError **error)
 {
-    GstElement *queue, *convert, *caps, *sink;
+    GstElement *queue, *caps, *sink;
 
     p->encoder = add_first(p, p->format->video, error);
     if (!p->encoder || !(queue = add(p, "queue", error)) ||
-        !(convert = add(p, "videoconvert", error)) ||
         !(caps = add_caps(p, encoder_caps(p->encoder), error)) || !(sink = add_sink(p, out, error)))
         return FALSE;
-    if (!gst_element_link_many(p->upscaler, queue, convert, caps, p->encoder, NULL)) {
+    if (!gst_element_link_many(p->upscaler, caps, queue, p->encoder, NULL)) {
         fail(error, "the upscaler cannot be linked to the encoder");
         return FALSE;
     }

@@ -17,6 +17,10 @@ template <> __device__ __forceinline__ float to_float(float v)
 {
     return v;
 }
+template <> __device__ __forceinline__ float to_float(int v)
+{
+    return (float) v;
+}
 template <> __device__ __forceinline__ float to_float(__half v)
 {
     return __half2float(v);
@@ -52,6 +56,10 @@ template <typename T> __device__ __forceinline__ void load8(const T *p, float (&
     } else {
         *reinterpret_cast<float4 *>(v) = *reinterpret_cast<const float4 *>(p);
         *reinterpret_cast<float4 *>(v + 4) = *reinterpret_cast<const float4 *>(p + 4);
+        if constexpr (__is_same(T, int))
+#pragma unroll
+            for (int i = 0; i < 8; i++)
+                v[i] = (float) __float_as_int(v[i]);
     }
 }
 
@@ -92,11 +100,18 @@ __device__ __forceinline__ float block_sum(float v, float *shared)
     return warp_sum(v);
 }
 
+/* The larger of `most`, which is not negative, and the magnitude of v: these order like their bits,
+ * and NaN comes out on top. */
+__device__ __forceinline__ float larger(float most, float v)
+{
+    return __uint_as_float(max(__float_as_uint(most), __float_as_uint(v) & 0x7fffffffu));
+}
+
 __device__ __forceinline__ float warp_max(float v)
 {
 #pragma unroll
     for (int offset = 16; offset > 0; offset /= 2)
-        v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, offset));
+        v = larger(v, __shfl_xor_sync(0xffffffffu, v, offset));
     return v;
 }
 

@@ -18,7 +18,9 @@
  * again, hence smaller tiles and more traffic, and what is lost is small beside the rounding of the
  * factors.  It is at most 2^-13 of the sum a step, on average half of that and towards 0: by this
  * estimate 0.3 % of results of depth 2560 and 1 % at 6912, where e4m3's fraction of 3 bits costs
- * 4 %.  The tests of ops hold the kernel to about that. */
+ * 4 %.  The tests of ops hold the kernel to about that.
+ *
+ * 8-bit integers go the same way; their sums are integers of 32 bits, and exact. */
 #include "cuda_gemm.h"
 
 #include "hopper.cuh"
@@ -48,14 +50,24 @@ template <typename T> constexpr int gemm_step = GEMM_ROW_BYTES / (int) sizeof(T)
 
 template <typename T> constexpr bool gemm_is_e4m3 = __is_same(T, __nv_fp8_e4m3);
 
+/* Rows with scales: e4m3 or int8_t. */
+template <typename T> constexpr bool gemm_is_scaled = sizeof(T) == 1;
+
+template <typename T> struct gemm_sum {
+    typedef float type;
+};
+template <> struct gemm_sum<int8_t> {
+    typedef int type;
+};
+
 /* What the kernel computes; y [m,n], for swiglu n are the columns after the product. */
 struct gemm_problem {
     int m, n, k;
     int pairs, tiles_n; /* pairs of row tiles, column tiles */
     int half_step;      /* columns between both halves of a tile's weights: 128, swiglu 0 */
     bool in_place;      /* y is F32 and the residual: results are added to it */
-    bool gelu;          /* e4m3 only */
-    const float *x_scale, *w_scale, *up_scale; /* e4m3 only; the last with swiglu */
+    bool gelu;          /* 8 bits only */
+    const float *x_scale, *w_scale, *up_scale; /* 8 bits only; the last with swiglu */
     const float *bias, *gate;
     const void *residual;
     void *y;
@@ -110,12 +122,15 @@ __device__ __forceinline__ void fetch2_both(void *dst, const CUtensorMap *map, u
                  : "memory");
 }
 
-#define ACC4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
-#define ACC16(i) ACC4(i), ACC4(i + 4), ACC4(i + 8), ACC4(i + 12)
-#define ACC128                                                                                     \
-    ACC16(0), ACC16(16), ACC16(32), ACC16(48), ACC16(64), ACC16(80), ACC16(96), ACC16(112)
-/* `kind` is depth and types, `layout` whether operands are transposed, which e4m3 cannot be. */
-#define WGMMA_N256(kind, layout)                                                                   \
+/* `c`: constraint of a sum, "+f" or "+r" */
+#define ACC4(c, i) c(d[i]), c(d[i + 1]), c(d[i + 2]), c(d[i + 3])
+#define ACC16(c, i) ACC4(c, i), ACC4(c, i + 4), ACC4(c, i + 8), ACC4(c, i + 12)
+#define ACC128(c)                                                                                  \
+    ACC16(c, 0), ACC16(c, 16), ACC16(c, 32), ACC16(c, 48), ACC16(c, 64), ACC16(c, 80),             \
+        ACC16(c, 96), ACC16(c, 112)
+/* `kind` is depth and types; `layout` signs of the operands, and whether they are transposed, which
+ * 8 bits cannot be. */
+#define WGMMA_N256(c, kind, layout)                                                                \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"                                     \
                  "wgmma.mma_async.sync.aligned.m64n256" kind " {"                                  \
                  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"                          \
@@ -126,20 +141,23 @@ __device__ __forceinline__ void fetch2_both(void *dst, const CUtensorMap *map, u
                  "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,"                \
                  "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"    \
                  "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127" \
-                 "}, %128, %129, p, 1, 1" layout ";\n}"                                            \
-                 : ACC128                                                                          \
+                 "}, %128, %129, p" layout ";\n}"                                                  \
+                 : ACC128(c)                                                                       \
                  : "l"(a), "l"(b), "r"(accumulate))
 
 /* d (64 x 256) = a b^T, added to d when accumulate is not 0: 32 bytes of 64 and of 256 rows. */
 template <typename T>
-__device__ __forceinline__ void wgmma_n256(float (&d)[128], uint64_t a, uint64_t b, int accumulate)
+__device__ __forceinline__ void wgmma_n256(typename gemm_sum<T>::type (&d)[128], uint64_t a,
+                                           uint64_t b, int accumulate)
 {
     if constexpr (__is_same(T, __half))
-        WGMMA_N256("k16.f32.f16.f16", ", 0, 0");
+        WGMMA_N256("+f", "k16.f32.f16.f16", ", 1, 1, 0, 0");
     else if constexpr (gemm_is_e4m3<T>)
-        WGMMA_N256("k32.f32.e4m3.e4m3", "");
+        WGMMA_N256("+f", "k32.f32.e4m3.e4m3", ", 1, 1");
+    else if constexpr (gemm_is_scaled<T>)
+        WGMMA_N256("+r", "k32.s32.s8.s8", "");
     else
-        WGMMA_N256("k16.f32.bf16.bf16", ", 0, 0");
+        WGMMA_N256("+f", "k16.f32.bf16.bf16", ", 1, 1, 0, 0");
 }
 
 /* First row and column of tile `i`: bands of row tiles, inside a band rows fastest. */
@@ -184,7 +202,7 @@ __device__ __forceinline__ void gemm_produce(const CUtensorMap *x, const CUtenso
 template <typename T>
 __device__ __forceinline__ void gemm_accumulate(const gemm_problem &p, const gemm_stages &s,
                                                 int consumer, int &stage, int &parity,
-                                                float (&acc)[128])
+                                                typename gemm_sum<T>::type (&acc)[128])
 {
     int steps = (p.k + gemm_step<T> - 1) / gemm_step<T>, last = -1;
     bool leader = threadIdx.x % 128 < GEMM_CLUSTER;
@@ -285,7 +303,14 @@ __device__ __forceinline__ void write_columns(const gemm_problem &p, const float
     }
 }
 
+/* A sum as a number: those of integers arrive as their bits. */
+template <typename T> __device__ __forceinline__ float sum_of(float v)
+{
+    return __is_same(T, int8_t) ? (float) __float_as_int(v) : v;
+}
+
 /* Multiplies 64 columns of a warp's 16 rows by the scales of their rows and columns. */
+template <typename T>
 __device__ __forceinline__ void scale_columns(const gemm_problem &p, const float *w_scale, float *v,
                                               int row, int column)
 {
@@ -304,8 +329,10 @@ __device__ __forceinline__ void scale_columns(const gemm_problem &p, const float
             scale = load2(w_scale + column + j * 8);
 #pragma unroll
         for (int r = 0; r < 2; r++) {
-            v[4 * j + 2 * r] *= x_scale[r] * scale.x;
-            v[4 * j + 2 * r + 1] *= x_scale[r] * scale.y;
+            int at = 4 * j + 2 * r;
+
+            v[at] = sum_of<T>(v[at]) * (x_scale[r] * scale.x);
+            v[at + 1] = sum_of<T>(v[at + 1]) * (x_scale[r] * scale.y);
         }
     }
 }
@@ -361,9 +388,9 @@ __device__ __forceinline__ void write_linear(const gemm_problem &p, float (&acc)
 {
 #pragma unroll
     for (int part = 0; part < 4; part++) {
-        if constexpr (gemm_is_e4m3<T>)
-            scale_columns(p, p.w_scale, acc + part * 32, row, column + part * 64);
-        finish_columns<Y, gemm_is_e4m3<T>>(p, acc + part * 32, row, column + part * 64);
+        if constexpr (gemm_is_scaled<T>)
+            scale_columns<T>(p, p.w_scale, acc + part * 32, row, column + part * 64);
+        finish_columns<Y, gemm_is_scaled<T>>(p, acc + part * 32, row, column + part * 64);
         write_columns<Y>(p, acc + part * 32, patch, row, column + part * 64);
     }
 }
@@ -373,11 +400,11 @@ template <typename T, typename Y>
 __device__ __forceinline__ void write_swiglu(const gemm_problem &p, float (&acc)[128],
                                              uint8_t *patch, int row, int column)
 {
-    if constexpr (gemm_is_e4m3<T>)
+    if constexpr (gemm_is_scaled<T>)
 #pragma unroll
         for (int part = 0; part < 4; part++)
-            scale_columns(p, part < 2 ? p.w_scale : p.up_scale, acc + part * 32, row,
-                          column + part % 2 * 64);
+            scale_columns<T>(p, part < 2 ? p.w_scale : p.up_scale, acc + part * 32, row,
+                             column + part % 2 * 64);
 #pragma unroll
     for (int i = 0; i < 64; i++)
         acc[i] = acc[i] * sigmoid_fast(acc[i]) * acc[i + 64];
@@ -400,7 +427,16 @@ __device__ __forceinline__ void gemm_consume(const gemm_problem &p, const gemm_s
         int row = tile.x + consumer * 64;
         float acc[128];
 
-        gemm_accumulate<T>(p, s, consumer, stage, parity, acc);
+        if constexpr (__is_same(T, int8_t)) {
+            int sums[128];
+
+            gemm_accumulate<T>(p, s, consumer, stage, parity, sums);
+#pragma unroll
+            for (int k = 0; k < 128; k++)
+                acc[k] = __int_as_float(sums[k]);
+        } else {
+            gemm_accumulate<T>(p, s, consumer, stage, parity, acc);
+        }
         if constexpr (SWIGLU)
             write_swiglu<T, Y>(p, acc, patch, row + warp * 16, tile.y);
         else
@@ -517,7 +553,7 @@ static svr_status launch(svr_exec *exec, const svr_gemm *g, const svr_gemm *seco
 /* Few rows are left to cuBLASLt, where that needs no kernel behind it. */
 static bool serves_types(const svr_gemm *g)
 {
-    if (g->x.dtype == SVR_F8_E4M3)
+    if (g->x.dtype == SVR_F8_E4M3 || g->x.dtype == SVR_I8)
         return g->x.dims[1] % 16 == 0 && aligned16(g->w_scale.data) &&
                (g->activation == SVR_ACT_NONE || g->activation == SVR_ACT_GELU_TANH);
     return g->x.dtype != SVR_F32 && g->activation == SVR_ACT_NONE && g->y.dims[0] >= GEMM_M &&
@@ -538,6 +574,8 @@ svr_status svr_cuda_gemm_fused_run(svr_exec *exec, const svr_gemm *g, svr_error 
     if (g->x.dtype == SVR_F8_E4M3)
         SVR_STORAGE_SWITCH(g->y.dtype, Y,
                            return (launch<__nv_fp8_e4m3, Y, false>(exec, g, g, err)));
+    if (g->x.dtype == SVR_I8)
+        SVR_STORAGE_SWITCH(g->y.dtype, Y, return (launch<int8_t, Y, false>(exec, g, g, err)));
     if (g->x.dtype == SVR_BF16)
         return g->y.dtype == SVR_F32 ? launch<__nv_bfloat16, float, false>(exec, g, g, err)
                                      : launch<__nv_bfloat16, __nv_bfloat16, false>(exec, g, g, err);
@@ -552,6 +590,9 @@ svr_status svr_cuda_gemm_swiglu_run(svr_exec *exec, const svr_gemm *gate, const 
         return gate->y.dtype == SVR_BF16
                    ? launch<__nv_fp8_e4m3, __nv_bfloat16, true>(exec, gate, up, err)
                    : launch<__nv_fp8_e4m3, __half, true>(exec, gate, up, err);
+    if (gate->x.dtype == SVR_I8)
+        return gate->y.dtype == SVR_BF16 ? launch<int8_t, __nv_bfloat16, true>(exec, gate, up, err)
+                                         : launch<int8_t, __half, true>(exec, gate, up, err);
     if (gate->x.dtype == SVR_BF16)
         return launch<__nv_bfloat16, __nv_bfloat16, true>(exec, gate, up, err);
     return launch<__half, __half, true>(exec, gate, up, err);

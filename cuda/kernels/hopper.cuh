@@ -271,9 +271,9 @@ struct map_request {
 static inline svr_status encode_map(const svr_cuda_backend *b, const map_request *r,
                                     CUtensorMap *out, svr_error *err)
 {
-    CUtensorMapDataType type = r->tensor->dtype == SVR_F8_E4M3 ? CU_TENSOR_MAP_DATA_TYPE_UINT8
-                               : r->tensor->dtype == SVR_BF16  ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
-                                                               : CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
+    CUtensorMapDataType type = svr_dtype_size(r->tensor->dtype) == 1 ? CU_TENSOR_MAP_DATA_TYPE_UINT8
+                               : r->tensor->dtype == SVR_BF16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                                              : CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
     cuuint64_t strides[4] = {r->dims[0] * svr_dtype_size(r->tensor->dtype)};
     size_t row_bytes = r->box[0] * svr_dtype_size(r->tensor->dtype);
     CUresult result;

@@ -37,7 +37,7 @@ __global__ void finish_kernel(finish_args<P, R, Y> a)
     if (i >= a.elems)
         return;
     if constexpr (V == 8) {
-        load8(a.product + i, v);
+        load8(a.product + i, v); /* integers are rounded to F32 */
         if (a.residual)
             load8(a.residual + i, r);
     } else {
@@ -135,9 +135,12 @@ static void choose_residual(const svr_gemm *g, const svr_tensor *product, cudaSt
 svr_status svr_cuda_finish_gemm(cudaStream_t stream, const svr_gemm *g, const svr_tensor *product,
                                 svr_error *err)
 {
-    SVR_STORAGE_SWITCH(
-        product->dtype, P,
-        SVR_STORAGE_SWITCH(g->y.dtype, Y, (choose_residual<P, Y>(g, product, stream))));
+    if (product->dtype == SVR_I32)
+        SVR_STORAGE_SWITCH(g->y.dtype, Y, (choose_residual<int, Y>(g, product, stream)))
+    else
+        SVR_STORAGE_SWITCH(
+            product->dtype, P,
+            SVR_STORAGE_SWITCH(g->y.dtype, Y, (choose_residual<P, Y>(g, product, stream))));
     return svr_cuda_launched("linear", err);
 }
 
@@ -146,17 +149,23 @@ static size_t padded(size_t bytes)
     return (bytes + 255) / 256 * 256;
 }
 
-/* A weight as a product takes it.  Those that are kept as integers are first brought to the type of
- * x, in the workspace; as many bytes of it go to that, 0 for others. */
+/* A weight as a product takes it.  Integers that meet another type are first brought to the type of
+ * x, in the workspace. */
+static bool wants_copy(const svr_tensor *w, const svr_tensor *x)
+{
+    return w->dtype == SVR_I8 && x->dtype != SVR_I8;
+}
+
+/* As many bytes of it go to that. */
 static size_t copy_bytes(const svr_tensor *w, const svr_tensor *x)
 {
-    return w->dtype == SVR_I8 ? padded((size_t) svr_tensor_elems(w) * svr_dtype_size(x->dtype)) : 0;
+    return wants_copy(w, x) ? padded((size_t) svr_tensor_elems(w) * svr_dtype_size(x->dtype)) : 0;
 }
 
 /* Lets g have the copy of its weight at `room`. */
 static void take_copy(svr_gemm *g, void *room)
 {
-    if (g->w.dtype != SVR_I8)
+    if (!wants_copy(&g->w, &g->x))
         return;
     g->w.dtype = g->x.dtype;
     g->w.data = room;
@@ -166,9 +175,9 @@ static void take_copy(svr_gemm *g, void *room)
 static svr_status make_copy(svr_exec *exec, const svr_tensor *w, const svr_tensor *scale,
                             const svr_gemm *g, svr_error *err)
 {
-    if (w->dtype != SVR_I8)
+    if (!wants_copy(w, &g->x))
         return SVR_OK;
-    return svr_cuda_dequantize(svr_cuda_of(exec)->stream, w, scale, &g->w, err);
+    return svr_cuda_dequantize_rows(svr_cuda_of(exec)->stream, w, scale, &g->w, err);
 }
 
 /* `workspace` may be NULL where only sizes are asked for. */

@@ -1,46 +1,56 @@
-/* unpack and pack: integers of one frame to R'G'B' and back.
- * One thread takes a pixel (or a chroma sample) of a row; all bound by memory.  The arithmetic
- * rounds as on the CPU, so that codes are the same. */
+/* unpack and pack: integers of one frame to R'G'B' and back, for all formats by their layouts and
+ * words.  One thread takes a pixel (or a chroma sample) of a row; all bound by memory.  The
+ * arithmetic rounds as on the CPU, so that codes are the same. */
 #include "pixels.cuh"
+
+#include "base/frame_math.h"
 
 namespace svr
 {
 
-/* Byte positions inside a pixel of a packed format; alpha or filler at `a`, -1 when there is none.
- */
-struct packed_layout {
-    int bytes, r, g, b, a;
-};
-
-/* The chroma planes of a YUV frame, interleaved or not. */
-struct chroma_view {
-    uint8_t *u, *v;
-    ptrdiff_t u_stride, v_stride;
-    int step; /* bytes from sample to sample */
+/* A frame with all that its format says about it. */
+struct frame_view {
+    svr_samples channel[SVR_MAX_CHANNELS];
+    svr_code_map map;
     int width, height;
+    int w_sub, h_sub;
     bool h_cosited, v_cosited;
+    bool fourth, alpha; /* there is a fourth channel; it is alpha */
 };
 
-/* code = offset + range * value for luma in [0,1]; 128 + chroma_range * value for chroma in
- * [-.5,.5]. R' = Y' + 2(1-kr) Cr, B' = Y' + 2(1-kb) Cb, G' from Y' = kr R' + kg G' + kb B'. */
-struct yuv_numbers {
-    float luma_offset, luma_range, chroma_range;
-    float kr, kg, kb;
-    float r_cr, g_cb, g_cr, b_cb;
-};
+template <typename Word>
+__device__ __forceinline__ const Word *word_at(const svr_samples &s, int64_t row, int64_t x)
+{
+    return reinterpret_cast<const Word *>(s.data + row * s.stride + x * s.step);
+}
 
-/* The first plane of a frame. */
-struct plane_view {
-    uint8_t *data;
-    ptrdiff_t stride;
-    int width, height;
-};
+template <typename Word>
+__device__ __forceinline__ float sample_at(const svr_samples &s, int64_t row, int64_t x)
+{
+    unsigned word = *word_at<Word>(s, row, x);
+
+    return (float) (sizeof(Word) == 1 ? word : word >> s.shift & s.top);
+}
+
+/* For words that hold one sample. */
+template <typename Word>
+__device__ __forceinline__ void put_sample(const svr_samples &s, int64_t row, int64_t x,
+                                           unsigned code)
+{
+    *reinterpret_cast<Word *>(s.data + row * s.stride + x * s.step) = (Word) (code << s.shift);
+}
+
+template <typename Word>
+__device__ __forceinline__ float value_at(const frame_view &f, int channel, int64_t row, int64_t x)
+{
+    return (sample_at<Word>(f.channel[channel], row, x) - f.map.offset[channel]) /
+           f.map.scale[channel];
+}
 
 /* ---------------------------------------------------------------------------- unpack */
 
-/* Warps of 32 pixels of a row; alpha may be NULL, `opaque` formats give 1. */
-__global__ void unpack_packed_kernel(plane_view in, packed_layout layout, bool opaque, float *rgb,
-                                     float *alpha)
+/* Warps of 32 pixels of a row; alpha may be NULL, formats without give 1. */
+template <typename Word> __global__ void unpack_rgb_kernel(frame_view in, float *rgb, float *alpha)
 {
     __shared__ float shared[PIXEL_WARPS][WARP_FLOATS];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -49,73 +59,57 @@ __global__ void unpack_packed_kernel(plane_view in, packed_layout layout, bool o
     if (first >= in.width)
         return;
     for (int row = blockIdx.y; row < in.height; row += gridDim.y) {
-        const uint8_t *pixel = in.data + row * in.stride + (int64_t) (first + lane) * layout.bytes;
         int64_t at = (int64_t) row * in.width + first;
         float v[3] = {0.0f, 0.0f, 0.0f};
 
         if (lane < count) {
-            v[0] = (float) pixel[layout.r] / 255.0f;
-            v[1] = (float) pixel[layout.g] / 255.0f;
-            v[2] = (float) pixel[layout.b] / 255.0f;
+#pragma unroll
+            for (int k = 0; k < 3; k++)
+                v[k] = value_at<Word>(in, k, row, first + lane);
             if (alpha)
-                alpha[at + lane] = opaque ? 1.0f : (float) pixel[layout.a] / 255.0f;
+                alpha[at + lane] = in.alpha ? value_at<Word>(in, 3, row, first + lane) : 1.0f;
         }
         store_pixels(rgb + 3 * at, count, shared[warp], v);
     }
 }
 
-/* The two chroma samples around a luma sample; `weight` is the second's. */
-struct chroma_neighbours {
-    int first, second;
-    float weight;
-};
-
-__device__ __forceinline__ chroma_neighbours neighbours_at(int luma, int samples, bool cosited)
+/* The sum of the samples around a luma sample; exact.  Taps beyond an end's count weigh nothing. */
+template <typename Word, int ROWS, int COLUMNS>
+__device__ __forceinline__ float chroma_code(const svr_samples &s, const svr_chroma_up &rows,
+                                             const svr_chroma_up &columns)
 {
-    int quarters = 2 * luma - (cosited ? 0 : 1); /* place on the chroma grid, in quarter samples */
-    int floor = quarters < 0 ? -1 : quarters / 4;
+    float sum = 0.0f;
 
-    return {clamp_index(floor, samples), clamp_index(floor + 1, samples),
-            (float) (quarters - 4 * floor) * 0.25f};
+#pragma unroll
+    for (int j = 0; j < ROWS; j++) {
+#pragma unroll
+        for (int i = 0; i < COLUMNS; i++)
+            sum +=
+                rows.weight[j] * columns.weight[i] * sample_at<Word>(s, rows.at[j], columns.at[i]);
+    }
+    return sum;
 }
 
-/* Exact: weights are quarters and codes have 8 bits. */
-__device__ __forceinline__ float mix_codes(float a, float b, float weight)
-{
-    return a + (b - a) * weight;
-}
-
-__device__ __forceinline__ float chroma_code(const uint8_t *plane, ptrdiff_t stride, int step,
-                                             const chroma_neighbours &rows,
-                                             const chroma_neighbours &columns)
-{
-    const uint8_t *upper = plane + rows.first * stride, *lower = plane + rows.second * stride;
-    int64_t left = (int64_t) columns.first * step, right = (int64_t) columns.second * step;
-
-    return mix_codes(mix_codes((float) upper[left], (float) lower[left], rows.weight),
-                     mix_codes((float) upper[right], (float) lower[right], rows.weight),
-                     columns.weight);
-}
-
-/* Warps of 32 pixels of a row; alpha may be NULL. */
-__global__ void unpack_yuv_kernel(plane_view luma, chroma_view chroma, yuv_numbers m, float *rgb,
-                                  float *alpha)
+/* Warps of 32 pixels of a row; alpha may be NULL.  ROWS and COLUMNS are the taps of chroma. */
+template <typename Word, int ROWS, int COLUMNS>
+__global__ void unpack_yuv_kernel(frame_view in, float *rgb, float *alpha)
 {
     __shared__ float shared[PIXEL_WARPS][WARP_FLOATS];
+    const svr_code_map &m = in.map;
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int first = blockIdx.x * PIXEL_THREADS + 32 * warp, count = group_count(first, luma.width);
+    int first = blockIdx.x * PIXEL_THREADS + 32 * warp, count = group_count(first, in.width);
     int x = first + (lane < count ? lane : 0);
-    chroma_neighbours columns = neighbours_at(x, chroma.width, chroma.h_cosited);
 
-    if (first >= luma.width)
+    if (first >= in.width)
         return;
-    for (int row = blockIdx.y; row < luma.height; row += gridDim.y) {
-        chroma_neighbours rows = neighbours_at(row, chroma.height, chroma.v_cosited);
-        float u = chroma_code(chroma.u, chroma.u_stride, chroma.step, rows, columns);
-        float v = chroma_code(chroma.v, chroma.v_stride, chroma.step, rows, columns);
-        float y = ((float) luma.data[row * luma.stride + x] - m.luma_offset) / m.luma_range;
-        float cb = (u - 128.0f) / m.chroma_range, cr = (v - 128.0f) / m.chroma_range;
-        int64_t at = (int64_t) row * luma.width + first;
+    svr_chroma_up columns = svr_chroma_up_at(x, in.width, in.w_sub, in.h_cosited);
+    for (int row = blockIdx.y; row < in.height; row += gridDim.y) {
+        svr_chroma_up rows = svr_chroma_up_at(row, in.height, in.h_sub, in.v_cosited);
+        float u = chroma_code<Word, ROWS, COLUMNS>(in.channel[1], rows, columns);
+        float v = chroma_code<Word, ROWS, COLUMNS>(in.channel[2], rows, columns);
+        float y = value_at<Word>(in, 0, row, x);
+        float cb = (u - m.offset[1]) / m.scale[1], cr = (v - m.offset[2]) / m.scale[2];
+        int64_t at = (int64_t) row * in.width + first;
         float value[3] = {y + rounded_product(m.r_cr, cr),
                           y - rounded_product(m.g_cb, cb) - rounded_product(m.g_cr, cr),
                           y + rounded_product(m.b_cb, cb)};
@@ -128,12 +122,20 @@ __global__ void unpack_yuv_kernel(plane_view luma, chroma_view chroma, yuv_numbe
 
 /* ---------------------------------------------------------------------------- pack */
 
-/* The integer nearest to `value`, ties to even, in 0..255; NaN gives 0. */
-__device__ __forceinline__ uint8_t code_of(float value, bool truncate)
+/* The integer nearest to `value`, ties to even, in 0..top; NaN gives 0. */
+__device__ __forceinline__ unsigned code_of(float value, unsigned top, bool truncate)
 {
     value = value > 0.0f ? value : 0.0f;
-    value = value < 255.0f ? value : 255.0f;
-    return (uint8_t) (truncate ? value : rintf(value));
+    value = value < (float) top ? value : (float) top;
+    return (unsigned) (truncate ? value : rintf(value));
+}
+
+/* The code of a unit value. */
+__device__ __forceinline__ unsigned channel_code(const frame_view &f, int channel, float value,
+                                                 bool truncate)
+{
+    return code_of(f.map.offset[channel] + rounded_product(f.map.scale[channel], value),
+                   f.channel[channel].top, truncate);
 }
 
 /* NaN gives 0. */
@@ -144,9 +146,31 @@ __device__ __forceinline__ float unit_of(float model)
     return (model + 1.0f) * 0.5f;
 }
 
+/* The codes of a pixel, in one word or one each. */
+template <typename Word>
+__device__ __forceinline__ void put_pixel(const frame_view &out, int64_t row, int64_t x,
+                                          const unsigned (&codes)[SVR_MAX_CHANNELS])
+{
+    if constexpr (sizeof(Word) == 4) {
+        const svr_samples &s = out.channel[0];
+        unsigned word = 0;
+
+#pragma unroll
+        for (int k = 0; k < SVR_MAX_CHANNELS; k++)
+            word |= codes[k] << out.channel[k].shift;
+        *reinterpret_cast<Word *>(s.data + row * s.stride + x * s.step) = word;
+    } else {
+#pragma unroll
+        for (int k = 0; k < SVR_MAX_CHANNELS; k++) {
+            if (k < 3 || out.fourth)
+                put_sample<Word>(out.channel[k], row, x, codes[k]);
+        }
+    }
+}
+
 /* Warps of 32 pixels of a row; alpha may be NULL: opaque. */
-__global__ void pack_packed_kernel(plane_view out, packed_layout layout, bool truncate,
-                                   const float *rgb, const float *alpha)
+template <typename Word>
+__global__ void pack_rgb_kernel(frame_view out, bool truncate, const float *rgb, const float *alpha)
 {
     __shared__ float shared[PIXEL_WARPS][WARP_FLOATS];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -155,29 +179,30 @@ __global__ void pack_packed_kernel(plane_view out, packed_layout layout, bool tr
     if (first >= out.width)
         return;
     for (int row = blockIdx.y; row < out.height; row += gridDim.y) {
-        uint8_t *pixel = out.data + row * out.stride + (int64_t) (first + lane) * layout.bytes;
         int64_t at = (int64_t) row * out.width + first;
+        unsigned codes[SVR_MAX_CHANNELS];
         float v[3];
 
         load_pixels(rgb + 3 * at, count, shared[warp], v);
         if (lane >= count)
             continue;
-        pixel[layout.r] = code_of(unit_of(v[0]) * 255.0f, truncate);
-        pixel[layout.g] = code_of(unit_of(v[1]) * 255.0f, truncate);
-        pixel[layout.b] = code_of(unit_of(v[2]) * 255.0f, truncate);
-        if (layout.a >= 0)
-            pixel[layout.a] = alpha ? code_of(alpha[at + lane] * 255.0f, truncate) : 255;
+#pragma unroll
+        for (int k = 0; k < 3; k++)
+            codes[k] = channel_code(out, k, unit_of(v[k]), truncate);
+        codes[3] = channel_code(out, 3, alpha ? alpha[at + lane] : 1.0f, truncate);
+        put_pixel<Word>(out, row, first + lane, codes);
     }
 }
 
-__device__ __forceinline__ float luma_of(const yuv_numbers &m, const float (&rgb)[3])
+__device__ __forceinline__ float luma_of(const svr_code_map &m, const float (&rgb)[3])
 {
     return rounded_product(m.kr, rgb[0]) + rounded_product(m.kg, rgb[1]) +
            rounded_product(m.kb, rgb[2]);
 }
 
 /* Warps of 32 pixels of a row. */
-__global__ void pack_luma_kernel(plane_view out, yuv_numbers m, bool truncate, const float *rgb)
+template <typename Word>
+__global__ void pack_luma_kernel(frame_view out, bool truncate, const float *rgb)
 {
     __shared__ float shared[PIXEL_WARPS][WARP_FLOATS];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -192,59 +217,51 @@ __global__ void pack_luma_kernel(plane_view out, yuv_numbers m, bool truncate, c
         for (int k = 0; k < 3; k++)
             v[k] = unit_of(v[k]);
         if (lane < count)
-            out.data[row * out.stride + first + lane] =
-                code_of(m.luma_offset + rounded_product(m.luma_range, luma_of(m, v)), truncate);
+            put_sample<Word>(out.channel[0], row, first + lane,
+                             channel_code(out, 0, luma_of(out.map, v), truncate));
     }
 }
 
-/* Luma samples whose average is a chroma sample: [1 2 1]/4 around a cosited one, else its pair. */
-struct luma_filter {
-    int first, count;
-    float side, middle; /* weights; a pair has sides only */
-};
-
-__device__ __forceinline__ luma_filter luma_around(int sample, bool cosited)
+/* Filtered unit R'G'B' around a chroma sample (the matrix is linear, so it may come after). */
+template <int ROWS, int COLUMNS>
+__device__ __forceinline__ void filtered(const frame_view &out, const svr_chroma_down &rows,
+                                         const svr_chroma_down &columns, const float *rgb,
+                                         float (&sum)[3])
 {
-    return cosited ? luma_filter{2 * sample - 1, 3, 0.25f, 0.5f}
-                   : luma_filter{2 * sample, 2, 0.5f, 0.5f};
+#pragma unroll
+    for (int j = 0; j < ROWS; j++) {
+        const float *row =
+            rgb + 3 * ((int64_t) clamp_index(rows.first + j, out.height) * out.width);
+
+#pragma unroll
+        for (int i = 0; i < COLUMNS; i++) {
+            const float *pixel = row + 3 * (int64_t) clamp_index(columns.first + i, out.width);
+            float weight = rows.weight[j] * columns.weight[i];
+
+            for (int k = 0; k < 3; k++)
+                sum[k] += rounded_product(weight, unit_of(pixel[k]));
+        }
+    }
 }
 
-__device__ __forceinline__ float weight_at(const luma_filter &f, int i)
+/* One thread a chroma sample; ROWS and COLUMNS are the taps. */
+template <typename Word, int ROWS, int COLUMNS>
+__global__ void pack_chroma_kernel(frame_view out, bool truncate, const float *rgb)
 {
-    return i == 1 ? f.middle : f.side;
-}
-
-/* One thread a chroma sample: filters R'G'B' around it (the matrix is linear, so it may come
- * after). */
-__global__ void pack_chroma_kernel(chroma_view out, plane_view picture, yuv_numbers m,
-                                   bool truncate, const float *rgb)
-{
+    const svr_samples &u = out.channel[1], &v = out.channel[2];
     int x = blockIdx.x * PIXEL_THREADS + threadIdx.x;
-    luma_filter columns = luma_around(x, out.h_cosited);
 
-    if (x >= out.width)
+    if (x >= u.width)
         return;
-    for (int y = blockIdx.y; y < out.height; y += gridDim.y) {
-        luma_filter rows = luma_around(y, out.v_cosited);
+    svr_chroma_down columns = svr_chroma_down_at(x, out.w_sub, out.h_cosited);
+    for (int y = blockIdx.y; y < u.height; y += gridDim.y) {
+        svr_chroma_down rows = svr_chroma_down_at(y, out.h_sub, out.v_cosited);
         float sum[3] = {0.0f, 0.0f, 0.0f}, luma;
 
-        for (int j = 0; j < rows.count; j++) {
-            int64_t row = clamp_index(rows.first + j, picture.height);
-
-            for (int i = 0; i < columns.count; i++) {
-                int column = clamp_index(columns.first + i, picture.width);
-                const float *pixel = rgb + 3 * (row * picture.width + column);
-                float weight = weight_at(rows, j) * weight_at(columns, i);
-
-                for (int k = 0; k < 3; k++)
-                    sum[k] += rounded_product(weight, unit_of(pixel[k]));
-            }
-        }
-        luma = luma_of(m, sum);
-        out.u[y * out.u_stride + (int64_t) x * out.step] =
-            code_of(128.0f + rounded_product(m.chroma_range, (sum[2] - luma) / m.b_cb), truncate);
-        out.v[y * out.v_stride + (int64_t) x * out.step] =
-            code_of(128.0f + rounded_product(m.chroma_range, (sum[0] - luma) / m.r_cr), truncate);
+        filtered<ROWS, COLUMNS>(out, rows, columns, rgb, sum);
+        luma = luma_of(out.map, sum);
+        put_sample<Word>(u, y, x, channel_code(out, 1, (sum[2] - luma) / out.map.b_cb, truncate));
+        put_sample<Word>(v, y, x, channel_code(out, 2, (sum[0] - luma) / out.map.r_cr, truncate));
     }
 }
 
@@ -252,118 +269,134 @@ __global__ void pack_chroma_kernel(chroma_view out, plane_view picture, yuv_numb
 
 using namespace svr;
 
-static packed_layout layout_of(svr_pixel_format format)
+static frame_view view_of(const svr_video_info *info, const svr_frame *frame)
 {
-    switch (format) {
-    case SVR_PIXEL_RGB:
-        return {3, 0, 1, 2, -1};
-    case SVR_PIXEL_BGR:
-        return {3, 2, 1, 0, -1};
-    case SVR_PIXEL_RGBA:
-    case SVR_PIXEL_RGBX:
-        return {4, 0, 1, 2, 3};
-    case SVR_PIXEL_BGRA:
-    case SVR_PIXEL_BGRX:
-        return {4, 2, 1, 0, 3};
-    case SVR_PIXEL_ARGB:
-    case SVR_PIXEL_XRGB:
-        return {4, 1, 2, 3, 0};
-    default: /* ABGR, XBGR */
-        return {4, 3, 2, 1, 0};
+    const svr_pixel_layout *layout = svr_pixel_layout_of(info->format);
+    frame_view view = {};
+
+    view.map = svr_code_map_of(info);
+    for (int c = 0; c < SVR_MAX_CHANNELS; c++)
+        if (layout->channel[c].depth > 0)
+            view.channel[c] = svr_frame_samples(info, frame, c);
+    view.width = info->width;
+    view.height = info->height;
+    view.w_sub = layout->w_sub;
+    view.h_sub = layout->h_sub;
+    view.h_cosited = info->color.chroma_h_cosited;
+    view.v_cosited = info->color.chroma_v_cosited;
+    view.fourth = layout->channel[3].depth > 0;
+    view.alpha = layout->alpha;
+    return view;
+}
+
+/* Grey is read as three equal colours. */
+static void repeat_luma(frame_view *view)
+{
+    for (int c = 1; c < 3; c++) {
+        view->channel[c] = view->channel[0];
+        view->map.offset[c] = view->map.offset[0];
+        view->map.scale[c] = view->map.scale[0];
     }
 }
 
-static chroma_view chroma_of(const svr_video_info *info, const svr_frame *frame)
-{
-    chroma_view c = {};
+/* How chroma lies along an axis. */
+enum chroma_axis { CHROMA_FULL, CHROMA_BETWEEN, CHROMA_COSITED, CHROMA_AXES };
 
-    c.u = frame->plane[1];
-    c.u_stride = frame->stride[1];
-    c.width = (info->width + 1) / 2;
-    c.height = (info->height + 1) / 2;
-    c.h_cosited = info->color.chroma_h_cosited;
-    c.v_cosited = info->color.chroma_v_cosited;
-    if (info->format == SVR_PIXEL_NV12) {
-        c.v = c.u + 1;
-        c.v_stride = c.u_stride;
-        c.step = 2;
-    } else {
-        c.v = frame->plane[2];
-        c.v_stride = frame->stride[2];
-        c.step = 1;
-    }
-    return c;
+static chroma_axis axis_of(int sub, bool cosited)
+{
+    return sub == 0 ? CHROMA_FULL : cosited ? CHROMA_COSITED : CHROMA_BETWEEN;
 }
 
-static yuv_numbers numbers_of(const svr_colorimetry *color)
-{
-    double kr = color->kr, kb = color->kb, kg = 1.0 - kr - kb;
-    yuv_numbers m = {};
+typedef void (*unpack_kernel)(frame_view in, float *rgb, float *alpha);
+typedef void (*pack_kernel)(frame_view out, bool truncate, const float *rgb);
 
-    m.luma_offset = color->full_range ? 0.0f : 16.0f;
-    m.luma_range = color->full_range ? 255.0f : 219.0f;
-    m.chroma_range = color->full_range ? 255.0f : 224.0f;
-    m.kr = (float) kr;
-    m.kg = (float) kg;
-    m.kb = (float) kb;
-    m.r_cr = (float) (2.0 * (1.0 - kr));
-    m.b_cb = (float) (2.0 * (1.0 - kb));
-    m.g_cb = (float) (2.0 * (1.0 - kb) * kb / kg);
-    m.g_cr = (float) (2.0 * (1.0 - kr) * kr / kg);
-    return m;
+/* [rows][columns]; chroma that is coarser in rows alone does not exist. */
+template <typename Word> static unpack_kernel unpack_yuv_kernel_for(const frame_view &view)
+{
+    static const unpack_kernel kernels[CHROMA_AXES][CHROMA_AXES] = {
+        {unpack_yuv_kernel<Word, 1, 1>, unpack_yuv_kernel<Word, 1, 3>,
+         unpack_yuv_kernel<Word, 1, 2>},
+        {NULL, unpack_yuv_kernel<Word, 3, 3>, unpack_yuv_kernel<Word, 3, 2>},
+        {NULL, unpack_yuv_kernel<Word, 2, 3>, unpack_yuv_kernel<Word, 2, 2>}};
+
+    return kernels[axis_of(view.h_sub, view.v_cosited)][axis_of(view.w_sub, view.h_cosited)];
 }
 
-static plane_view first_plane(const svr_video_info *info, const svr_frame *frame)
+template <typename Word> static pack_kernel pack_chroma_kernel_for(const frame_view &view)
 {
-    return {frame->plane[0], frame->stride[0], info->width, info->height};
+    static const pack_kernel kernels[CHROMA_AXES][CHROMA_AXES] = {
+        {pack_chroma_kernel<Word, 1, 1>, pack_chroma_kernel<Word, 1, 2>,
+         pack_chroma_kernel<Word, 1, 5>},
+        {NULL, pack_chroma_kernel<Word, 2, 2>, pack_chroma_kernel<Word, 2, 5>},
+        {NULL, pack_chroma_kernel<Word, 5, 2>, pack_chroma_kernel<Word, 5, 5>}};
+
+    return kernels[axis_of(view.h_sub, view.v_cosited)][axis_of(view.w_sub, view.h_cosited)];
+}
+
+template <typename Word> static unpack_kernel unpack_kernel_for(const frame_view &view, bool yuv)
+{
+    return yuv ? unpack_yuv_kernel_for<Word>(view) : unpack_rgb_kernel<Word>;
 }
 
 svr_status svr_cuda_unpack(svr_exec *exec, const svr_unpack_args *args, void *workspace,
                            svr_error *err)
 {
-    cudaStream_t stream = svr_cuda_of(exec)->stream;
-    const svr_video_info *info = &args->info;
-    plane_view plane = first_plane(info, &args->frame);
-    dim3 grid = grid_of_rows(info->width, info->height);
-    float *rgb = (float *) args->rgb.data, *alpha = (float *) args->alpha.data;
+    const svr_pixel_layout *layout = svr_pixel_layout_of(args->info.format);
+    bool yuv = layout->kind == SVR_KIND_YUV;
+    frame_view view = view_of(&args->info, &args->frame);
+    unpack_kernel kernel = layout->word == 1   ? unpack_kernel_for<uint8_t>(view, yuv)
+                           : layout->word == 2 ? unpack_kernel_for<uint16_t>(view, yuv)
+                                               : unpack_rgb_kernel<uint32_t>;
 
     (void) workspace;
-    if (svr_pixel_is_yuv(info->format))
-        unpack_yuv_kernel<<<grid, PIXEL_THREADS, 0, stream>>>(plane, chroma_of(info, &args->frame),
-                                                              numbers_of(&info->color), rgb, alpha);
-    else
-        unpack_packed_kernel<<<grid, PIXEL_THREADS, 0, stream>>>(
-            plane, layout_of(info->format), !svr_pixel_has_alpha(info->format), rgb, alpha);
+    if (layout->kind == SVR_KIND_GRAY)
+        repeat_luma(&view);
+    kernel<<<grid_of_rows(view.width, view.height), PIXEL_THREADS, 0, svr_cuda_of(exec)->stream>>>(
+        view, (float *) args->rgb.data, (float *) args->alpha.data);
     return svr_cuda_launched("unpack", err);
 }
 
+/* Luma and, where the format has it, chroma. */
+template <typename Word>
 static svr_status pack_yuv(const svr_pack_args *args, cudaStream_t stream, svr_error *err)
 {
-    const svr_video_info *info = &args->info;
-    plane_view plane = first_plane(info, &args->frame);
-    chroma_view chroma = chroma_of(info, &args->frame);
-    yuv_numbers m = numbers_of(&info->color);
+    frame_view view = view_of(&args->info, &args->frame);
+    const svr_samples *chroma = &view.channel[1];
     const float *rgb = (const float *) args->rgb.data;
 
-    pack_luma_kernel<<<grid_of_rows(info->width, info->height), PIXEL_THREADS, 0, stream>>>(
-        plane, m, args->truncate, rgb);
+    pack_luma_kernel<Word><<<grid_of_rows(view.width, view.height), PIXEL_THREADS, 0, stream>>>(
+        view, args->truncate, rgb);
     SVR_TRY(svr_cuda_launched("pack of luma", err));
-    pack_chroma_kernel<<<grid_of_rows(chroma.width, chroma.height), PIXEL_THREADS, 0, stream>>>(
-        chroma, plane, m, args->truncate, rgb);
+    if (!svr_pixel_is_yuv(args->info.format))
+        return SVR_OK;
+    pack_chroma_kernel_for<Word>(
+        view)<<<grid_of_rows(chroma->width, chroma->height), PIXEL_THREADS, 0, stream>>>(
+        view, args->truncate, rgb);
     return svr_cuda_launched("pack of chroma", err);
+}
+
+template <typename Word>
+static svr_status pack_rgb(const svr_pack_args *args, cudaStream_t stream, svr_error *err)
+{
+    frame_view view = view_of(&args->info, &args->frame);
+
+    pack_rgb_kernel<Word><<<grid_of_rows(view.width, view.height), PIXEL_THREADS, 0, stream>>>(
+        view, args->truncate, (const float *) args->rgb.data,
+        view.alpha ? (const float *) args->alpha.data : NULL);
+    return svr_cuda_launched("pack", err);
 }
 
 svr_status svr_cuda_pack(svr_exec *exec, const svr_pack_args *args, void *workspace, svr_error *err)
 {
     cudaStream_t stream = svr_cuda_of(exec)->stream;
-    const svr_video_info *info = &args->info;
-    bool has_alpha = svr_pixel_has_alpha(info->format);
+    const svr_pixel_layout *layout = svr_pixel_layout_of(args->info.format);
 
     (void) workspace;
-    if (svr_pixel_is_yuv(info->format))
-        return pack_yuv(args, stream, err);
-    pack_packed_kernel<<<grid_of_rows(info->width, info->height), PIXEL_THREADS, 0, stream>>>(
-        first_plane(info, &args->frame), layout_of(info->format), args->truncate,
-        (const float *) args->rgb.data, has_alpha ? (const float *) args->alpha.data : NULL);
-    return svr_cuda_launched("pack", err);
+    if (layout->kind != SVR_KIND_RGB)
+        return layout->word == 1 ? pack_yuv<uint8_t>(args, stream, err)
+                                 : pack_yuv<uint16_t>(args, stream, err);
+    if (layout->word == 1)
+        return pack_rgb<uint8_t>(args, stream, err);
+    return layout->word == 2 ? pack_rgb<uint16_t>(args, stream, err)
+                             : pack_rgb<uint32_t>(args, stream, err);
 }

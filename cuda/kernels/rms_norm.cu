@@ -1,4 +1,5 @@
-/* rms_norm: y = x / rms [* weight] [* scale + shift], quantised where y is e4m3; bound by memory.
+/* rms_norm: y = x / rms [* weight] [* scale + shift], quantised where y has 8 bits; bound by
+ * memory.
  *
  * Rows of up to 4096 elements: one block a row, which it reads once, as vectors of eight that stay
  * in registers.  Other widths and addresses: one block a row, read twice (quantised: three times).
@@ -61,25 +62,26 @@ __device__ __forceinline__ float rms_element(const rms_vectors &p, X x, int c, f
 }
 
 /* Results of the row at y, which the block holds in registers. */
-__device__ __forceinline__ void rms_quantize(const float (&v)[RMS_VECTORS][8], __nv_fp8_e4m3 *y,
-                                             float *scale, int d, float *shared)
+template <typename Q>
+__device__ __forceinline__ void rms_quantize(const float (&v)[RMS_VECTORS][8], Q *y, float *scale,
+                                             int d, float *shared)
 {
     float most = 0.0f, factor;
 
 #pragma unroll
     for (int i = 0; i < RMS_VECTORS; i++)
         most = largest8(v[i], most);
-    factor = row_factor(most, scale, shared);
+    factor = row_factor<Q>(most, scale, shared);
 #pragma unroll
     for (int i = 0; i < RMS_VECTORS; i++) {
         int c = (i * RMS_THREADS + threadIdx.x) * 8;
 
         if (c < d)
-            store8_e4m3(y + c, v[i], factor);
+            store8_scaled(y + c, v[i], factor);
     }
 }
 
-template <typename Y> constexpr bool is_e4m3 = __is_same(Y, __nv_fp8_e4m3);
+template <typename Y> constexpr bool is_quantized = sizeof(Y) == 1;
 
 template <typename X, typename Y>
 __global__ void __launch_bounds__(RMS_THREADS)
@@ -108,11 +110,11 @@ __global__ void __launch_bounds__(RMS_THREADS)
 
         if (c < d) {
             rms_apply<8>(p, c, factor, v[i]);
-            if constexpr (!is_e4m3<Y>)
+            if constexpr (!is_quantized<Y>)
                 store8(y + row + c, v[i]);
         }
     }
-    if constexpr (is_e4m3<Y>)
+    if constexpr (is_quantized<Y>)
         rms_quantize(v, y + row, y_scale + blockIdx.x, d, shared);
 }
 
@@ -132,14 +134,14 @@ __global__ void __launch_bounds__(RMS_THREADS)
         square += v * v;
     }
     factor = rsqrtf(block_sum(square, shared) / (float) d + eps);
-    if constexpr (is_e4m3<Y>) {
+    if constexpr (is_quantized<Y>) {
         float most = 0.0f;
 
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
-            most = fmaxf(most, fabsf(rms_element(p, x[c], c, factor)));
-        float scaling = row_factor(most, y_scale + blockIdx.x, shared);
+            most = larger(most, rms_element(p, x[c], c, factor));
+        float scaling = row_factor<Y>(most, y_scale + blockIdx.x, shared);
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
-            store1_e4m3(y + row + c, rms_element(p, x[c], c, factor) * scaling);
+            store1_scaled(y + row + c, rms_element(p, x[c], c, factor), scaling);
     } else {
         for (int c = threadIdx.x; c < d; c += RMS_THREADS)
             y[row + c] = from_float<Y>(rms_element(p, x[c], c, factor));
@@ -176,6 +178,8 @@ svr_status svr_cuda_rms_norm(svr_exec *exec, const svr_rms_norm_args *args, void
     (void) workspace;
     if (args->y.dtype == SVR_F8_E4M3)
         SVR_STORAGE_SWITCH(args->x.dtype, X, (launch_rms_norm<X, __nv_fp8_e4m3>(args, stream)))
+    else if (args->y.dtype == SVR_I8)
+        SVR_STORAGE_SWITCH(args->x.dtype, X, (launch_rms_norm<X, int8_t>(args, stream)))
     else
         SVR_STORAGE_SWITCH(
             args->x.dtype, X,

@@ -63,6 +63,21 @@ static svr_status take(svr_backend *backend, size_t bytes, void **out, svr_error
     return backend->vtable->alloc(backend, bytes, out, err);
 }
 
+/* What could still be taken; 0 where neither a limit nor the device tells. */
+static uint64_t room(svr_backend *backend)
+{
+    uint64_t live = load(&backend->use.live_total), total = 0, room = 0;
+
+    if (backend->vtable->device_memory)
+        backend->vtable->device_memory(backend, &total, &room);
+    if (backend->limit != 0) {
+        uint64_t allowed = live < backend->limit ? backend->limit - live : 0;
+
+        room = total == 0 || room > allowed ? allowed : room;
+    }
+    return room;
+}
+
 svr_status svr_backend_alloc(svr_backend *backend, svr_memory_tag tag, size_t bytes, void **out,
                              svr_error *err)
 {
@@ -73,6 +88,7 @@ svr_status svr_backend_alloc(svr_backend *backend, svr_memory_tag tag, size_t by
     if (status != SVR_OK) {
         svr_error_prefix(err, "%s: %zu bytes for %s with %llu bytes in use: ", backend->name, bytes,
                          tag_name(tag), (unsigned long long) load(&backend->use.live_total));
+        svr_error_bytes(err, bytes, room(backend));
         return status;
     }
     add(&backend->use.live[tag], bytes);
@@ -108,6 +124,24 @@ svr_status svr_backend_synchronize(svr_backend *backend, svr_error *err)
     return backend->vtable->synchronize ? backend->vtable->synchronize(backend, err) : SVR_OK;
 }
 
+/* ------------------------------------------------------------------ frames of others */
+
+bool svr_backend_shares_frames(const svr_backend *backend)
+{
+    return backend->vtable->copy_frame != NULL;
+}
+
+svr_status svr_backend_copy_frame(svr_backend *backend, const svr_video_info *info,
+                                  const svr_frame *dst, const svr_frame *src, svr_error *err)
+{
+    if (!svr_backend_shares_frames(backend))
+        return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                        "the %s backend shares no memory: frames in device memory need "
+                        "backend=cuda",
+                        backend->name);
+    return backend->vtable->copy_frame(backend, info, dst, src, err);
+}
+
 /* ------------------------------------------------------------------ copies in the background */
 
 enum { HOST_ALIGN = 256 };
@@ -124,8 +158,14 @@ static svr_status host_memory(svr_backend *backend, size_t bytes, void **out, sv
 
 svr_status svr_backend_host_alloc(svr_backend *backend, size_t bytes, void **out, svr_error *err)
 {
+    svr_status status;
+
     assert(bytes > 0);
-    SVR_TRY(host_memory(backend, bytes, out, err));
+    status = host_memory(backend, bytes, out, err);
+    if (status != SVR_OK) {
+        svr_error_bytes(err, bytes, 0);
+        return status;
+    }
     raise_to(&backend->use.host_peak, add(&backend->use.host_live, bytes));
     return SVR_OK;
 }

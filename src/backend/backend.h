@@ -6,11 +6,13 @@
  * made to follow it.  With a backend that does everything at once all of this is trivially so.
  *
  * Implemented by src/cpu, by cuda/ and by the counting backend of the planner.  A backend belongs
- * to one thread at a time, but any thread may call svr_backend_memory() meanwhile.  Level 1. */
+ * to one thread at a time, but any thread may call svr_backend_memory() and
+ * svr_backend_copy_frame() meanwhile.  Level 1. */
 #ifndef SVR_BACKEND_BACKEND_H
 #define SVR_BACKEND_BACKEND_H
 
 #include "base/dtype.h"
+#include "base/frame.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -77,6 +79,11 @@ typedef struct svr_backend_vtable {
     svr_status (*mark)(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err);
     svr_status (*follow)(svr_backend *backend, svr_queue queue, svr_mark mark, svr_error *err);
     svr_status (*await)(svr_backend *backend, svr_mark mark, svr_error *err);
+    /* optional: copies a frame within the memory of the device, which may be others' memory too;
+     * returns when that is done.  Not ordered with any queue.  Any thread.  NULL: the device has no
+     * memory that others could share */
+    svr_status (*copy_frame)(svr_backend *backend, const svr_video_info *info, const svr_frame *dst,
+                             const svr_frame *src, svr_error *err);
     /* optional: memory of the whole device */
     void (*device_memory)(svr_backend *backend, uint64_t *total, uint64_t *free_bytes);
     /* Type in which weights of a network that stores activations as `storage` are kept. */
@@ -119,6 +126,16 @@ SVR_CHECKED svr_status svr_backend_upload(svr_backend *backend, void *dst, const
 SVR_CHECKED svr_status svr_backend_download(svr_backend *backend, void *dst, const void *src,
                                             size_t bytes, svr_error *err);
 SVR_CHECKED svr_status svr_backend_synchronize(svr_backend *backend, svr_error *err);
+
+/* Whether frames of others in the memory of this device can be taken and given. */
+bool svr_backend_shares_frames(const svr_backend *backend);
+
+/* Copies a frame from and to device memory, own or others', and returns when that is done.  The
+ * source is complete and the destination is read by nobody: no queue is waited for.  Any thread.
+ * Errors: UNSUPPORTED (such memory is not shared), DEVICE. */
+SVR_CHECKED svr_status svr_backend_copy_frame(svr_backend *backend, const svr_video_info *info,
+                                              const svr_frame *dst, const svr_frame *src,
+                                              svr_error *err);
 
 /* `bytes` > 0 of page-locked host memory, 256-byte aligned, for the copies below.  Errors: NO_MEM.
  */

@@ -145,19 +145,49 @@ typedef struct svr_find_overflow_args {
     svr_tensor x, found;
 } svr_find_overflow_args;
 
-/* Rows to 8 bits with a scale each, for quantised products: y = x / scale rounded to nearest even,
- * scale = max|row| / 448; a row below 2^-100 counts as 0 and has scale 1 (base/quantize.h).
- *   x [M,K] storage   y [M,K] F8_E4M3   scale [M] F32. */
+/* Rows to 8 bits with a scale each: y = x / scale rounded to nearest even, scale = max|row| / MAX,
+ * MAX 448 or 127; a row below 2^-100 counts as 0 and has scale 1 (base/quantize.h).  A row with an
+ * infinity or NaN has a scale that is not finite and comes back as NaN, all of it.
+ *   x [M,K] storage   y [M,K] F8_E4M3 or I8   scale [M] F32. */
 typedef struct svr_quantize_args {
     svr_tensor x, y, scale;
 } svr_quantize_args;
+
+/* Frames to 8 bits: a run of SVR_RUN_PIXELS neighbours in a row of pixels (fewer at its end), each
+ * channel by itself, becomes y = (x - middle) / step, rounded to nearest even.  middle lies halfway
+ * between the run's least and largest value, step makes the largest distance from it MAX (127 or
+ * 448); both are rounded to the type of x, step up.  Is step below 2^-100, the run counts as
+ * constant, with step 0.  What holds an infinity or NaN, or spans more than F32 can, has NaN for
+ * both: all of it comes back as NaN.
+ *   x [R,W,C] storage   y [R,W,C] I8 or F8_E4M3
+ *   scales [R,N,2,C] like x, N = ceil(W/SVR_RUN_PIXELS): middle and step of each run. */
+enum { SVR_RUN_PIXELS = 32 };
+#define SVR_RUN_LEAST_STEP 0x1p-100f
+typedef struct svr_quantize_runs_args {
+    svr_tensor x, y, scales;
+} svr_quantize_runs_args;
+
+/* The way back: y = middle + step * x in F32, rounded.
+ *   x [R,W,C] I8 or F8_E4M3   scales [R,N,2,C] like y   y [R,W,C] storage. */
+typedef struct svr_dequantize_runs_args {
+    svr_tensor x, scales, y;
+} svr_dequantize_runs_args;
+/* The way back: y[m,k] = scale[m] * x[m,k] in F32, rounded to the type of y.
+ *   x [M,K] F8_E4M3 or I8   scale [M] F32   y [M,K] storage. */
+typedef struct svr_dequantize_args {
+    svr_tensor x, scale, y;
+} svr_dequantize_args;
+
+/* K of products of I8: 127 * 127 * K fits into a signed integer of 32 bits. */
+#define SVR_I8_DEPTH 133144
 
 /* y = residual + gate * act(x w^T + b).
  *   x [M,K] storage   w [N,K] weight type   b [N] F32 optional   gate [N] F32 optional
  *   residual [M,N] optional, may be y   y [M,N] storage.
  * Quantised: x and w F8_E4M3 with x_scale [M] and w_scale [N] F32; the product of row m and output
  * n is multiplied by x_scale[m] * w_scale[n] before anything else.  Tensor cores may sum the
- * products with fewer bits than F32 has.
+ * products with fewer bits than F32 has.  Or x and w I8 with these scales: the sum of integers is
+ * exact, rounded once to F32 and scaled as above; K up to SVR_I8_DEPTH.
  * Quantised weights alone: w I8 with w_scale [N] F32, x storage without a scale; the factor is
  * w_scale[n] * w[n,k] in F32, rounded to the type of x. */
 typedef struct svr_linear_args {
@@ -169,8 +199,9 @@ typedef struct svr_linear_args {
 /* ---------------------------------------------------------------------------- transformer */
 
 /* y = silu(x w_gate^T) * (x w_up^T).   x [M,K] storage, w_gate and w_up [F,K], y [M,F] storage.
- * Quantised, as in svr_linear_args: x and both weights F8_E4M3 with x_scale [M], gate_scale and
- * up_scale [F] F32; or both weights I8 with their scales.   Source: spec dit §5. */
+ * Quantised, as in svr_linear_args: x and both weights F8_E4M3, or all three I8, with x_scale [M],
+ * gate_scale and up_scale [F] F32; or both weights alone I8 with their scales.
+ * Source: spec dit §5. */
 typedef struct svr_swiglu_args {
     svr_tensor x, w_gate, w_up, y;
     svr_tensor x_scale, gate_scale, up_scale;
@@ -179,7 +210,8 @@ typedef struct svr_swiglu_args {
 /* y = x / sqrt(mean(x^2) + eps) [* weight] [* scale + shift], rows of D.
  *   x [M,D] storage   weight, scale, shift [D] F32 optional (scale and shift together)
  *   rows [M] I32 optional: row m of y is made from row rows[m] of x, which may have any number
- *   y [M,D] storage; or F8_E4M3 with y_scale [M] F32: the rows quantised as by svr_quantize_args.
+ *   y [M,D] storage; or F8_E4M3 or I8 with y_scale [M] F32: the rows quantised as by
+ *   svr_quantize_args.
  * Source: spec dit §1, §5. */
 typedef struct svr_rms_norm_args {
     svr_tensor x, weight, scale, shift, rows, y, y_scale;
@@ -252,8 +284,10 @@ typedef struct svr_noise_args {
  * [-1,1]. */
 
 /* Integers of one frame (planes in memory of the backend) to unit R'G'B' and alpha.
- *   rgb [H,W,3] F32   alpha [H,W] F32 optional.  Chroma is interpolated linearly at its siting.
- * Values outside [0,1] (video range foot- and headroom) are kept. */
+ *   rgb [H,W,3] F32   alpha [H,W] F32 optional: 1 for formats without.  Formats, matrix and ranges:
+ * base/frame.h; coarse chroma is interpolated at its siting (base/frame_math.h); grey is luma in
+ * all three colours.  Planes and strides are multiples of the format's words.
+ * Values outside [0,1] (video range foot- and headroom, colours that no R'G'B' has) are kept. */
 typedef struct svr_unpack_args {
     svr_video_info info;
     svr_frame frame;
@@ -261,7 +295,7 @@ typedef struct svr_unpack_args {
 } svr_unpack_args;
 
 /* Model R'G'B' (and unit alpha) to the integers of one frame: clamp, (x+1)/2, matrix, chroma
- * averaged at its siting, round half to even.  Alpha absent: opaque.
+ * filtered at its siting so that it undoes unpack, round half to even.  Alpha absent: opaque.
  *   rgb [H,W,3] F32   alpha [H,W] F32 optional
  * truncate: drop the fraction instead of rounding (the reference's habit, for verification). */
 typedef struct svr_pack_args {
@@ -381,6 +415,9 @@ typedef struct svr_alpha_guide_args {
     X(lincomb)                                                                                     \
     X(find_overflow)                                                                               \
     X(quantize)                                                                                    \
+    X(quantize_runs)                                                                               \
+    X(dequantize_runs)                                                                             \
+    X(dequantize)                                                                                  \
     X(linear)                                                                                      \
     X(swiglu)                                                                                      \
     X(rms_norm)                                                                                    \

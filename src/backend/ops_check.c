@@ -32,6 +32,11 @@ bool svr_is_storage(svr_dtype dtype)
     return dtype == SVR_F32 || dtype == SVR_F16 || dtype == SVR_BF16;
 }
 
+static bool is_bytes(const svr_tensor *t)
+{
+    return t->dtype == SVR_F8_E4M3 || t->dtype == SVR_I8;
+}
+
 /* Empty when the type is right, else what it should be. */
 static const char *wanted_type(const check *c, int i)
 {
@@ -41,14 +46,9 @@ static const char *wanted_type(const check *c, int i)
     case SVR_OPERAND_STORAGE:
         return svr_is_storage(t->dtype) ? "" : "f32, f16 or bf16";
     case SVR_OPERAND_FACTOR:
-        return svr_is_storage(t->dtype) || t->dtype == SVR_F8_E4M3 ? ""
-                                                                   : "f32, f16, bf16 or f8_e4m3";
-    case SVR_OPERAND_WEIGHT:
-        return svr_is_storage(t->dtype) || t->dtype == SVR_F8_E4M3 || t->dtype == SVR_I8
-                   ? ""
-                   : "f32, f16, bf16, f8_e4m3 or i8";
-    case SVR_OPERAND_F8:
-        return t->dtype == SVR_F8_E4M3 ? "" : "f8_e4m3";
+        return svr_is_storage(t->dtype) || is_bytes(t) ? "" : "f32, f16, bf16, f8_e4m3 or i8";
+    case SVR_OPERAND_BYTES:
+        return is_bytes(t) ? "" : "f8_e4m3 or i8";
     case SVR_OPERAND_FIRST:
         return t->dtype == tensor_of(c, 0)->dtype ? "" : svr_dtype_name(tensor_of(c, 0)->dtype);
     case SVR_OPERAND_F32:
@@ -213,7 +213,7 @@ svr_status svr_check_scale(const char *op, const char *const names[2], const svr
 {
     char text[TEXT_BYTES];
 
-    if (svr_tensor_present(scale) == (t->dtype == SVR_F8_E4M3 || t->dtype == SVR_I8))
+    if (svr_tensor_present(scale) == is_bytes(t))
         return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_SHAPE,
                     "%s: %s is %s; %s belongs to f8_e4m3 and i8 and to nothing else", op, names[0],

@@ -9,9 +9,8 @@
 
 typedef enum svr_operand_type {
     SVR_OPERAND_STORAGE, /* F32, F16 or BF16 */
-    SVR_OPERAND_FACTOR,  /* storage or F8_E4M3 */
-    SVR_OPERAND_WEIGHT,  /* storage, F8_E4M3 or I8 */
-    SVR_OPERAND_F8,      /* F8_E4M3 */
+    SVR_OPERAND_FACTOR,  /* storage, F8_E4M3 or I8 */
+    SVR_OPERAND_BYTES,   /* F8_E4M3 or I8 */
     SVR_OPERAND_FIRST,   /* the type of the first operand */
     SVR_OPERAND_F32,
     SVR_OPERAND_I32,

@@ -1,5 +1,7 @@
 #include "backend/ops_check.h"
 
+#include "base/checked.h"
+
 #include <stdio.h>
 
 static svr_status check_same_count(const char *what, const svr_tensor *a, const svr_tensor *b,
@@ -94,28 +96,78 @@ svr_status svr_check_quantize(const svr_quantize_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(quantize, x, "MK", STORAGE, 0),
-        SVR_OPERAND(quantize, y, "MK", F8, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(quantize, y, "MK", BYTES, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(quantize, scale, "M", F32, SVR_OPERAND_WRITTEN),
     };
 
     return SVR_CHECK_OPERANDS("quantize", args, operands, err);
 }
 
-/* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with storage. */
+/* The scales of runs belong to frames of this type. */
+static svr_status check_runs(const char *op, const svr_tensor *frames, const svr_tensor *scales,
+                             svr_error *err)
+{
+    const int64_t *d = frames->dims;
+    const int64_t dims[4] = {d[0], svr_ceil_div(d[1], SVR_RUN_PIXELS), 2, d[2]};
+
+    return svr_check_dims(op, "scales", scales, dims, frames, err);
+}
+
+svr_status svr_check_quantize_runs(const svr_quantize_runs_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(quantize_runs, x, "RWC", STORAGE, 0),
+        SVR_OPERAND(quantize_runs, y, "RWC", BYTES, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(quantize_runs, scales, "RN2C", FIRST, SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("quantize_runs", args, operands, err));
+    return check_runs("quantize_runs", &args->x, &args->scales, err);
+}
+
+svr_status svr_check_dequantize_runs(const svr_dequantize_runs_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(dequantize_runs, y, "RWC", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(dequantize_runs, x, "RWC", BYTES, 0),
+        SVR_OPERAND(dequantize_runs, scales, "RN2C", FIRST, 0),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("dequantize_runs", args, operands, err));
+    return check_runs("dequantize_runs", &args->y, &args->scales, err);
+}
+
+svr_status svr_check_dequantize(const svr_dequantize_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(dequantize, x, "MK", BYTES, 0),
+        SVR_OPERAND(dequantize, scale, "M", F32, 0),
+        SVR_OPERAND(dequantize, y, "MK", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+
+    return SVR_CHECK_OPERANDS("dequantize", args, operands, err);
+}
+
+/* Both factors of a product are e4m3 or none is; weights of 8-bit integers go with those and with
+ * storage. */
 static svr_status check_factors(const char *op, const char *name, const svr_tensor *x,
                                 const svr_tensor *w, svr_error *err)
 {
     char text[96];
 
     snprintf(text, sizeof text, "%s: x and %s must both be f8_e4m3 or both not", op, name);
-    return svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err);
+    SVR_TRY(svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err));
+    snprintf(text, sizeof text, "%s: x of i8 goes with %s of i8", op, name);
+    SVR_TRY(svr_check_fit(x->dtype != SVR_I8 || w->dtype == SVR_I8, text, x, w, err));
+    snprintf(text, sizeof text, "%s: so many products of i8 do not fit into 32 bits", op);
+    return svr_check_fit(x->dtype != SVR_I8 || x->dims[1] <= SVR_I8_DEPTH, text, x, w, err);
 }
 
 svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(linear, x, "MK", FACTOR, 0),
-        SVR_OPERAND(linear, w, "NK", WEIGHT, 0),
+        SVR_OPERAND(linear, w, "NK", FACTOR, 0),
         SVR_OPERAND(linear, b, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, gate, "N", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(linear, residual, "MN", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_IN_PLACE),
@@ -136,8 +188,8 @@ svr_status svr_check_swiglu(const svr_swiglu_args *args, svr_error *err)
 {
     static const svr_operand operands[] = {
         SVR_OPERAND(swiglu, x, "MK", FACTOR, 0),
-        SVR_OPERAND(swiglu, w_gate, "FK", WEIGHT, 0),
-        SVR_OPERAND(swiglu, w_up, "FK", WEIGHT, 0),
+        SVR_OPERAND(swiglu, w_gate, "FK", FACTOR, 0),
+        SVR_OPERAND(swiglu, w_up, "FK", FACTOR, 0),
         SVR_OPERAND(swiglu, y, "MF", STORAGE, SVR_OPERAND_WRITTEN),
         SVR_OPERAND(swiglu, x_scale, "M", F32, SVR_OPERAND_OPTIONAL),
         SVR_OPERAND(swiglu, gate_scale, "F", F32, SVR_OPERAND_OPTIONAL),

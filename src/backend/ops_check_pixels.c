@@ -5,7 +5,8 @@ static svr_status check_colorimetry(const char *op, const svr_video_info *info, 
     double kr = info->color.kr, kb = info->color.kb;
 
     return svr_check_option(op,
-                            !svr_pixel_is_yuv(info->format) || (kr > 0 && kb > 0 && kr + kb < 1),
+                            svr_pixel_layout_of(info->format)->kind == SVR_KIND_RGB ||
+                                (kr > 0 && kb > 0 && kr + kb < 1),
                             "the luma weights of red and blue must be positive and leave something "
                             "for green",
                             err);
@@ -21,6 +22,7 @@ static svr_status check_frame(const char *op, const svr_video_info *info, const 
                              "the frame must have at least one pixel", err));
     SVR_TRY(check_colorimetry(op, info, err));
     for (int p = 0; p < svr_pixel_planes(info->format); p++) {
+        uintptr_t word = svr_pixel_layout_of(info->format)->word;
         ptrdiff_t stride = frame->stride[p], row = (ptrdiff_t) svr_plane_row_bytes(info, p);
 
         SVR_TRY(
@@ -28,6 +30,9 @@ static svr_status check_frame(const char *op, const svr_video_info *info, const 
         SVR_TRY(svr_check_option(op,
                                  stride >= row || stride <= -row || svr_plane_rows(info, p) == 1,
                                  "the stride of a plane is smaller than its rows", err));
+        SVR_TRY(svr_check_option(
+            op, ((uintptr_t) frame->plane[p] | (uintptr_t) stride) % word == 0,
+            "rows of a plane must start at multiples of the format's 2 or 4 byte words", err));
     }
     return SVR_OK;
 }

@@ -3,6 +3,8 @@
 #ifndef SVR_BASE_DTYPE_H
 #define SVR_BASE_DTYPE_H
 
+#include "base/api.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +29,7 @@ typedef enum svr_dtype {
 size_t svr_dtype_size(svr_dtype dtype);
 
 /* "f32", "f16", "bf16", …; static storage. */
-const char *svr_dtype_name(svr_dtype dtype);
+SVR_API const char *svr_dtype_name(svr_dtype dtype);
 
 /* The safetensors spelling ("F32", "BF16", …) to a type (-1 when unknown), and back. */
 int svr_dtype_from_safetensors(const char *name);

@@ -2,6 +2,8 @@
 #ifndef SVR_BASE_POINT_H
 #define SVR_BASE_POINT_H
 
+#include "base/api.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -19,7 +21,7 @@ typedef enum svr_point {
 } svr_point;
 
 /* "encode", "step-begin", "positive", "negative", "step-end", "decode", "batch". */
-const char *svr_point_name(svr_point point);
+SVR_API const char *svr_point_name(svr_point point);
 
 #ifdef __cplusplus
 }

@@ -46,6 +46,14 @@ void svr_error_prefix(svr_error *err, const char *fmt, ...)
         snprintf(err->text + n, sizeof err->text - (size_t) n, "%s", old);
 }
 
+void svr_error_bytes(svr_error *err, uint64_t needed, uint64_t available)
+{
+    if (!err || (err->code != SVR_ERR_NO_VRAM && err->code != SVR_ERR_NO_MEM) || err->needed != 0)
+        return;
+    err->needed = needed;
+    err->available = available;
+}
+
 void svr_error_clear(svr_error *err)
 {
     if (err)

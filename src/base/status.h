@@ -6,6 +6,10 @@
 #ifndef SVR_BASE_STATUS_H
 #define SVR_BASE_STATUS_H
 
+#include "base/api.h"
+
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -41,10 +45,12 @@ typedef struct svr_error {
     const char *file; /* source position of the first failure, static storage */
     int line;
     char text[SVR_ERROR_TEXT_BYTES];
+    /* NO_VRAM and NO_MEM: bytes that were to be taken, and those that there were; 0: not known */
+    uint64_t needed, available;
 } svr_error;
 
 /* Short name of a code, e.g. "no memory"; static storage, never NULL. */
-const char *svr_status_name(svr_status code);
+SVR_API const char *svr_status_name(svr_status code);
 
 /* Fills `err` unless it is NULL or already filled.  Use through SVR_FAIL. */
 void svr_error_set(svr_error *err, svr_status code, const char *file, int line, const char *fmt,
@@ -53,8 +59,11 @@ void svr_error_set(svr_error *err, svr_status code, const char *file, int line, 
 /* Puts context in front of the text of a filled record; nothing on NULL or an empty record. */
 void svr_error_prefix(svr_error *err, const char *fmt, ...) SVR_PRINTF(2, 3);
 
+/* Tells of bytes in a record of NO_VRAM or NO_MEM that does not yet; nothing on another. */
+void svr_error_bytes(svr_error *err, uint64_t needed, uint64_t available);
+
 /* Empties the record for reuse. */
-void svr_error_clear(svr_error *err);
+SVR_API void svr_error_clear(svr_error *err);
 
 /* Fills `err`; its value is `code`, which is evaluated twice: a plain comma, so that compilers and
  * checkers see that what follows a constant code is a failure. */

@@ -1,8 +1,10 @@
 /* Matrix products with their epilogues: linear and swiglu.
  *
  * Quantised factors are multiplied by their scales while they are loaded, so that the same loops
- * serve them; for e4m3 that differs from scaling the sums by roundings of F32 only. */
+ * serve them; for e4m3 that differs from scaling the sums by roundings of F32 only.  Where both are
+ * integers the sums are exact, and scaled afterwards, as devices do. */
 #include "base/checked.h"
+#include "cpu/cpu_integers.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/cpu_library.h"
 #include "cpu/cpu_ops.h"
@@ -60,9 +62,17 @@ static size_t packed_floats(const product *p)
     return svr_cpu_floats((int64_t) svr_cpu_packed_floats(p->w[0].dims[0], p->w[0].dims[1]));
 }
 
-static bool is_for_library(const product *p)
+/* Both factors are I8. */
+static bool is_of_integers(const product *p)
 {
-    return svr_cpu_library_has_product() && p->K >= LIBRARY_DEPTH;
+    return p->x.dtype == SVR_I8;
+}
+
+/* In blocks of rows and outputs, which the library or integer_block() makes, instead of packed
+ * tiles. */
+static bool goes_by_blocks(const product *p)
+{
+    return is_of_integers(p) || (svr_cpu_library_has_product() && p->K >= LIBRARY_DEPTH);
 }
 
 /* Weights in 8 bits, which are loaded by rows; others are F32 here. */
@@ -102,24 +112,37 @@ static const float *load_rows(const product *p, const svr_tensor *t, const svr_t
     return rows;
 }
 
-/* A thread's scratch for the library: two tiles, a row of results, rows of x that are not F32 or
- * too few, and from w_rows_start() on rows of a quantised w. */
+/* A thread's scratch for blocks: two of them, a row of results; then what a product of integers
+ * wants, or for the library rows of x that are not F32 or too few, and from w_rows_start() on rows
+ * of a quantised w. */
+static size_t x_rows_start(void)
+{
+    return 2 * (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS + LIBRARY_OUTPUTS;
+}
+
 static size_t w_rows_start(const product *p)
 {
     int64_t rows = p->x.dtype == SVR_F32 ? 0 : svr_min_i64(LIBRARY_ROWS, p->M);
 
-    return 2 * (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS + LIBRARY_OUTPUTS +
-           svr_cpu_floats(svr_max_i64(rows, LIBRARY_LEAST_ROWS) * p->K);
+    return x_rows_start() + svr_cpu_floats(svr_max_i64(rows, LIBRARY_LEAST_ROWS) * p->K);
+}
+
+static size_t blocks_scratch(const product *p)
+{
+    size_t room = svr_cpu_integer_room(svr_min_i64(LIBRARY_ROWS, p->M), p->K);
+
+    if (is_of_integers(p))
+        return x_rows_start() + svr_cpu_floats((int64_t) (room + 1) / 2);
+    return w_rows_start(p) +
+           svr_cpu_floats(is_quantized(p) ? svr_min_i64(LIBRARY_OUTPUTS, p->N) * p->K : 0);
 }
 
 /* Fills in sizes; returns the bytes of workspace. */
 static size_t product_plan(svr_backend *backend, product *p)
 {
     p->M = p->x.dims[0], p->K = p->x.dims[1], p->N = p->w[0].dims[0];
-    if (is_for_library(p)) {
-        p->scratch =
-            w_rows_start(p) +
-            svr_cpu_floats(is_quantized(p) ? svr_min_i64(LIBRARY_OUTPUTS, p->N) * p->K : 0);
+    if (goes_by_blocks(p)) {
+        p->scratch = blocks_scratch(p);
         return p->scratch * (size_t) svr_cpu_of(backend)->threads * sizeof(float);
     }
     p->scratch = svr_cpu_floats((ROWS_PER_TASK + SVR_CPU_TILE_ROWS) * p->K) +
@@ -183,24 +206,22 @@ static const float *lanes_of(const piece *q, const svr_tensor *vector)
     return values ? values + q->block * SVR_CPU_LANES : NULL;
 }
 
-/* One row of a finished tile: gate, residual, and out. */
-static void store_row(const piece *q, int64_t m, float *values, float *buffer)
+/* Results of row m, outputs [n0, n0 + count): gate, residual, and out. */
+static void store_row(const product *p, const int64_t m_n_count[3], float *values, float *buffer)
 {
-    const svr_linear_args *a = q->p->linear;
-    int64_t n0 = q->block * SVR_CPU_LANES;
-    int64_t count = svr_min_i64(q->lanes, q->p->N - n0);
-    int64_t at = m * q->p->N + n0;
-    const float *gate = a ? lanes_of(q, &a->gate) : NULL;
+    const svr_linear_args *a = p->linear;
+    int64_t n0 = m_n_count[1], count = m_n_count[2], at = m_n_count[0] * p->N + n0;
+    const float *gate = a ? a->gate.data : NULL;
 
     for (int64_t n = 0; gate && n < count; n++)
-        values[n] *= gate[n];
+        values[n] *= gate[n0 + n];
     if (a && svr_tensor_present(&a->residual)) {
-        const float *add = svr_cpu_load(q->p->simd, &a->residual, at, count, buffer);
+        const float *add = svr_cpu_load(p->simd, &a->residual, at, count, buffer);
 
         for (int64_t n = 0; n < count; n++)
             values[n] += add[n];
     }
-    svr_cpu_store(q->p->simd, &q->p->y, at, count, values);
+    svr_cpu_store(p->simd, &p->y, at, count, values);
 }
 
 /* Lets the tile do everything and write to y itself, where that is possible. */
@@ -263,7 +284,8 @@ static void compute_block(const piece *q)
         }
         fill_tile(q, x, &tile);
         for (int64_t i = row; i < svr_min_i64(row + q->rows, q->count); i++)
-            store_row(q, q->m0 + i, q->tiles + (i - row) * q->lanes, buffer);
+            store_row(p, (const int64_t[]){q->m0 + i, q->block * SVR_CPU_LANES, outputs},
+                      q->tiles + (i - row) * q->lanes, buffer);
     }
 }
 
@@ -294,28 +316,19 @@ static void rows_task(void *context, int64_t index, int thread)
     }
 }
 
-/* ---------------------------------------------------------------------------- by the library */
+/* ---------------------------------------------------------------------------- by blocks */
 
-/* A block of rows by outputs [n0, n0 + count) of one row of the results. */
+/* The same for sums, to which the bias and the activation are still to come. */
 static void finish_row(const product *p, const int64_t m_n_count[3], float *values, float *buffer)
 {
-    const svr_linear_args *a = p->linear;
-    int64_t n0 = m_n_count[1], count = m_n_count[2], at = m_n_count[0] * p->N + n0;
-    const float *bias = a ? a->b.data : NULL, *gate = a ? a->gate.data : NULL;
+    const float *bias = p->linear ? p->linear->b.data : NULL;
+    int64_t n0 = m_n_count[1], count = m_n_count[2];
 
     for (int64_t n = 0; bias && n < count; n++)
         values[n] += bias[n0 + n];
-    if (a)
-        p->simd->activate(values, (size_t) count, a->activation);
-    for (int64_t n = 0; gate && n < count; n++)
-        values[n] *= gate[n0 + n];
-    if (a && svr_tensor_present(&a->residual)) {
-        const float *add = svr_cpu_load(p->simd, &a->residual, at, count, buffer);
-
-        for (int64_t n = 0; n < count; n++)
-            values[n] += add[n];
-    }
-    svr_cpu_store(p->simd, &p->y, at, count, values);
+    if (p->linear)
+        p->simd->activate(values, (size_t) count, p->linear->activation);
+    store_row(p, m_n_count, values, buffer);
 }
 
 /* Rows [m0, m0 + rows) of x for the library, with zeros up to its least number of rows. */
@@ -331,29 +344,62 @@ static const float *library_rows(const product *p, int64_t m0, int64_t rows, flo
     return buffer;
 }
 
-static void library_task(void *context, int64_t index, int thread)
+/* Rows [m0, m0 + rows) by outputs [n0, n0 + outputs), and room for what is made of them. */
+typedef struct block {
+    int64_t m0, n0, rows, outputs;
+    float *made[2]; /* [rows, outputs] by matrix */
+    float *buffer;  /* [outputs] */
+    float *scratch; /* of the thread: all of this and the library's rows */
+} block;
+
+static void library_block(const product *p, const block *b)
+{
+    const int64_t size[3] = {svr_max_i64(b->rows, LIBRARY_LEAST_ROWS), b->outputs, p->K};
+    const int64_t part[2] = {b->n0, b->outputs};
+    const float *x = library_rows(p, b->m0, b->rows, b->scratch + x_rows_start());
+    float *w_rows = b->scratch + w_rows_start(p);
+
+    for (int i = 0; i < p->matrices; i++)
+        svr_cpu_library_product(x, load_rows(p, &p->w[i], &p->w_scale[i], part, w_rows), b->made[i],
+                                size);
+}
+
+static void integer_block(const product *p, const block *b)
+{
+    svr_linear_args part = {.x = svr_tensor_slice(&p->x, b->m0, b->rows),
+                            .x_scale = svr_tensor_slice(&p->x_scale, b->m0, b->rows)};
+    int16_t *room = (void *) (b->scratch + x_rows_start());
+
+    for (int i = 0; i < p->matrices; i++) {
+        part.w = svr_tensor_slice(&p->w[i], b->n0, b->outputs);
+        part.w_scale = svr_tensor_slice(&p->w_scale[i], b->n0, b->outputs);
+        svr_cpu_integer_product(p->simd, &part, room, b->made[i]);
+    }
+}
+
+static void block_task(void *context, int64_t index, int thread)
 {
     const product *p = context;
     int64_t across = svr_ceil_div(p->N, LIBRARY_OUTPUTS);
-    int64_t m0 = index / across * LIBRARY_ROWS, n0 = index % across * LIBRARY_OUTPUTS;
-    int64_t rows = svr_min_i64(LIBRARY_ROWS, p->M - m0);
-    int64_t outputs = svr_min_i64(LIBRARY_OUTPUTS, p->N - n0);
-    float *tiles = p->scratches + (size_t) thread * p->scratch;
-    float *second = tiles + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
-    float *buffer = second + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
-    float *x_rows = buffer + LIBRARY_OUTPUTS, *w_rows = tiles + w_rows_start(p);
-    const int64_t size[3] = {svr_max_i64(rows, LIBRARY_LEAST_ROWS), outputs, p->K};
-    const int64_t w_part[2] = {n0, outputs};
-    const float *x = library_rows(p, m0, rows, x_rows);
+    float *scratch = p->scratches + (size_t) thread * p->scratch;
+    block b = {.m0 = index / across * LIBRARY_ROWS,
+               .n0 = index % across * LIBRARY_OUTPUTS,
+               .scratch = scratch};
 
-    svr_cpu_library_product(x, load_rows(p, &p->w[0], &p->w_scale[0], w_part, w_rows), tiles, size);
-    if (p->matrices == 2) {
-        svr_cpu_library_product(x, load_rows(p, &p->w[1], &p->w_scale[1], w_part, w_rows), second,
-                                size);
-        p->simd->silu_mul(tiles, second, (size_t) (rows * outputs));
-    }
-    for (int64_t i = 0; i < rows; i++)
-        finish_row(p, (const int64_t[]){m0 + i, n0, outputs}, tiles + i * outputs, buffer);
+    b.rows = svr_min_i64(LIBRARY_ROWS, p->M - b.m0);
+    b.outputs = svr_min_i64(LIBRARY_OUTPUTS, p->N - b.n0);
+    b.made[0] = scratch;
+    b.made[1] = scratch + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
+    b.buffer = b.made[1] + (size_t) LIBRARY_ROWS * LIBRARY_OUTPUTS;
+    if (is_of_integers(p))
+        integer_block(p, &b);
+    else
+        library_block(p, &b);
+    if (p->matrices == 2)
+        p->simd->silu_mul(b.made[0], b.made[1], (size_t) (b.rows * b.outputs));
+    for (int64_t i = 0; i < b.rows; i++)
+        finish_row(p, (const int64_t[]){b.m0 + i, b.n0, b.outputs}, b.made[0] + i * b.outputs,
+                   b.buffer);
 }
 
 static svr_status product_run(svr_exec *exec, product *p, void *workspace, svr_error *err)
@@ -361,11 +407,11 @@ static svr_status product_run(svr_exec *exec, product *p, void *workspace, svr_e
     if (!is_quantized(p))
         SVR_TRY(svr_cpu_check_weights(&p->w[0], err));
     product_plan(exec->backend, p);
-    if (is_for_library(p)) {
+    if (goes_by_blocks(p)) {
         p->scratches = workspace;
         return svr_cpu_for(exec,
                            svr_ceil_div(p->M, LIBRARY_ROWS) * svr_ceil_div(p->N, LIBRARY_OUTPUTS),
-                           library_task, p, err);
+                           block_task, p, err);
     }
     p->packed[0] = workspace;
     p->packed[1] = p->packed[0] + packed_floats(p);

@@ -1,4 +1,4 @@
-/* Group and RMS normalisation, and quantisation of rows. */
+/* Group and RMS normalisation. */
 #include "base/checked.h"
 #include "base/quantize.h"
 #include "cpu/cpu_internal.h"
@@ -214,53 +214,9 @@ svr_status svr_cpu_group_norm(svr_exec *exec, const svr_group_norm_args *args, v
     return svr_cpu_for(exec, g.bands.T * g.bands.count, apply_task, &g, err);
 }
 
-/* ---------------------------------------------------------------------------- rows */
+/* ---------------------------------------------------------------------------- rms norm */
 
 enum { RMS_ROWS = 32 };
-
-/* Row m of y [M,D] F8_E4M3 and its scale. */
-static void quantize_row(const svr_tensor *y, const svr_tensor *scale, int64_t m,
-                         const float *values)
-{
-    int64_t D = y->dims[1];
-
-    ((float *) scale->data)[m] =
-        svr_quantize_row(values, (size_t) D, SVR_F8_E4M3, (uint8_t *) y->data + m * D);
-}
-
-typedef struct quantize {
-    const svr_quantize_args *args;
-    const svr_cpu_simd *simd;
-    float *buffers; /* [threads, K] */
-} quantize;
-
-size_t svr_cpu_quantize_workspace(svr_backend *backend, const svr_quantize_args *args)
-{
-    size_t threads = (size_t) svr_cpu_of(backend)->threads;
-
-    return args->x.dtype == SVR_F32 ? 0 : threads * svr_cpu_floats(args->x.dims[1]) * sizeof(float);
-}
-
-static void quantize_task(void *context, int64_t index, int thread)
-{
-    const quantize *q = context;
-    const svr_quantize_args *a = q->args;
-    int64_t K = a->x.dims[1], end = svr_min_i64((index + 1) * RMS_ROWS, a->x.dims[0]);
-    float *buffer = q->buffers ? q->buffers + (size_t) thread * svr_cpu_floats(K) : NULL;
-
-    for (int64_t m = index * RMS_ROWS; m < end; m++)
-        quantize_row(&a->y, &a->scale, m, svr_cpu_load(q->simd, &a->x, m * K, K, buffer));
-}
-
-svr_status svr_cpu_quantize(svr_exec *exec, const svr_quantize_args *args, void *workspace,
-                            svr_error *err)
-{
-    quantize q = {.args = args, .simd = svr_cpu_of(exec->backend)->simd, .buffers = workspace};
-
-    return svr_cpu_for(exec, svr_ceil_div(args->x.dims[0], RMS_ROWS), quantize_task, &q, err);
-}
-
-/* ---------------------------------------------------------------------------- rms norm */
 
 typedef struct rms {
     const svr_rms_norm_args *args;
@@ -291,8 +247,9 @@ static void rms_row(const rms *r, int64_t m, float *buffer, float *out)
         out[i] *= weight[i];
     for (int64_t i = 0; scale && i < D; i++)
         out[i] = out[i] * scale[i] + shift[i];
-    if (a->y.dtype == SVR_F8_E4M3)
-        quantize_row(&a->y, &a->y_scale, m, out);
+    if (svr_tensor_present(&a->y_scale))
+        ((float *) a->y_scale.data)[m] =
+            svr_quantize_row(out, (size_t) D, a->y.dtype, (uint8_t *) a->y.data + m * D);
     else
         svr_cpu_store(r->simd, &a->y, m * D, D, out);
 }

@@ -38,6 +38,12 @@ SVR_CPU_OP(lincomb);
 SVR_CPU_OP(find_overflow);
 SVR_CPU_OP(quantize);
 SVR_CPU_OP_WORKSPACE(quantize);
+SVR_CPU_OP(quantize_runs);
+SVR_CPU_OP_WORKSPACE(quantize_runs);
+SVR_CPU_OP(dequantize_runs);
+SVR_CPU_OP_WORKSPACE(dequantize_runs);
+SVR_CPU_OP(dequantize);
+SVR_CPU_OP_WORKSPACE(dequantize);
 SVR_CPU_OP(linear);
 SVR_CPU_OP_WORKSPACE(linear);
 

@@ -49,6 +49,10 @@ typedef struct svr_cpu_simd {
     /* x[i] = exp(scale * (x[i] - max x)); returns the sum of the results; n >= 1, scale > 0 */
     float (*softmax)(float *x, size_t n, float scale);
     float (*square_sum)(const float *x, size_t n);
+    /* sums[n] = sum over i < length of x[i] * w[n*length + i], n < count, exact: factors lie
+     * between -127 and 127, and length is at most SVR_I8_DEPTH */
+    void (*integer_sums)(const int16_t *x, const int16_t *w, size_t length, size_t count,
+                         int32_t *sums);
     /* sums[c] += x[p*channels + c] and squares[c] += its square, over `pixels` values of p */
     void (*channel_sums)(const float *x, size_t pixels, size_t channels, double *sums,
                          double *squares);

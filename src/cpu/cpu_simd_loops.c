@@ -152,6 +152,36 @@ static float square_sum(const float *x, size_t n)
     return (float) sum;
 }
 
+enum { INTEGER_SUMS = 4 };
+
+/* INTEGER_SUMS rows of w at a time, so that x is read less often. */
+static void some_integer_sums(const int16_t *x, const int16_t *w, size_t length, int32_t *sums)
+{
+    int32_t a = 0, b = 0, c = 0, d = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        a += x[i] * w[i];
+        b += x[i] * w[i + length];
+        c += x[i] * w[i + 2 * length];
+        d += x[i] * w[i + 3 * length];
+    }
+    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+}
+
+static void integer_sums(const int16_t *x, const int16_t *w, size_t length, size_t count,
+                         int32_t *sums)
+{
+    size_t n = 0;
+
+    for (; n + INTEGER_SUMS <= count; n += INTEGER_SUMS)
+        some_integer_sums(x, w + n * length, length, sums + n);
+    for (; n < count; n++) {
+        sums[n] = 0;
+        for (size_t i = 0; i < length; i++)
+            sums[n] += x[i] * w[n * length + i];
+    }
+}
+
 /* Channels in pieces whose sums stay in registers. */
 enum { SUM_CHANNELS = 16 };
 
@@ -212,6 +242,7 @@ const svr_cpu_simd SVR_CPU_SIMD_TABLE = {
     .silu_mul = silu_mul,
     .softmax = softmax,
     .square_sum = square_sum,
+    .integer_sums = integer_sums,
     .channel_sums = channel_sums,
     .channel_affine = channel_affine,
 };

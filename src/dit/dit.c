@@ -40,7 +40,9 @@ svr_status svr_dit_create(const svr_dit_config *config, svr_store *store, svr_di
     *dit = (svr_dit){.config = *config,
                      .store = store,
                      .storage = svr_store_storage(store),
-                     .quantized = svr_store_factor_type(store) == SVR_F8_E4M3,
+                     .multiplied = svr_store_factor_type(store) == SVR_F8_E4M3
+                                       ? SVR_F8_E4M3
+                                       : svr_store_storage(store),
                      .arena = arena,
                      .blocks = svr_arena_alloc(arena, (size_t) config->layers, sizeof(dit_block))};
     svr_status status =
@@ -57,6 +59,12 @@ void svr_dit_destroy(svr_dit *dit)
 {
     if (dit)
         svr_arena_destroy(dit->arena);
+}
+
+void svr_dit_quantize_activations(svr_dit *dit)
+{
+    assert(svr_store_factor_type(dit->store) == SVR_I8);
+    dit->multiplied = SVR_I8;
 }
 
 const svr_dit_config *svr_dit_get_config(const svr_dit *dit)

@@ -4,8 +4,9 @@
  * embedding, modulation, projected text) is a svr_dit_condition, computed on the host once; what
  * depends on the grid only (windows, rotary tables) is a svr_dit_geometry.  So emb_in and txt_in
  * never reach the device.  The residual stream is F32 whatever the storage type.  With a store that
- * quantises (svr_store_quantize()) the matrices of the blocks are kept in 8 bits; with e4m3 what
- * they multiply is quantised row by row on the way.  Everything else stays.  Source: spec dit.md.
+ * quantises (svr_store_quantize()) the matrices of the blocks are kept in 8 bits; with e4m3, and on
+ * request with integers, what they multiply is quantised row by row on the way.  Everything else
+ * stays.  Source: spec dit.md.
  * Level 4.  Thread: the one that computes. */
 #ifndef SVR_DIT_DIT_H
 #define SVR_DIT_DIT_H
@@ -31,6 +32,10 @@ int svr_dit_groups(const svr_dit_config *config);
 SVR_CHECKED svr_status svr_dit_create(const svr_dit_config *config, svr_store *store, svr_dit **out,
                                       svr_error *err);
 void svr_dit_destroy(svr_dit *dit);
+
+/* For matrices that are kept as I8: what they multiply becomes I8 too, and their products are those
+ * of integers. */
+void svr_dit_quantize_activations(svr_dit *dit);
 
 const svr_dit_config *svr_dit_get_config(const svr_dit *dit);
 

@@ -45,8 +45,8 @@ struct svr_dit {
     svr_dit_config config;
     svr_store *store;
     svr_dtype storage;
-    int64_t token_chunk; /* 0: all */
-    bool quantized;      /* the blocks' matrices and what they multiply are F8_E4M3 */
+    int64_t token_chunk;  /* 0: all */
+    svr_dtype multiplied; /* what the blocks' matrices multiply: storage, F8_E4M3 or I8 */
     svr_arena *arena;
     dit_block *blocks;
     int in_weight, in_bias;

@@ -28,14 +28,19 @@ int64_t svr_dit_run_chunk(const dit_run *run, int64_t tokens)
 
 /* ---------------------------------------------------------------------------- factors */
 
+static bool is_quantized(const dit_run *run)
+{
+    return run->dit->multiplied != run->dit->storage;
+}
+
 svr_status svr_dit_take_factor(const dit_run *run, int64_t tokens, int64_t width, dit_factor *out,
                                svr_error *err)
 {
     *out = (dit_factor){{0}, {0}};
-    if (run->dit->quantized)
+    if (is_quantized(run))
         SVR_TRY(svr_exec_alloc(run->exec, SVR_F32, SVR_DIMS(tokens), &out->scale, err));
-    return svr_exec_alloc(run->exec, run->dit->quantized ? SVR_F8_E4M3 : run->dit->storage,
-                          SVR_DIMS(tokens, width), &out->rows, err);
+    return svr_exec_alloc(run->exec, run->dit->multiplied, SVR_DIMS(tokens, width), &out->rows,
+                          err);
 }
 
 void svr_dit_free_factor(const dit_run *run, dit_factor *factor)
@@ -55,7 +60,7 @@ dit_factor svr_dit_factor_rows(const dit_factor *factor, int64_t first, int64_t 
 
 svr_status svr_dit_make_factor(const dit_run *run, svr_tensor *x, dit_factor *out, svr_error *err)
 {
-    if (!run->dit->quantized) {
+    if (!is_quantized(run)) {
         *out = (dit_factor){*x, {0}};
         *x = (svr_tensor){0};
         return SVR_OK;

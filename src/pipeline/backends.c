@@ -15,7 +15,7 @@ static svr_status open_cpu(int threads, svr_backend **out, svr_error *err)
 svr_status svr_backend_open(svr_backend_kind kind, int threads, const svr_cuda_options *cuda,
                             const svr_log *log, svr_backend **out, svr_error *err)
 {
-    svr_error missing = {SVR_OK, NULL, 0, ""};
+    svr_error missing = {.code = SVR_OK};
 
     assert(kind == SVR_BACKEND_AUTO || kind == SVR_BACKEND_CPU || kind == SVR_BACKEND_CUDA);
     if (kind == SVR_BACKEND_CUDA)

@@ -8,6 +8,7 @@
 
 struct svr_batcher {
     svr_temporal_plan plan;
+    svr_frame_store *store;
     uint8_t **frames; /* real frames [first, pushed) */
     size_t capacity;
     int64_t first, pushed;
@@ -23,13 +24,15 @@ svr_temporal_plan svr_temporal_plan_make(int batch, int overlap, int prepend)
     return (svr_temporal_plan){batch, (int) effective, (int) step, prepend};
 }
 
-svr_batcher *svr_batcher_create(const svr_temporal_plan *plan)
+svr_batcher *svr_batcher_create(const svr_temporal_plan *plan, svr_frame_store *store)
 {
     svr_batcher *b = calloc(1, sizeof *b);
 
     assert(plan->batch >= 1 && plan->overlap < plan->batch && plan->prepend >= 0);
-    if (b)
+    if (b) {
         b->plan = *plan;
+        b->store = store;
+    }
     return b;
 }
 
@@ -38,7 +41,7 @@ static void drop_before(svr_batcher *b, int64_t real)
     size_t dropped = (size_t) (real - b->first), kept = (size_t) (b->pushed - real);
 
     for (size_t i = 0; i < dropped; i++)
-        free(b->frames[i]);
+        svr_frame_store_give(b->store, b->frames[i]);
     if (dropped > 0 && kept > 0)
         memmove(b->frames, b->frames + dropped, kept * sizeof *b->frames);
     b->first = real;

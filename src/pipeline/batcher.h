@@ -1,4 +1,4 @@
-/* The frames of a sequence as integers in host memory, and which of them make the next batch.
+/* The frames of a sequence as integers in a store, and which of them make the next batch.
  *
  * Frames are numbered in two ways: real frames as they were pushed, and virtual frames, which begin
  * with the mirrored lead-in of `prepend` frames.  Batches and colour slices count virtual frames.
@@ -6,11 +6,7 @@
 #ifndef SVR_PIPELINE_BATCHER_H
 #define SVR_PIPELINE_BATCHER_H
 
-#include "base/status.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "pipeline/frame_store.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,14 +31,14 @@ typedef struct svr_batch_span {
 /* The plan of these options; an overlap that is not smaller than the batch counts as none. */
 svr_temporal_plan svr_temporal_plan_make(int batch, int overlap, int prepend);
 
-/* NULL when there is no memory. */
-svr_batcher *svr_batcher_create(const svr_temporal_plan *plan);
+/* For frames of `store`, which is borrowed.  NULL when there is no memory. */
+svr_batcher *svr_batcher_create(const svr_temporal_plan *plan, svr_frame_store *store);
 
-/* Accepts NULL.  Frees all frames. */
+/* Accepts NULL.  Gives all frames back. */
 void svr_batcher_destroy(svr_batcher *batcher);
 
-/* Appends a real frame; the batcher owns `data` (from malloc) when this succeeds.  Not after
- * svr_batcher_end().  Errors: NO_MEM. */
+/* Appends a real frame; the batcher owns `data`, which was taken from the store, when this
+ * succeeds.  Not after svr_batcher_end().  Errors: NO_MEM. */
 SVR_CHECKED svr_status svr_batcher_push(svr_batcher *batcher, uint8_t *data, svr_error *err);
 
 /* No more frames come in this sequence. */
@@ -64,7 +60,7 @@ int64_t svr_batcher_waiting(const svr_batcher *batcher);
 /* Data of a virtual frame that has not been released; it stays where it is until then. */
 const uint8_t *svr_batcher_frame(const svr_batcher *batcher, int64_t index);
 
-/* Frees what virtual frames from `first` on do not need. */
+/* Gives back what virtual frames from `first` on do not need. */
 void svr_batcher_release(svr_batcher *batcher, int64_t first);
 
 /* Real frames pushed in this sequence, and those still in memory. */

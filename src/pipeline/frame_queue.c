@@ -1,53 +1,48 @@
 #include "pipeline/frame_queue.h"
 
-#include "base/checked.h"
-
 #include <stdlib.h>
-#include <string.h>
 
-svr_queued_frame *svr_queued_frame_copy(const uint8_t *data, size_t bytes)
+typedef struct svr_queued_frame {
+    struct svr_queued_frame *next;
+    uint8_t *data;
+} svr_queued_frame;
+
+svr_status svr_frame_queue_push(svr_frame_queue *queue, uint8_t *data, svr_error *err)
 {
-    size_t total;
-    svr_queued_frame *frame;
+    svr_queued_frame *frame = malloc(sizeof *frame);
 
-    if (!svr_add_size(sizeof *frame, bytes, &total))
-        return NULL;
-    frame = malloc(total);
     if (!frame)
-        return NULL;
-    frame->next = NULL;
-    frame->data = (uint8_t *) (frame + 1);
-    memcpy(frame->data, data, bytes);
-    return frame;
-}
-
-void svr_frame_queue_push(svr_frame_queue *queue, svr_queued_frame *frame)
-{
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a finished frame");
+    *frame = (svr_queued_frame){NULL, data};
     if (queue->tail)
         queue->tail->next = frame;
     else
         queue->head = frame;
     queue->tail = frame;
     queue->count++;
+    return SVR_OK;
 }
 
-svr_queued_frame *svr_frame_queue_pop(svr_frame_queue *queue)
+uint8_t *svr_frame_queue_pop(svr_frame_queue *queue)
 {
     svr_queued_frame *frame = queue->head;
+    uint8_t *data;
 
     if (!frame)
         return NULL;
+    data = frame->data;
     queue->head = frame->next;
     if (!queue->head)
         queue->tail = NULL;
     queue->count--;
-    return frame;
+    free(frame);
+    return data;
 }
 
-void svr_frame_queue_clear(svr_frame_queue *queue)
+void svr_frame_queue_clear(svr_frame_queue *queue, svr_frame_store *store)
 {
-    svr_queued_frame *frame;
+    uint8_t *data;
 
-    while ((frame = svr_frame_queue_pop(queue)))
-        free(frame);
+    while ((data = svr_frame_queue_pop(queue)))
+        svr_frame_store_give(store, data);
 }

@@ -1,6 +1,8 @@
-/* What a stream's memory may be and what was planned: plain numbers.  Level 5. */
+/* What a stream's memory may be and what was planned: plain numbers.  Level 5.  Thread: any. */
 #ifndef SVR_PIPELINE_MEMORY_PLAN_H
 #define SVR_PIPELINE_MEMORY_PLAN_H
+
+#include "base/dtype.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,8 +19,23 @@ typedef enum svr_vram_mode {
     SVR_VRAM_EXTREME_ECONOMY /* all blocks of the transformer are streamed, too */
 } svr_vram_mode;
 
+/* How the VAE keeps frames that wait between two sweeps. */
+typedef enum svr_parked_precision {
+    SVR_PARKED_16_BIT = 0, /* as they were computed */
+    SVR_PARKED_FP8,  /* in 8 bits (svr_quantize_runs_args), which changes the picture a little */
+    SVR_PARKED_INT8, /* likewise, and less */
+    SVR_PARKED_PRECISIONS
+} svr_parked_precision;
+
+/* "16-bit", "fp8", "int8"; static storage. */
+const char *svr_parked_precision_name(svr_parked_precision precision);
+
+/* For svr_vae_memory: F8_E4M3, I8, or F32 for frames as they are. */
+svr_dtype svr_parked_precision_type(svr_parked_precision precision);
+
 typedef struct svr_memory_request {
     svr_vram_mode mode;
+    svr_parked_precision parked;
     /* bytes on the device for all that is taken there; 0: what is free, less a margin, or no limit
      * where the device does not tell */
     uint64_t budget;
@@ -45,6 +62,7 @@ typedef struct svr_memory_plan {
     int64_t token_chunk;         /* 0: all */
     bool vae_streamed;           /* its weights come for their phase */
     bool state_on_host;          /* activations of the VAE wait in host memory */
+    svr_parked_precision parked; /* in this form, wherever they wait */
     bool tiled;                  /* frames go through the VAE in spatial tiles */
     /* whether copies are shorter than the computation of a batch on common cards: tokens of a batch
      * against what a byte of streamed weights must be used for */

@@ -62,22 +62,22 @@ static svr_status begin_passes(svr_model *m, svr_exec *exec, svr_error *err)
 }
 
 /* latent = (z - shift) * scale */
-static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
+static svr_status encode(void *user, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,
                          svr_error *err)
 {
     svr_model *m = user;
     float scale = m->vae_config.scaling_factor;
 
     SVR_TRY(begin_passes(m, exec, err));
-    SVR_TRY(svr_vae_encode(exec, m->vae, &m->placement.cut, x, latent, err));
+    SVR_TRY(svr_vae_encode_consume(exec, m->vae, &m->placement.cut, x, latent, err));
     if (m->placement.ahead)
         SVR_TRY(svr_store_begin(m->vae_store, exec, SVR_VAE_GROUP_DECODER, 1, err));
     return affine(exec, latent, scale, -m->vae_config.shifting_factor * scale, latent, err);
 }
 
 /* z = latent / scale + shift */
-static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
-                         svr_error *err)
+static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, int64_t frames,
+                         svr_tensor *y, svr_error *err)
 {
     svr_model *m = user;
     svr_tensor z;
@@ -85,7 +85,7 @@ static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, c
     SVR_TRY(svr_exec_alloc(exec, m->storage, latent->rank, latent->dims, &z, err));
     SVR_TRY(affine(exec, latent, 1.0f / m->vae_config.scaling_factor, m->vae_config.shifting_factor,
                    &z, err));
-    SVR_TRY(svr_vae_decode(exec, m->vae, &m->placement.cut, &z, y, err));
+    SVR_TRY(svr_vae_decode_new(exec, m->vae, &m->placement.cut, &z, frames, y, err));
     svr_exec_free(exec, &z);
     return SVR_OK;
 }
@@ -232,6 +232,8 @@ svr_status svr_model_declare(svr_model *m, svr_error *err)
     if (factors != SVR_F32)
         SVR_TRY(svr_store_quantize(m->dit_store, factors, err));
     SVR_TRY(svr_dit_create(&m->dit_config, m->dit_store, &m->dit, err));
+    if (m->quantization == SVR_QUANTIZATION_INT8_W8A8)
+        svr_dit_quantize_activations(m->dit);
     m->constants = (svr_constants){.backend = m->backend, .dit = m->dit, .prompts = &m->prompts};
     return svr_model_place(m, &m->placement, NULL, err);
 }

@@ -30,16 +30,18 @@ typedef struct svr_networks {
     /* optional: called before every batch, in dry runs too, with its latent grid t,H,W; makes the
      * tables that the grid needs and keeps them for the next time */
     svr_status (*prepare)(void *user, const int latent[3], svr_error *err);
-    /* x [T,H,W,3] storage -> latent [t,h,w,C] F32, scaled for the transformer */
-    svr_status (*encode)(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
+    /* x [T,H,W,3] storage -> latent [t,h,w,C] F32, scaled for the transformer; x is scratch memory
+     * and used up: given back as soon as nothing reads it any more */
+    svr_status (*encode)(void *user, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,
                          svr_error *err);
     /* p->x_t, cond [t,h,w,C] F32 -> p->v [t,h,w,C] F32 */
     svr_status (*predict)(void *user, svr_exec *exec, const svr_tensor *cond,
                           const svr_prediction *p, svr_error *err);
-    /* latent [t,h,w,C] F32, scaled -> y [1..T,1..H,1..W,3] F32, the first frames, the top left of
-     * each; model values, not clamped */
-    svr_status (*decode)(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
-                         svr_error *err);
+    /* latent [t,h,w,C] F32, scaled -> the first `frames` frames of y [..T,1..H,1..W,3] F32, the top
+     * left of each; model values, not clamped.  y comes with its sizes; its scratch memory is taken
+     * as late as possible and is the caller's */
+    svr_status (*decode)(void *user, svr_exec *exec, const svr_tensor *latent, int64_t frames,
+                         svr_tensor *y, svr_error *err);
 } svr_networks;
 
 #ifdef __cplusplus

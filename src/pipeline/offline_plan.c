@@ -20,7 +20,7 @@ static svr_status plan(offline *o, svr_offline_plan *out, svr_error *err)
                              .uniform = o->options.uniform,
                              .may_park_guidance = o->options.may_park_guidance,
                              .request = &o->options.memory};
-    svr_error refused = {SVR_OK, NULL, 0, ""};
+    svr_error refused = {.code = SVR_OK};
     svr_status status;
     int batch;
 

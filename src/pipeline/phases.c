@@ -28,6 +28,7 @@ svr_status svr_phases_create(svr_backend *backend, const svr_networks *networks,
         svr_phases_destroy(p);
         return status;
     }
+    svr_pre_set_on_device(p->pre, config->in_on_device);
     *out = p;
     return SVR_OK;
 }
@@ -131,12 +132,11 @@ static svr_status make_input(svr_phases *p, svr_exec *exec, const svr_phases_bat
     return fill_input(p, exec, batch, x, err);
 }
 
-/* latent [t,h,w,C] F32 of x, which is freed. */
+/* latent [t,h,w,C] F32 of x, which is used up. */
 static svr_status encode(svr_phases *p, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,
                          svr_error *err)
 {
     SVR_TRY(p->networks->encode(p->networks->user, exec, x, latent, err));
-    svr_exec_free(exec, x);
     return svr_exec_tap(exec, "b.latent", latent, err);
 }
 
@@ -203,8 +203,21 @@ static svr_status watch_end(svr_phases *p, svr_exec *exec, svr_tensor *found, sv
                     svr_dtype_name(p->networks->storage));
 }
 
+/* The first `frames` frames of the latent z as *y, in new memory for all of them.  Frames and rows
+ * that are only there for the padding are not kept. */
+static svr_status decode(svr_phases *p, svr_exec *exec, const svr_tensor *z, int64_t length,
+                         int frames, svr_tensor *y, svr_error *err)
+{
+    svr_tensor whole = {.dtype = SVR_F32, .rank = 4};
+
+    svr_phases_slice_dims(p, (int) length, whole.dims);
+    SVR_TRY(p->networks->decode(p->networks->user, exec, z, frames, &whole, err));
+    *y = svr_tensor_slice(&whole, 0, frames);
+    return SVR_OK;
+}
+
 svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_batch *batch,
-                              const svr_tensor *y, svr_phase_times *times, svr_error *err)
+                              svr_tensor *y, svr_phase_times *times, svr_error *err)
 {
     int whole = batch->uniform > batch->count ? batch->uniform : batch->count;
     int64_t length = svr_padded_length(whole, p->networks->temporal_factor);
@@ -212,7 +225,7 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     uint64_t mark = 0, start = 0;
     svr_tensor latent, x, z, found;
 
-    assert(batch->count >= 1 && y->dims[0] == batch->count);
+    assert(batch->count >= 1);
     svr_phases_latent_grid(p, length, grid);
     if (p->networks->prepare)
         SVR_TRY(p->networks->prepare(p->networks->user, grid, err));
@@ -231,8 +244,7 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     SVR_TRY(watch(exec, &z, &found, err));
     svr_exec_free(exec, &latent);
     SVR_TRY(lap(exec, &mark, times ? &times->dit_ns : NULL, err));
-    /* frames and rows that are only there for the padding are not kept */
-    SVR_TRY(p->networks->decode(p->networks->user, exec, &z, y, err));
+    SVR_TRY(decode(p, exec, &z, length, batch->count, y, err));
     svr_exec_note(exec, SVR_POINT_DECODED);
     SVR_TRY(watch(exec, y, &found, err));
     svr_exec_free(exec, &z);
@@ -299,6 +311,24 @@ static svr_tensor picture(const svr_tensor *t, int frame)
     return one;
 }
 
+/* Gives a packed frame to the sink, complete and on the side where it is wanted. */
+static svr_status hand_out(const finishing *f, svr_exec *exec, int index, const svr_tensor *packed,
+                           svr_error *err)
+{
+    const svr_phases_slice *slice = f->slice;
+    const svr_phases *p = f->phases;
+    svr_mark packing;
+
+    if (!p->config.out_on_device) {
+        SVR_TRY(svr_backend_download(exec->backend, p->staging, packed->data,
+                                     (size_t) packed->dims[0], err));
+        return slice->sink(slice->sink_user, index, p->staging, err);
+    }
+    SVR_TRY(svr_backend_mark(exec->backend, SVR_QUEUE_COMPUTE, &packing, err));
+    SVR_TRY(svr_backend_await(exec->backend, packing, err));
+    return slice->sink(slice->sink_user, index, packed->data, err);
+}
+
 static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tensor *alpha,
                               svr_error *err)
 {
@@ -318,8 +348,7 @@ static svr_status pack_frames(const finishing *f, svr_exec *exec, const svr_tens
         if (svr_tensor_present(alpha))
             pack.alpha = picture(alpha, i);
         SVR_TRY(svr_op_pack(exec, &pack, err));
-        SVR_TRY(svr_backend_download(exec->backend, f->phases->staging, packed.data, bytes, err));
-        SVR_TRY(f->slice->sink(f->slice->sink_user, i, f->phases->staging, err));
+        SVR_TRY(hand_out(f, exec, i, &packed, err));
     }
     svr_exec_free(exec, &packed);
     return SVR_OK;

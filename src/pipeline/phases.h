@@ -22,6 +22,7 @@ typedef struct svr_phases svr_phases;
 
 typedef struct svr_phases_config {
     svr_video_info in, out;
+    bool in_on_device, out_on_device; /* where source and finished frames are */
     svr_size_plan sizes;
     uint64_t seed;
     svr_sampler_config sampler;
@@ -40,7 +41,7 @@ void svr_phases_destroy(svr_phases *phases);
 /* Shape of a decoded slice: [frames, oh, ow, 3] F32. */
 void svr_phases_slice_dims(const svr_phases *phases, int frames, int64_t dims[4]);
 
-/* A batch: `count` source frames, tightly packed in host memory. */
+/* A batch: `count` source frames, tightly packed, on the side that the configuration says. */
 typedef struct svr_phases_batch {
     const uint8_t *const *frames;
     int count;   /* true frames, before they are mirrored up to 4n+1 */
@@ -50,12 +51,13 @@ typedef struct svr_phases_batch {
     int64_t first_frame;
 } svr_phases_batch;
 
-/* Encode, sample, decode.   y [count,oh,ow,3] F32: model values, cut to the output, not clamped.
- * What each phase took is added to `times` (optional).  Taps: "b.latent", "b.noise", "b.v".
- * Errors: OVERFLOW (a result is not finite; y is undefined), those of the networks, CANCELLED,
- * NO_VRAM, DEVICE. */
+/* Encode, sample, decode.   *y [count,oh,ow,3] F32: model values, cut to the output, not clamped;
+ * scratch memory, the caller's from now on, whose place depends on the latent frames alone.  What
+ * each phase took is added to `times` (optional).  Taps: "b.latent", "b.noise", "b.v". Errors:
+ * OVERFLOW (a result is not finite; there is no y), those of the networks, CANCELLED, NO_VRAM,
+ * DEVICE. */
 SVR_CHECKED svr_status svr_phases_compute(svr_phases *phases, svr_exec *exec,
-                                          const svr_phases_batch *batch, const svr_tensor *y,
+                                          const svr_phases_batch *batch, svr_tensor *y,
                                           svr_phase_times *times, svr_error *err);
 
 /* Cross-fades the last frames of a batch with the first of the next, into the former.
@@ -63,7 +65,8 @@ SVR_CHECKED svr_status svr_phases_compute(svr_phases *phases, svr_exec *exec,
 SVR_CHECKED svr_status svr_phases_blend(svr_phases *phases, svr_exec *exec, const svr_tensor *prev,
                                         const svr_tensor *cur, svr_error *err);
 
-/* Takes frame `index` of a slice, tightly packed; `data` is valid during the call. */
+/* Takes frame `index` of a slice, tightly packed, where the configuration wants it; `data` is
+ * complete and valid during the call. */
 typedef svr_status (*svr_frame_sink)(void *user, int index, const uint8_t *data, svr_error *err);
 
 /* Decoded frames on their way out. */
@@ -74,7 +77,7 @@ typedef struct svr_phases_slice {
     void *sink_user;
 } svr_phases_slice;
 
-/* Colour-corrects a slice in place and writes its frames, tightly packed as `out`, to host memory.
+/* Colour-corrects a slice in place and hands its frames, tightly packed as `out`, to the sink.
  * What it took is added to `times` (optional).  Tap: "b.out", the corrected slice.
  * Errors: those of the sink, CANCELLED, NO_VRAM, DEVICE. */
 SVR_CHECKED svr_status svr_phases_finish(svr_phases *phases, svr_exec *exec,
@@ -119,6 +122,10 @@ SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, const svr_temporal_pl
 
 /* Whether guidance parks its positive velocity on the host (svr_sampler_config.park_on_host). */
 void svr_phases_park_guidance(svr_phases *phases, bool park);
+
+/* Bytes on the device of so many waiting source and finished frames, as integers; of those on the
+ * host none. */
+uint64_t svr_phases_device_frames(const svr_phases *phases, int64_t sources, int64_t finished);
 
 /* Size of the frames that the networks see. */
 svr_size svr_phases_padded(const svr_phases *phases);

@@ -1,5 +1,6 @@
 #include "pipeline/phases_internal.h"
 
+#include "base/checked.h"
 #include "video/temporal.h"
 
 #include <stdint.h>
@@ -12,8 +13,9 @@ typedef struct dry_run {
     svr_exec exec;
     uint8_t *frame;
     const uint8_t **frames; /* [batch], all `frame` */
-    svr_tensor slice;       /* [batch,oh,ow,3] on the counting backend */
-    svr_memory_use seen;    /* up to the last point */
+    const svr_temporal_plan *temporal;
+    svr_tensor waiting;  /* [batch,oh,ow,3] on the counting backend: frames of earlier batches */
+    svr_memory_use seen; /* up to the last point */
     svr_stage_need stage[SVR_STAGES];
 } dry_run;
 
@@ -56,8 +58,9 @@ static void dry_run_finish(dry_run *run)
 {
     svr_backend *backend = run->exec.backend;
 
-    if (svr_tensor_present(&run->slice))
-        svr_backend_free(backend, SVR_MEM_STATE, svr_tensor_bytes(&run->slice), run->slice.data);
+    if (svr_tensor_present(&run->waiting))
+        svr_backend_free(backend, SVR_MEM_STATE, svr_tensor_bytes(&run->waiting),
+                         run->waiting.data);
     svr_scratch_destroy(run->exec.scratch);
     svr_scratch_destroy(run->exec.host);
     svr_backend_destroy(backend);
@@ -65,12 +68,13 @@ static void dry_run_finish(dry_run *run)
     free(run->frame);
 }
 
-static svr_status dry_run_init(dry_run *run, svr_phases *p, int batch, const svr_cancel *cancel,
-                               svr_error *err)
+static svr_status dry_run_init(dry_run *run, svr_phases *p, const svr_temporal_plan *temporal,
+                               const svr_cancel *cancel, svr_error *err)
 {
-    svr_tensor slice = {.dtype = SVR_F32, .rank = 4};
+    svr_tensor waiting = {.dtype = SVR_F32, .rank = 4};
+    int batch = temporal->batch;
 
-    *run = (dry_run){.phases = p};
+    *run = (dry_run){.phases = p, .temporal = temporal};
     run->frame = calloc(1, svr_frame_bytes(&p->config.in));
     run->frames = calloc((size_t) batch, sizeof *run->frames);
     run->exec.cancel = cancel;
@@ -83,67 +87,99 @@ static svr_status dry_run_init(dry_run *run, svr_phases *p, int batch, const svr
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory to plan a stream");
     for (int i = 0; i < batch; i++)
         run->frames[i] = run->frame;
-    svr_phases_slice_dims(p, batch, slice.dims);
-    SVR_TRY(svr_backend_alloc(run->exec.backend, SVR_MEM_STATE, svr_tensor_bytes(&slice),
-                              &slice.data, err));
-    run->slice = slice;
+    svr_phases_slice_dims(p, batch, waiting.dims);
+    SVR_TRY(svr_backend_alloc(run->exec.backend, SVR_MEM_STATE, svr_tensor_bytes(&waiting),
+                              &waiting.data, err));
+    run->waiting = waiting;
     return SVR_OK;
 }
 
-/* A batch of `count` frames; the stages are those of the last one. */
-static svr_status count_batch(dry_run *run, int count, int uniform, svr_error *err)
+/* A slice of `frames` frames on its way out; none if that is not positive. */
+static svr_status count_finish(dry_run *run, int frames, svr_error *err)
+{
+    svr_phases_slice slice = {.frames = run->frames, .sink = ignore_frame};
+    svr_tensor y;
+
+    if (frames < 1)
+        return SVR_OK;
+    y = svr_tensor_slice(&run->waiting, 0, frames);
+    slice.y = &y;
+    return svr_phases_finish(run->phases, &run->exec, &slice, NULL, err);
+}
+
+static svr_status count_blend(dry_run *run, const svr_tensor *y, svr_error *err)
+{
+    int overlap = (int) svr_min_i64(run->temporal->overlap, y->dims[0]);
+    svr_tensor waiting = svr_tensor_slice(&run->waiting, 0, overlap);
+    svr_tensor part = svr_tensor_slice(y, 0, overlap);
+
+    return overlap > 0 ? svr_phases_blend(run->phases, &run->exec, &waiting, &part, err) : SVR_OK;
+}
+
+/* The slices that can become final behind batches of more than `below` and at most `count` frames,
+ * whose decoded frames lie in the same place: what such a batch does not share with the one before,
+ * and with overlap a whole first batch and a whole later one. */
+static svr_status count_slices(dry_run *run, int below, int count, svr_error *err)
+{
+    const svr_temporal_plan *t = run->temporal;
+
+    if (t->overlap > 0) {
+        SVR_TRY(count_finish(run, t->step, err));
+        SVR_TRY(count_finish(run, t->batch, err));
+    }
+    for (int n = below + 1; n <= count; n++)
+        SVR_TRY(count_finish(run, n - t->overlap, err));
+    return SVR_OK;
+}
+
+/* A batch of `count` frames, like all of more than `below`; the stages are those of the last one.
+ */
+static svr_status count_batch(dry_run *run, int below, int count, int uniform, svr_error *err)
 {
     svr_phases_batch b = {.frames = run->frames, .count = count, .uniform = uniform};
-    svr_tensor y = svr_tensor_slice(&run->slice, 0, count);
+    svr_tensor y;
 
     memset(run->stage, 0, sizeof run->stage);
     SVR_TRY(svr_phases_compute(run->phases, &run->exec, &b, &y, NULL, err));
+    SVR_TRY(count_blend(run, &y, err));
+    SVR_TRY(count_slices(run, below, count, err));
+    count_point(run, SVR_POINT_CLEANED);
     svr_scratch_reset(run->exec.scratch);
     svr_scratch_reset(run->exec.host);
     return SVR_OK;
 }
 
 /* The largest batch of each length that mirroring leads to, the whole one last. */
-static svr_status count_compute(dry_run *run, int batch, int uniform, svr_error *err)
+static svr_status count_batches(dry_run *run, int uniform, svr_error *err)
 {
-    int factor = run->phases->networks->temporal_factor;
-    int first = uniform >= batch ? batch : 1;
+    int factor = run->phases->networks->temporal_factor, batch = run->temporal->batch, below = 0;
 
-    for (int n = first; n < batch; n++)
-        if (svr_padded_length(n, factor) != svr_padded_length(n + 1, factor))
-            SVR_TRY(count_batch(run, n, uniform, err));
-    return count_batch(run, batch, uniform, err);
+    for (int n = 1; n < batch && uniform < batch; n++) {
+        if (svr_padded_length(n, factor) == svr_padded_length(n + 1, factor))
+            continue;
+        SVR_TRY(count_batch(run, below, n, uniform, err));
+        below = n;
+    }
+    return count_batch(run, below, batch, uniform, err);
 }
 
-static svr_status count_finish(dry_run *run, int first, int batch, svr_error *err)
+/* Slices that wait at the end of a sequence go out without a batch in memory. */
+static svr_status count_flush(dry_run *run, svr_error *err)
 {
-    for (int n = first; n <= batch; n++) {
-        svr_tensor y = svr_tensor_slice(&run->slice, 0, n);
-        svr_phases_slice slice = {.y = &y, .frames = run->frames, .sink = ignore_frame};
-
-        SVR_TRY(svr_phases_finish(run->phases, &run->exec, &slice, NULL, err));
-        svr_scratch_reset(run->exec.scratch);
-    }
-    count_point(run, SVR_POINT_CLEANED);
+    svr_scratch_reset(run->exec.scratch);
+    for (int n = 1; n <= run->temporal->batch && run->temporal->overlap > 0; n++)
+        SVR_TRY(count_finish(run, n, err));
     return SVR_OK;
 }
 
-static svr_status count_blend(dry_run *run, int overlap, svr_error *err)
+static svr_status count(dry_run *run, int uniform, svr_plan_extent extent, svr_error *err)
 {
-    svr_tensor part = svr_tensor_slice(&run->slice, 0, overlap);
+    int batch = run->temporal->batch;
 
-    return overlap > 0 ? svr_phases_blend(run->phases, &run->exec, &part, &part, err) : SVR_OK;
-}
-
-static svr_status count(dry_run *run, const svr_temporal_plan *plan, int uniform,
-                        svr_plan_extent extent, svr_error *err)
-{
-    bool every = extent == SVR_PLAN_EVERY_BATCH;
-
-    SVR_TRY(every ? count_compute(run, plan->batch, uniform, err)
-                  : count_batch(run, plan->batch, uniform, err));
-    SVR_TRY(count_finish(run, every ? 1 : plan->batch, plan->batch, err));
-    return count_blend(run, plan->overlap, err);
+    if (extent == SVR_PLAN_WHOLE_BATCH)
+        return count_batch(run, batch - 1, batch, uniform, err);
+    SVR_TRY(count_batches(run, uniform, err));
+    return count_flush(run, err);
 }
 
 svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool uniform,
@@ -151,11 +187,11 @@ svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool un
                            svr_error *err)
 {
     dry_run run;
-    svr_status status = dry_run_init(&run, p, plan->batch, cancel, err);
+    svr_status status = dry_run_init(&run, p, plan, cancel, err);
 
     *need = (svr_phases_need){0};
     if (status == SVR_OK)
-        status = count(&run, plan, uniform ? plan->batch : 0, extent, err);
+        status = count(&run, uniform ? plan->batch : 0, extent, err);
     if (status == SVR_OK) {
         need->scratch = svr_scratch_peak(run.exec.scratch);
         need->host = svr_scratch_peak(run.exec.host);
@@ -163,6 +199,15 @@ svr_status svr_phases_plan(svr_phases *p, const svr_temporal_plan *plan, bool un
     }
     dry_run_finish(&run);
     return status;
+}
+
+uint64_t svr_phases_device_frames(const svr_phases *p, int64_t sources, int64_t finished)
+{
+    const svr_phases_config *c = &p->config;
+    uint64_t in = c->in_on_device ? svr_frame_store_device_bytes(&c->in, sources) : 0;
+    uint64_t out = c->out_on_device ? svr_frame_store_device_bytes(&c->out, finished) : 0;
+
+    return in + out;
 }
 
 int64_t svr_phases_tokens(const svr_phases *p, int frames)

@@ -16,22 +16,26 @@ typedef struct vae_level {
     bool host;
     int tight;
     int exposed;
+    bool even;
 } vae_level;
 
 static const vae_level vae_levels[SVR_PLAN_LEVELS] = {
-    {0, 0, false, 0, 0},  {1, 0, false, 0, 0}, {1, 12, false, 0, 0}, {1, 8, false, 0, 0},
-    {1, 5, false, 0, 0},  {1, 4, false, 0, 0}, {1, 2, false, 0, 0},  {1, 12, true, 0, 15},
-    {1, 12, true, 1, 16}, {1, 9, true, 0, 20}, {1, 9, true, 1, 21},  {1, 7, true, 0, 40},
-    {1, 7, true, 1, 41},  {1, 6, true, 0, 50}, {1, 6, true, 1, 52},  {1, 6, true, 2, 54},
-    {1, 5, true, 0, 70},  {1, 5, true, 1, 72}, {1, 5, true, 2, 75},  {1, 4, true, 0, 75},
-    {1, 4, true, 1, 77},  {1, 4, true, 2, 80}, {1, 2, true, 0, 90},  {1, 2, true, 1, 92},
-    {1, 2, true, 2, 95},  {1, 1, true, 2, 95},
+    {0, 0, false, 0, 0, false}, {1, 0, false, 0, 0, false},  {1, 12, false, 0, 0, false},
+    {1, 8, false, 0, 0, false}, {1, 5, false, 0, 0, false},  {1, 4, false, 0, 0, false},
+    {1, 2, false, 0, 0, false}, {1, 12, true, 0, 15, false}, {1, 12, true, 1, 16, false},
+    {1, 9, true, 0, 20, false}, {1, 9, true, 1, 21, false},  {1, 9, true, 0, 22, true},
+    {1, 9, true, 1, 23, true},  {1, 9, true, 2, 25, true},   {1, 8, true, 0, 35, false},
+    {1, 8, true, 1, 36, false}, {1, 6, true, 0, 50, false},  {1, 6, true, 1, 52, false},
+    {1, 6, true, 2, 54, false}, {1, 5, true, 0, 70, false},  {1, 5, true, 1, 72, false},
+    {1, 5, true, 2, 75, false}, {1, 4, true, 0, 75, false},  {1, 4, true, 1, 77, false},
+    {1, 4, true, 2, 80, false}, {1, 2, true, 0, 90, false},  {1, 2, true, 1, 92, false},
+    {1, 2, true, 2, 95, false}, {1, 1, true, 2, 95, false},
 };
 
 /* Tiles, where nothing untiled fits: pixels each way.  Of a stage without its carried frames at
  * once there is nothing to gain at these sizes, so it is one sweep. */
 static const int tiles[SVR_TILED_LEVELS] = {1024, 768, 512, 384, 256};
-static const vae_level tiled_level = {1, 16, true, 0, 100};
+static const vae_level tiled_level = {1, 16, true, 0, 100, false};
 
 /* What tiles compute more than none, in percent: the passes that measure, and what overlaps. */
 enum { TILES_COMPUTE_MORE = 400 };
@@ -81,6 +85,7 @@ static svr_vae_memory vae_memory(int level, const svr_level_frame *f, svr_vae_me
                             .piece_values =
                                 svr_min_i64(l->piece * frame_values, fastest.piece_values),
                             .carried_values = l->carried * frame_values,
+                            .even = l->even,
                             .park_on_host = l->host,
                             .tight = l->tight};
 }
@@ -139,6 +144,17 @@ static fetched weights_fetched(const svr_level_table *t, const svr_level_choice 
     return f;
 }
 
+/* Scratch memory of a network's stage at a level.  Finished frames lie where the decoder put them.
+ */
+static uint64_t scratch_of(const svr_level_table *t, int network, int level)
+{
+    const svr_stage_need *need = t->stage[level];
+
+    return network == DECODER
+               ? more_of(need[SVR_STAGE_DECODE].scratch, need[SVR_STAGE_FINISH].scratch)
+               : need[stages[network]].scratch;
+}
+
 /* Bytes that nothing hides: what goes beyond `hidden`, and a share of what is parked at least. */
 static double exposed_bytes(int network, int level, double bytes, double parked, double hidden)
 {
@@ -172,7 +188,7 @@ static int cheapest_level(const svr_level_table *t, int network, int first, uint
     for (int i = first; i < level_count(t, network); i++) {
         double c = stage_cost(t, network, i, weights);
 
-        if (t->stage[i][stages[network]].scratch <= room && (best < 0 || c < *cost)) {
+        if (scratch_of(t, network, i) <= room && (best < 0 || c < *cost)) {
             best = i;
             *cost = c;
         }
@@ -194,8 +210,6 @@ static bool fill_levels(const svr_level_table *t, svr_vram_mode mode, uint64_t s
     fetched f = weights_fetched(t, c);
 
     *cost = (double) f.exposed;
-    if (t->stage[0][SVR_STAGE_FINISH].scratch > scratch)
-        return false;
     for (int n = 0; n < NETWORKS; n++) {
         double stage = 0.0;
 
@@ -275,8 +289,7 @@ bool svr_level_choose(const svr_level_table *t, const svr_level_limit *limit, sv
     for (int n = 0; n < NETWORKS; n++)
         for (int i = 0; i < level_count(t, n); i++)
             for (int k = 0; k < 3; k++)
-                consider_scratch(t, limit, t->stage[i][stages[n]].scratch + f[k].slots[n], &best);
-    consider_scratch(t, limit, t->stage[0][SVR_STAGE_FINISH].scratch, &best);
+                consider_scratch(t, limit, scratch_of(t, n, i) + f[k].slots[n], &best);
     *out = best.choice;
     return best.any;
 }
@@ -302,7 +315,7 @@ svr_level_choice svr_level_smallest(const svr_level_table *t)
 
     for (int n = 0; n < NETWORKS; n++)
         for (int i = 1; i < level_count(t, n); i++)
-            if (t->stage[i][stages[n]].scratch < t->stage[c.level[n]][stages[n]].scratch)
+            if (scratch_of(t, n, i) < scratch_of(t, n, c.level[n]))
                 c.level[n] = i;
     return c;
 }

@@ -13,7 +13,7 @@ extern "C" {
 /* Levels of each of the three networks' stages; 0 is the fastest.  The last ones of the VAE are
  * spatial tiles. */
 enum {
-    SVR_PLAN_LEVELS = 26,
+    SVR_PLAN_LEVELS = 29,
     SVR_TILED_LEVELS = 5,
     SVR_ALL_LEVELS = SVR_PLAN_LEVELS + SVR_TILED_LEVELS
 };

@@ -16,20 +16,24 @@ enum { ENCODE_BYTES_PER_PIXEL = 800, DECODE_BYTES_PER_PIXEL = 1700, BREAK_EVEN_T
  * the stages' peaks say. */
 enum { MOST_TRIES = 6 };
 
-/* An open batch whose copies nothing hides is not made larger than ENOUGH_FRAMES, and none is made
- * smaller than FEWEST_FRAMES only to hide them. */
-enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
-
-/* Nor is one made larger that parks more than this: host memory is page-locked for it. */
-#define MOST_PARKED ((uint64_t) 32 << 30)
-
 /* ------------------------------------------------------------------ counting */
 
-svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *t)
+int64_t svr_waiting_frames(const svr_temporal_plan *t)
 {
-    int64_t depth = svr_ceil_div(t->batch, t->step);
+    return (svr_ceil_div(t->batch, t->step) - 1) * t->step + t->overlap;
+}
 
-    return (svr_waiting_frames){(depth - 1) * t->step + t->batch, t->overlap};
+/* Behind the slices that wait, the batch at hand and the whole one behind it; at least until the
+ * lead-in has its mirror. */
+int64_t svr_waiting_sources(const svr_temporal_plan *t)
+{
+    return svr_max_i64(svr_ceil_div(t->batch, t->step) * t->step + t->batch, t->prepend + 1);
+}
+
+/* As many as a batch makes, so that a worker need not wait when frames are pulled now and then. */
+int64_t svr_waiting_finished(const svr_temporal_plan *t)
+{
+    return t->batch;
 }
 
 static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
@@ -45,10 +49,10 @@ static uint64_t frame_bytes(const svr_planning *p, int64_t frames)
 /* Tables and constants are there when the phases were counted, since that makes them. */
 static uint64_t state_bytes(const svr_planning *p)
 {
-    svr_waiting_frames waiting = svr_waiting_frames_of(p->temporal);
-
-    return svr_backend_memory(p->backend).live[SVR_MEM_STATE] + frame_bytes(p, waiting.pending) +
-           frame_bytes(p, waiting.shared);
+    return svr_backend_memory(p->backend).live[SVR_MEM_STATE] +
+           frame_bytes(p, svr_waiting_frames(p->temporal)) +
+           svr_phases_device_frames(p->phases, svr_waiting_sources(p->temporal),
+                                    svr_waiting_finished(p->temporal));
 }
 
 static svr_network_weights weights_of(const svr_planning *p)
@@ -115,6 +119,7 @@ static void describe(const svr_planning *p, const svr_placement *placement,
                              .token_chunk = placement->token_chunk,
                              .vae_streamed = placement->stream_vae,
                              .state_on_host = need->host > 0,
+                             .parked = p->request->parked,
                              .tiled = has_tiles(p, &placement->cut)};
     out->peak = out->weights + out->state + out->scratch;
 }
@@ -140,8 +145,11 @@ static svr_placement placement_of(const svr_planning *p, const svr_level_choice 
                                    .height = size.height,
                                    .width = size.width,
                                    .tile = p->request->tile_size};
+    svr_placement placement = svr_level_placement(choice, &frame);
 
-    return svr_level_placement(choice, &frame);
+    placement.cut.encoder.parked = placement.cut.decoder.parked =
+        svr_parked_precision_type(p->request->parked);
+    return placement;
 }
 
 /* ------------------------------------------------------------------ the search */
@@ -303,14 +311,16 @@ static svr_status refuse(const svr_planning *p, uint64_t budget, const svr_memor
 {
     bool asked = p->request->budget > 0;
 
-    return SVR_FAIL(err, SVR_ERR_NO_VRAM,
-                    "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
-                    "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
-                    "batch-size or picture",
-                    (double) budget / (1 << 20),
-                    asked ? " of device memory" : " are free, less a margin, which",
-                    p->temporal->batch, mib(least->peak), mib(least->peak) << 20,
-                    asked ? "give as much" : "close other programs on this device");
+    svr_error_set(err, SVR_ERR_NO_VRAM, __FILE__, __LINE__,
+                  "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
+                  "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
+                  "batch-size or picture",
+                  (double) budget / (1 << 20),
+                  asked ? " of device memory" : " are free, less a margin, which",
+                  p->temporal->batch, mib(least->peak), mib(least->peak) << 20,
+                  asked ? "give as much" : "close other programs on this device");
+    svr_error_bytes(err, (uint64_t) mib(least->peak) << 20, budget);
+    return SVR_ERR_NO_VRAM;
 }
 
 /* The smallest plan by a table, also with guidance parked on the host. */
@@ -376,62 +386,5 @@ svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error 
     if (!found)
         SVR_TRY(take_last_resort(p, &table, budget, out, err));
     out->budget = budget;
-    return SVR_OK;
-}
-
-/* Plans for another batch; NO_VRAM is an answer. */
-static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, bool *hidden,
-                            svr_error *err)
-{
-    svr_temporal_plan temporal =
-        svr_temporal_plan_make(batch, p->temporal->overlap, p->temporal->prepend);
-    svr_error refused = {SVR_OK, NULL, 0, ""};
-    svr_planning trial = *p;
-    svr_memory_plan plan;
-    svr_status status;
-
-    trial.temporal = &temporal;
-    status = svr_plan_make(&trial, &plan, &refused);
-    *fitting = status == SVR_OK;
-    *hidden = *fitting && plan.hidden && plan.host_parked <= MOST_PARKED;
-    if (status != SVR_OK && status != SVR_ERR_NO_VRAM && err)
-        *err = refused;
-    return status == SVR_ERR_NO_VRAM ? SVR_OK : status;
-}
-
-/* *out = 0: none fits. */
-static svr_status choose_batch(const svr_planning *p, int most, int *out, svr_error *err)
-{
-    static const int batches[] = {81, 61, 45, 33, 21, 13, 9, 5, 1};
-
-    *out = 0;
-    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
-        bool fitting, hidden;
-
-        if (batches[i] > most)
-            continue;
-        SVR_TRY(try_batch(p, batches[i], &fitting, &hidden, err));
-        if (!fitting)
-            continue;
-        if (*out == 0 && batches[i] <= ENOUGH_FRAMES)
-            *out = batches[i];
-        if (hidden && batches[i] >= FEWEST_FRAMES) {
-            *out = batches[i];
-            return SVR_OK;
-        }
-    }
-    return SVR_OK;
-}
-
-svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *err)
-{
-    svr_planning untiled = *p;
-
-    untiled.without_last_resort = true;
-    SVR_TRY(choose_batch(&untiled, most, out, err));
-    if (*out == 0) /* tiles hide no copies, so larger batches need not be tried */
-        SVR_TRY(choose_batch(p, most < ENOUGH_FRAMES ? most : ENOUGH_FRAMES, out, err));
-    if (*out == 0)
-        *out = 1;
     return SVR_OK;
 }

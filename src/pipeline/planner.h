@@ -28,12 +28,13 @@ typedef struct svr_planning {
     const svr_cancel *cancel; /* may be NULL */
 } svr_planning;
 
-/* Bytes of the decoded frames that wait between batches, device memory of the tag STATE. */
-typedef struct svr_waiting_frames {
-    int64_t pending, shared; /* frames */
-} svr_waiting_frames;
+/* Decoded frames that wait between batches, device memory of the tag STATE: those of slices that
+ * are not final, and what the next batch shares.  Without overlap none do. */
+int64_t svr_waiting_frames(const svr_temporal_plan *temporal);
 
-svr_waiting_frames svr_waiting_frames_of(const svr_temporal_plan *temporal);
+/* Source frames, and finished ones, that wait as integers at most, on a device. */
+int64_t svr_waiting_sources(const svr_temporal_plan *temporal);
+int64_t svr_waiting_finished(const svr_temporal_plan *temporal);
 
 /* The plan; the networks have its placement then and are to be loaded.
  * Errors: NO_VRAM (with the smallest budget that works), NO_MEM, CANCELLED, those of the networks.

@@ -2,6 +2,7 @@
 #ifndef SVR_PIPELINE_QUANTIZATION_H
 #define SVR_PIPELINE_QUANTIZATION_H
 
+#include "base/api.h"
 #include "base/dtype.h"
 
 #ifdef __cplusplus
@@ -17,12 +18,13 @@ typedef enum svr_quantization {
     /* kept and multiplied as e4m3: GPUs of compute capability 8.9 and newer, and the CPU */
     SVR_QUANTIZATION_FP8,
     SVR_QUANTIZATION_INT8,      /* kept as 8-bit integers, multiplied in the storage type */
+    SVR_QUANTIZATION_INT8_W8A8, /* kept as these, multiplied as integers: activations too */
     SVR_QUANTIZATION_AS_STORED, /* FP8 or INT8 where the model file holds that, else AUTO_FP16 */
     SVR_QUANTIZATION_COUNT
 } svr_quantization;
 
-/* "auto-fp16", "fp16", "bf16", "fp8", "int8", "as-stored"; static storage. */
-const char *svr_quantization_name(svr_quantization quantization);
+/* "auto-fp16", "fp16", "bf16", "fp8", "int8", "int8-w8a8", "as-stored"; static storage. */
+SVR_API const char *svr_quantization_name(svr_quantization quantization);
 
 /* For svr_store_quantize(): F8_E4M3 or I8; F32 where nothing is quantised. */
 svr_dtype svr_quantization_factors(svr_quantization quantization,

@@ -4,10 +4,12 @@
  * Batch i covers virtual frames [i*step, i*step + count).  Its first `overlap` frames are shared
  * with the batches before it and are cross-faded into what is there; slice i is the rest (of batch
  * 0: everything).  A slice is final, and is finished, when the next batch begins behind its end;
- * until then its decoded frames wait in `pending`.  Source: spec pipeline §2, §9, §10.
+ * until then its decoded frames wait as state, once the batch has left scratch memory.  Source:
+ * spec pipeline §2, §9, §10.
  *
  * With time-invariant noise and without overlap the frames that a batch becomes depend on its
- * source frames only, and a repeated batch is answered from a svr_batch_cache.
+ * source frames only, and a repeated batch is answered from a svr_batch_cache; not where frames are
+ * on the device, since the host looks at them for that.
  * Level 5.  Thread: the one that computes. */
 #ifndef SVR_PIPELINE_STREAM_H
 #define SVR_PIPELINE_STREAM_H
@@ -88,6 +90,11 @@ SVR_CHECKED svr_status svr_stream_flush(svr_stream *stream, const svr_stream_io 
 
 /* Forgets the sequence; the next batch is the first of a new one. */
 void svr_stream_restart(svr_stream *stream);
+
+/* Where source frames, and finished ones, are to wait until they are computed, or pulled.  The
+ * stream's; all frames are given back before it is destroyed. */
+svr_frame_store *svr_stream_sources(const svr_stream *stream);
+svr_frame_store *svr_stream_finished(const svr_stream *stream);
 
 /* First virtual frame that waiting slices, the next batch or its comparison with the last need. */
 int64_t svr_stream_needed_from(const svr_stream *stream);

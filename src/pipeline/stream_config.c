@@ -58,6 +58,8 @@ static svr_status check_options(const svr_stream_config *config, svr_error *err)
     SVR_TRY(check_range("batch-size", config->batch_size, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("vram-mode", (int) config->memory.mode, 0, SVR_VRAM_EXTREME_ECONOMY, err));
     SVR_TRY(check_range("vae-tile-size", config->memory.tile_size, 0, MAX_SIDE, err));
+    SVR_TRY(check_range("parked-precision", (int) config->memory.parked, 0,
+                        SVR_PARKED_PRECISIONS - 1, err));
     SVR_TRY(check_range("temporal-overlap", config->temporal_overlap, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("prepend-frames", config->prepend_frames, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("steps", config->steps, 1, SVR_MAX_STEPS, err));
@@ -102,6 +104,8 @@ svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_
     o.phases = (svr_phases_config){
         .in = config->in,
         .out = config->out,
+        .in_on_device = config->in_on_device,
+        .out_on_device = config->out_on_device,
         .seed = config->seed,
         .sampler = {.steps = config->steps,
                     .cfg_scale = config->cfg_scale,

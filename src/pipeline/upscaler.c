@@ -57,9 +57,9 @@ static svr_status open_networks(svr_upscaler *u, const svr_upscaler_options *opt
 /* All memory but the upscaler's own.  No worker runs any more. */
 static void give_back(svr_upscaler *u)
 {
-    svr_stream_destroy(u->stream);
     svr_batcher_destroy(u->batcher);
-    svr_frame_queue_clear(&u->finished);
+    svr_frame_queue_clear(&u->finished, u->stream ? svr_stream_finished(u->stream) : NULL);
+    svr_stream_destroy(u->stream);
     svr_model_close(u->model);
     u->stream = NULL;
     u->batcher = NULL;
@@ -130,9 +130,10 @@ static svr_status check_options(const svr_upscaler_options *options, svr_error *
         return SVR_FAIL(err, SVR_ERR_INVALID, "precision %d; choose auto, fp16, bf16 or fp32",
                         (int) options->precision);
     if ((unsigned) options->quantization >= SVR_QUANTIZATION_COUNT)
-        return SVR_FAIL(err, SVR_ERR_INVALID,
-                        "quantization %d; choose auto-fp16, fp16, bf16, fp8, int8 or as-stored",
-                        (int) options->quantization);
+        return SVR_FAIL(
+            err, SVR_ERR_INVALID,
+            "quantization %d; choose auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 or as-stored",
+            (int) options->quantization);
     if (options->precision != SVR_PRECISION_AUTO && options->precision != precision_of(options))
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "quantization %s and precision contradict each other; leave precision at "
@@ -201,11 +202,23 @@ static svr_status await_request(svr_upscaler *u, svr_error *err)
     return status;
 }
 
+static svr_status check_sides(const svr_upscaler *u, const svr_stream_config *config,
+                              svr_error *err)
+{
+    if ((config->in_on_device || config->out_on_device) && !svr_backend_shares_frames(u->backend))
+        return SVR_FAIL(err, SVR_ERR_UNSUPPORTED,
+                        "the %s backend takes and gives frames in host memory only: those in "
+                        "device memory need backend=cuda",
+                        u->backend->name);
+    return SVR_OK;
+}
+
 svr_status svr_upscaler_configure(svr_upscaler *u, const svr_stream_config *config, svr_error *err)
 {
     svr_stream_options options;
     svr_status status;
 
+    SVR_TRY(check_sides(u, config, err));
     SVR_TRY(svr_stream_config_resolve(config, u->networks, &options, err));
     /* on the CPU what is offloaded stays in the same memory: only a budget is worth it */
     if (strcmp(u->backend->name, "cpu") == 0)
@@ -247,10 +260,11 @@ svr_upscaler_stats svr_upscaler_snapshot(const svr_upscaler *u)
     svr_upscaler_stats stats = u->stats;
 
     if (u->batcher)
-        stats.memory.host_frames =
-            (uint64_t) svr_batcher_held(u->batcher) * svr_frame_bytes(&u->options.phases.in) +
-            (uint64_t) u->finished.count * svr_frame_bytes(&u->options.phases.out) +
-            svr_stream_cache_bytes(u->stream);
+        stats.memory.host_frames = (uint64_t) svr_batcher_held(u->batcher) *
+                                       svr_frame_store_host_bytes(svr_stream_sources(u->stream)) +
+                                   (uint64_t) u->finished.count *
+                                       svr_frame_store_host_bytes(svr_stream_finished(u->stream)) +
+                                   svr_stream_cache_bytes(u->stream);
     return stats;
 }
 

@@ -15,13 +15,14 @@
 #ifndef SVR_PIPELINE_UPSCALER_H
 #define SVR_PIPELINE_UPSCALER_H
 
+#include "base/api.h"
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "pipeline/memory_plan.h"
 #include "pipeline/quantization.h"
 #include "pipeline/stats.h"
-#include "video/colour.h"
+#include "video/colour_method.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -110,6 +111,10 @@ typedef struct svr_upscaler_options {
 /* Defaults of both structs: zeroed, then what the comments say. */
 typedef struct svr_stream_config {
     svr_video_info in, out;
+    /* planes of pushed frames, and of those to pull into, lie in device memory that the upscaler's
+     * CUDA context can reach; then such frames also wait there, in memory that the plan counts.
+     * Needs the CUDA backend.  default: in host memory */
+    bool in_on_device, out_on_device;
     /* frames per batch, any number; 4n+1 wastes nothing; 0: the largest 4n+1 that fits, of at most
      * 81 frames on a GPU.  default 5 */
     int batch_size;
@@ -123,8 +128,8 @@ typedef struct svr_stream_config {
     uint64_t first_frame;
     /* every batch has the noise of the film's first one, wherever it lies; first_frame then changes
      * nothing.  A still gives the same picture batch after batch, and a batch that repeats the one
-     * before is not computed again unless batches overlap.  In an overlap the two batches have
-     * different noise for the same frame.  default: off */
+     * before is not computed again unless batches overlap or frames are on the device.  In an
+     * overlap the two batches have different noise for the same frame.  default: off */
     bool noise_time_invariant;
     int steps;                          /* 1..1000; default 1 */
     double cfg_scale;                   /* default 1: no negative pass */
@@ -141,64 +146,69 @@ typedef struct svr_stream_config {
 } svr_stream_config;
 
 /* Fills in the defaults named above. */
-void svr_upscaler_options_init(svr_upscaler_options *options);
-void svr_stream_config_init(svr_stream_config *config);
+SVR_API void svr_upscaler_options_init(svr_upscaler_options *options);
+SVR_API void svr_stream_config_init(svr_stream_config *config);
 
 /* Opens backend and model files and starts the worker.  Weights are loaded when the first stream is
  * configured, since their place is part of its plan.
  * Errors: IO, FORMAT (names the file and the tensor), INVALID, NO_DEVICE, NO_MEM, NO_VRAM, DEVICE
  * (a CUDA context that failed earlier), UNSUPPORTED (quantization that this device lacks). */
-SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options, svr_upscaler **out,
-                                           svr_error *err);
+SVR_API SVR_CHECKED svr_status svr_upscaler_create(const svr_upscaler_options *options,
+                                                   svr_upscaler **out, svr_error *err);
 
 /* Cancels, waits for the worker, frees everything.  Accepts NULL. */
-void svr_upscaler_destroy(svr_upscaler *upscaler);
+SVR_API void svr_upscaler_destroy(svr_upscaler *upscaler);
 
 /* Sets the stream, plans its memory, loads weights to where the plan wants them and takes all
  * memory, before any frame flows.  Only while nothing is held (at first, after everything was
  * pulled behind a drain, or after a reset). Errors: INVALID (names the option; guidance without a
- * negative text), SHAPE (sizes below 16), NO_VRAM (with the smallest budget that works), NO_MEM,
- * CANCELLED, and what loading brought up. */
-SVR_CHECKED svr_status svr_upscaler_configure(svr_upscaler *upscaler,
-                                              const svr_stream_config *config, svr_error *err);
+ * negative text), UNSUPPORTED (frames on the device without one), SHAPE (sizes below 16), NO_VRAM
+ * (with the smallest budget that works), NO_MEM, CANCELLED, and what loading brought up. */
+SVR_API SVR_CHECKED svr_status svr_upscaler_configure(svr_upscaler *upscaler,
+                                                      const svr_stream_config *config,
+                                                      svr_error *err);
 
 /* False while another whole batch waits behind a busy worker, a drained sequence is not finished,
  * or more finished frames than two batches wait to be pulled: pull first. */
-bool svr_upscaler_can_push(const svr_upscaler *upscaler);
+SVR_API bool svr_upscaler_can_push(const svr_upscaler *upscaler);
 
-/* Copies a frame of the configured input.  Waits for the worker while another whole batch waits
- * behind it or a drained sequence is not finished; never waits for a pull, so frames that nobody
- * pulls pile up unless svr_upscaler_can_push() is asked.
- * Errors: INVALID (not configured), CANCELLED, NO_MEM, a failure of the worker. */
-SVR_CHECKED svr_status svr_upscaler_push(svr_upscaler *upscaler, const svr_frame *frame,
-                                         svr_error *err);
+/* Copies a frame of the configured input; on the device it must be complete.  Waits for the worker
+ * while another whole batch waits behind it or a drained sequence is not finished; never waits for
+ * a pull, so frames that nobody pulls pile up unless svr_upscaler_can_push() is asked.  On the
+ * device there is room for a batch of them: behind these the worker waits for a pull.
+ * Errors: INVALID (not configured; the worker waits for a pull and cannot take more), CANCELLED,
+ * NO_MEM, DEVICE, a failure of the worker. */
+SVR_API SVR_CHECKED svr_status svr_upscaler_push(svr_upscaler *upscaler, const svr_frame *frame,
+                                                 svr_error *err);
 
-/* Copies the next finished frame to `out` (of the configured output).  *got says whether there was
- * one.  wait: blocks until there is one, or until none can come without another push or drain.
- * Errors: INVALID (not configured), CANCELLED, a failure of the worker (behind the last frame). */
-SVR_CHECKED svr_status svr_upscaler_pull(svr_upscaler *upscaler, const svr_frame *out, bool wait,
-                                         bool *got, svr_error *err);
+/* Copies the next finished frame to `out` (of the configured output), also where that is on the
+ * device: it is complete when this returns.  *got says whether there was one.  wait: blocks until
+ * there is one, or until none can come without another push or drain.
+ * Errors: INVALID (not configured), CANCELLED, DEVICE, a failure of the worker (behind the last
+ * frame). */
+SVR_API SVR_CHECKED svr_status svr_upscaler_pull(svr_upscaler *upscaler, const svr_frame *out,
+                                                 bool wait, bool *got, svr_error *err);
 
 /* Ends the sequence: what was pushed is computed and can be pulled, padded to whole batches inside.
  * The next push begins a new sequence with frame number first_frame + frames pushed so far. */
-SVR_CHECKED svr_status svr_upscaler_drain(svr_upscaler *upscaler, svr_error *err);
+SVR_API SVR_CHECKED svr_status svr_upscaler_drain(svr_upscaler *upscaler, svr_error *err);
 
 /* Frames pushed and not yet pulled. */
-uint64_t svr_upscaler_held(const svr_upscaler *upscaler);
+SVR_API uint64_t svr_upscaler_held(const svr_upscaler *upscaler);
 
 /* Any thread: makes every waiting and following call return CANCELLED and stops the computation
  * within 100 ms of work, until svr_upscaler_reset(). */
-void svr_upscaler_cancel(svr_upscaler *upscaler);
+SVR_API void svr_upscaler_cancel(svr_upscaler *upscaler);
 
 /* Stops the computation, waits until the worker is idle, drops all frames, forgets a cancel and a
  * failure (but for DEVICE, which lasts until the upscaler is destroyed); the configured stream
  * stays and starts over at first_frame. */
-void svr_upscaler_reset(svr_upscaler *upscaler);
+SVR_API void svr_upscaler_reset(svr_upscaler *upscaler);
 
-void svr_upscaler_get_stats(const svr_upscaler *upscaler, svr_upscaler_stats *out);
+SVR_API void svr_upscaler_get_stats(const svr_upscaler *upscaler, svr_upscaler_stats *out);
 
 /* "cpu" or "cuda". */
-const char *svr_upscaler_backend_name(const svr_upscaler *upscaler);
+SVR_API const char *svr_upscaler_backend_name(const svr_upscaler *upscaler);
 
 #ifdef __cplusplus
 }

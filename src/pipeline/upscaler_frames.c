@@ -1,9 +1,6 @@
 /* Frames in and out: the caller's side of the upscaler. */
 #include "pipeline/upscaler_internal.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* Lock held. */
 static svr_status check_usable(const svr_upscaler *u, svr_error *err)
 {
@@ -35,51 +32,66 @@ bool svr_upscaler_can_push(const svr_upscaler *u)
     return room;
 }
 
-static svr_status wait_for_room(svr_upscaler *u, svr_error *err)
+/* Lock held.  Nobody else can pull while the caller waits.  A worker that waits although there is
+ * room again has not woken yet. */
+static svr_status check_starved(const svr_upscaler *u, svr_error *err)
+{
+    if (!u->starved || !svr_frame_store_is_full(svr_stream_finished(u->stream)))
+        return SVR_OK;
+    return SVR_FAIL(err, SVR_ERR_INVALID,
+                    "%zu finished frames fill their room on the device: pull them before another "
+                    "frame is pushed (svr_upscaler_can_push)",
+                    u->finished.count);
+}
+
+/* Memory for another source frame, once the worker takes one. */
+static svr_status take_room(svr_upscaler *u, uint8_t **out, svr_error *err)
 {
     svr_status status;
 
+    *out = NULL;
     pthread_mutex_lock(u->mutex);
-    while ((status = check_usable(u, err)) == SVR_OK && !input_has_room(u))
+    while ((status = check_usable(u, err)) == SVR_OK && !input_has_room(u)) {
+        status = check_starved(u, err);
+        if (status != SVR_OK)
+            break;
         pthread_cond_wait(&u->changed, u->mutex);
+    }
+    if (status == SVR_OK)
+        *out = svr_frame_store_take(svr_stream_sources(u->stream));
     pthread_mutex_unlock(u->mutex);
+    if (status == SVR_OK && !*out)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for a frame of %zu bytes",
+                        svr_frame_bytes(&u->options.phases.in));
     return status;
 }
 
-static uint8_t *copy_frame(const svr_video_info *info, const svr_frame *frame)
+/* Lock held. */
+static svr_status enter_source(svr_upscaler *u, uint8_t *copy, svr_error *err)
 {
-    uint8_t *data = malloc(svr_frame_bytes(info));
-
-    if (data) {
-        svr_frame packed = svr_frame_packed(info, data);
-
-        svr_frame_copy(info, &packed, frame);
-    }
-    return data;
+    SVR_TRY(check_usable(u, err));
+    SVR_TRY(svr_batcher_push(u->batcher, copy, err));
+    u->held++;
+    u->stats.frames_in++;
+    pthread_cond_broadcast(&u->changed);
+    return SVR_OK;
 }
 
 svr_status svr_upscaler_push(svr_upscaler *u, const svr_frame *frame, svr_error *err)
 {
+    svr_frame_store *store;
     svr_status status;
-    uint8_t *data;
+    uint8_t *copy;
 
-    SVR_TRY(wait_for_room(u, err));
-    data = copy_frame(&u->options.phases.in, frame);
-    if (!data)
-        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a frame of %zu bytes",
-                        svr_frame_bytes(&u->options.phases.in));
+    SVR_TRY(take_room(u, &copy, err));
+    store = svr_stream_sources(u->stream);
+    status = svr_frame_store_fill(store, copy, frame, err);
     pthread_mutex_lock(u->mutex);
-    status = check_usable(u, err);
     if (status == SVR_OK)
-        status = svr_batcher_push(u->batcher, data, err);
-    if (status == SVR_OK) {
-        u->held++;
-        u->stats.frames_in++;
-        pthread_cond_broadcast(&u->changed);
-    }
-    pthread_mutex_unlock(u->mutex);
+        status = enter_source(u, copy, err);
     if (status != SVR_OK)
-        free(data);
+        svr_frame_store_give(store, copy);
+    pthread_mutex_unlock(u->mutex);
     return status;
 }
 
@@ -100,7 +112,7 @@ svr_status svr_upscaler_drain(svr_upscaler *u, svr_error *err)
 /* ------------------------------------------------------------------ pull */
 
 /* Lock held.  The next finished frame, or NULL; finished frames come before a failure. */
-static svr_status take_finished(svr_upscaler *u, bool wait, svr_queued_frame **out, svr_error *err)
+static svr_status take_finished(svr_upscaler *u, bool wait, uint8_t **out, svr_error *err)
 {
     for (;;) {
         if (svr_cancel_raised(u->cancel))
@@ -121,8 +133,7 @@ static svr_status take_finished(svr_upscaler *u, bool wait, svr_queued_frame **o
 svr_status svr_upscaler_pull(svr_upscaler *u, const svr_frame *out, bool wait, bool *got,
                              svr_error *err)
 {
-    const svr_video_info *info = &u->options.phases.out;
-    svr_queued_frame *frame = NULL;
+    uint8_t *frame = NULL;
     svr_status status;
 
     *got = false;
@@ -131,11 +142,13 @@ svr_status svr_upscaler_pull(svr_upscaler *u, const svr_frame *out, bool wait, b
     pthread_mutex_unlock(u->mutex);
     if (!frame)
         return status;
-    svr_frame packed = svr_frame_packed(info, frame->data);
-    svr_frame_copy(info, out, &packed);
-    free(frame);
-    *got = true;
-    return SVR_OK;
+    status = svr_frame_store_empty(svr_stream_finished(u->stream), frame, out, err);
+    pthread_mutex_lock(u->mutex);
+    svr_frame_store_give(svr_stream_finished(u->stream), frame);
+    pthread_cond_broadcast(&u->changed);
+    pthread_mutex_unlock(u->mutex);
+    *got = status == SVR_OK;
+    return status;
 }
 
 /* ------------------------------------------------------------------ stop and start over */
@@ -152,6 +165,7 @@ void svr_upscaler_cancel(svr_upscaler *u)
 static void stop_worker(svr_upscaler *u)
 {
     svr_cancel_set(u->cancel, true);
+    pthread_cond_broadcast(&u->changed);
     while (u->busy)
         pthread_cond_wait(&u->changed, u->mutex);
 }
@@ -160,7 +174,7 @@ void svr_upscaler_reset(svr_upscaler *u)
 {
     pthread_mutex_lock(u->mutex);
     stop_worker(u);
-    svr_frame_queue_clear(&u->finished);
+    svr_frame_queue_clear(&u->finished, u->stream ? svr_stream_finished(u->stream) : NULL);
     if (u->batcher)
         svr_batcher_restart(u->batcher);
     if (u->stream)

@@ -49,6 +49,7 @@ struct svr_upscaler {
 
     /* guarded by mutex */
     bool quit, busy;
+    bool starved;      /* the busy worker waits for a pull */
     svr_error failure; /* of the worker; code OK: none */
     svr_request request;
     svr_stream *stream;         /* NULL: not configured */
@@ -72,6 +73,12 @@ void svr_upscaler_report_progress(void *user, uint64_t done, uint64_t total);
 
 /* Tells what memory is left when all was given back; after the worker ended. */
 void svr_upscaler_report_closed(svr_upscaler *upscaler);
+
+/* On the worker, without the lock: tells of an event that has nothing but its kind. */
+void svr_upscaler_emit(svr_upscaler *upscaler, svr_event_kind kind);
+
+/* On the worker: where its stream gets source frames and leaves finished ones. */
+svr_stream_io svr_upscaler_io(svr_upscaler *upscaler);
 
 /* Main function of the worker thread; `user` is the upscaler. */
 void *svr_upscaler_worker(void *user);

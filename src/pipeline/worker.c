@@ -31,7 +31,7 @@ static void emit(svr_upscaler *u, svr_event *event)
     u->event(u->event_user, event);
 }
 
-static void emit_kind(svr_upscaler *u, svr_event_kind kind)
+void svr_upscaler_emit(svr_upscaler *u, svr_event_kind kind)
 {
     svr_event event = {.kind = kind};
 
@@ -64,7 +64,7 @@ static void refresh_memory(svr_upscaler *u)
 void svr_upscaler_report_closed(svr_upscaler *u)
 {
     refresh_memory(u);
-    emit_kind(u, SVR_EVENT_CLOSED);
+    svr_upscaler_emit(u, SVR_EVENT_CLOSED);
 }
 
 /* ------------------------------------------------------------------ load and configure */
@@ -88,8 +88,8 @@ static void drop_stream(svr_upscaler *u)
     u->stream = NULL;
     u->batcher = NULL;
     pthread_mutex_unlock(u->mutex);
-    svr_stream_destroy(stream);
     svr_batcher_destroy(batcher);
+    svr_stream_destroy(stream);
 }
 
 /* Words for people. */
@@ -173,16 +173,18 @@ static void log_plan(const svr_upscaler *u)
     const svr_memory_plan *p = &u->stats.plan;
     const char *hidden = p->hidden ? "" : ", which the computation does not hide";
 
-    svr_log_write(&u->log, SVR_LOG_INFO, "plan",
-                  "%dx%d to %dx%d, batches of %d, overlap %d: peak %.2f GiB (weights %.2f, state "
-                  "%.2f, scratch %.2f), %d of %d blocks streamed, VAE weights %s%s, host %.2f "
-                  "GiB, %.0f MiB in and %.0f MiB out a batch%s",
-                  c->in.width, c->in.height, c->out.width, c->out.height, u->options.temporal.batch,
-                  u->options.temporal.overlap, gib(p->peak), gib(p->weights), gib(p->state),
-                  gib(p->scratch), p->streamed_blocks, p->blocks,
-                  p->vae_streamed ? "fetched for their phase" : "resident",
-                  p->tiled ? ", VAE in tiles" : "", gib(p->host), 1024.0 * gib(p->copied_in),
-                  1024.0 * gib(p->copied_out), hidden);
+    svr_log_write(
+        &u->log, SVR_LOG_INFO, "plan",
+        "%dx%d to %dx%d, batches of %d, overlap %d: peak %.2f GiB (weights %.2f, state "
+        "%.2f, scratch %.2f), %d of %d blocks streamed, VAE weights %s%s, host %.2f GiB%s%s, "
+        "%.0f MiB in and %.0f MiB out a batch%s",
+        c->in.width, c->in.height, c->out.width, c->out.height, u->options.temporal.batch,
+        u->options.temporal.overlap, gib(p->peak), gib(p->weights), gib(p->state), gib(p->scratch),
+        p->streamed_blocks, p->blocks, p->vae_streamed ? "fetched for their phase" : "resident",
+        p->tiled ? ", VAE in tiles" : "", gib(p->host),
+        p->parked == SVR_PARKED_16_BIT ? "" : ", parked frames in ",
+        p->parked == SVR_PARKED_16_BIT ? "" : svr_parked_precision_name(p->parked),
+        1024.0 * gib(p->copied_in), 1024.0 * gib(p->copied_out), hidden);
 }
 
 /* The store reads streamed weights from the file where the host has no room for copies. */
@@ -205,7 +207,8 @@ static svr_status configure(svr_upscaler *u, svr_error *err)
 
     drop_stream(u);
     SVR_TRY(svr_stream_create(u->backend, u->networks, options, u->cancel, &stream, err));
-    batcher = svr_batcher_create(&svr_stream_get_options(stream)->temporal);
+    batcher =
+        svr_batcher_create(&svr_stream_get_options(stream)->temporal, svr_stream_sources(stream));
     if (!batcher) {
         svr_stream_destroy(stream);
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
@@ -216,46 +219,13 @@ static svr_status configure(svr_upscaler *u, svr_error *err)
     refresh_memory(u);
     log_plan(u);
     if (!u->loaded)
-        emit_kind(u, SVR_EVENT_LOADED);
+        svr_upscaler_emit(u, SVR_EVENT_LOADED);
     u->loaded = true;
-    emit_kind(u, SVR_EVENT_PLANNED);
+    svr_upscaler_emit(u, SVR_EVENT_PLANNED);
     return SVR_OK;
 }
 
-/* ------------------------------------------------------------------ frames */
-
-static const uint8_t *source_frame(void *user, int64_t index)
-{
-    svr_upscaler *u = user;
-    const uint8_t *data;
-
-    /* pushes move the table of frames, not the frames */
-    pthread_mutex_lock(u->mutex);
-    data = svr_batcher_frame(u->batcher, index);
-    pthread_mutex_unlock(u->mutex);
-    return data;
-}
-
-static svr_status finished_frame(void *user, int64_t index, const uint8_t *data, svr_error *err)
-{
-    svr_upscaler *u = user;
-    size_t bytes = svr_frame_bytes(&u->options.phases.out);
-    svr_queued_frame *frame;
-
-    if (index < u->options.temporal.prepend)
-        return SVR_OK;
-    frame = svr_queued_frame_copy(data, bytes);
-    if (!frame)
-        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a finished frame of %zu bytes",
-                        bytes);
-    pthread_mutex_lock(u->mutex);
-    svr_frame_queue_push(&u->finished, frame);
-    u->stats.frames_out++;
-    pthread_cond_broadcast(&u->changed);
-    pthread_mutex_unlock(u->mutex);
-    emit_kind(u, SVR_EVENT_FRAME);
-    return SVR_OK;
-}
+/* ------------------------------------------------------------------ batches */
 
 static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *times)
 {
@@ -308,7 +278,7 @@ static svr_status widen_range(svr_upscaler *u, const task *t, svr_error *err)
 
 static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
 {
-    svr_stream_io io = {u, source_frame, finished_frame};
+    svr_stream_io io = svr_upscaler_io(u);
     svr_phase_times times = {0};
     svr_status status =
         svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
@@ -345,7 +315,7 @@ static void log_summary(const svr_upscaler *u)
 
 static svr_status end_sequence(svr_upscaler *u, svr_error *err)
 {
-    svr_stream_io io = {u, source_frame, finished_frame};
+    svr_stream_io io = svr_upscaler_io(u);
     svr_phase_times times = {0};
 
     SVR_TRY(svr_stream_flush(u->stream, &io, &times, err));
@@ -356,7 +326,7 @@ static svr_status end_sequence(svr_upscaler *u, svr_error *err)
     svr_batcher_restart(u->batcher);
     pthread_mutex_unlock(u->mutex);
     log_summary(u);
-    emit_kind(u, SVR_EVENT_ENDED);
+    svr_upscaler_emit(u, SVR_EVENT_ENDED);
     return SVR_OK;
 }
 
@@ -429,7 +399,7 @@ static bool enter_result(svr_upscaler *u, const task *t, svr_status status, cons
 
 static void work(svr_upscaler *u, const task *t)
 {
-    svr_error err = {SVR_OK, NULL, 0, ""};
+    svr_error err = {.code = SVR_OK};
     svr_status status = run_task(u, t, &err);
     bool failed;
 
@@ -438,7 +408,7 @@ static void work(svr_upscaler *u, const task *t)
     pthread_mutex_unlock(u->mutex);
     if (failed) {
         svr_log_write(&u->log, SVR_LOG_ERROR, "pipeline", "%s", err.text);
-        emit_kind(u, SVR_EVENT_FAILED);
+        svr_upscaler_emit(u, SVR_EVENT_FAILED);
     }
 }
 

@@ -48,6 +48,9 @@ static svr_status check_memory(const svr_vae *vae, const char *name, const vae_h
 {
     int64_t least = svr_vae_least_tile(vae, half);
 
+    if (m->parked != SVR_F32 && m->parked != SVR_F8_E4M3 && m->parked != SVR_I8)
+        return SVR_FAIL(err, SVR_ERR_INVALID, "%s parked as %s; give f8_e4m3, i8, or f32 for none",
+                        name, svr_dtype_name(m->parked));
     if (m->piece_values < 0 || m->carried_values < 0)
         return SVR_FAIL(err, SVR_ERR_INVALID,
                         "%s in pieces of %lld values that carry %lld; give 0 or more", name,
@@ -145,58 +148,133 @@ static svr_status check_decode(const svr_vae *vae, const svr_tensor *z, const sv
                   err);
 }
 
-static svr_status encode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
-                         const svr_tensor *moments, svr_error *err)
+/* Runs a checked half, whose group of weights comes for it. */
+static svr_status begin_half(vae_run *run, int group, svr_error *err)
+{
+    svr_store *store = run->vae->store;
+
+    if (!svr_store_in_pass(store))
+        SVR_TRY(svr_store_begin(store, run->exec, group, 1, err));
+    return svr_store_acquire(store, run->exec, group, err);
+}
+
+static svr_status end_half(vae_run *run, int group, svr_status status)
+{
+    svr_store *store = run->vae->store;
+
+    svr_store_release(store, group);
+    if (status == SVR_OK)
+        svr_store_end(store, run->exec);
+    return status;
+}
+
+/* These tiles are clips of their own, all of whose input is read until the last one. */
+static svr_status encode_in_tiles(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
+                                  const svr_tensor *moments, svr_error *err)
+{
+    svr_tensor *consumed = run->consumed;
+
+    run->consumed = NULL;
+    SVR_TRY(svr_vae_encode_tiled(run, cut, x, moments, err));
+    if (consumed)
+        svr_exec_free(run->exec, consumed);
+    return SVR_OK;
+}
+
+static svr_status encode_frames(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
+                                const svr_tensor *moments, svr_error *err)
 {
     if (svr_vae_encode_needs_tiles(run->vae, cut, x))
-        return svr_vae_encode_tiled(run, cut, x, moments, err);
+        return encode_in_tiles(run, cut, x, moments, err);
     return svr_vae_shares_tiles(run->vae, &run->vae->encoder, &cut->encoder, x)
                ? svr_vae_encode_shared(run, cut, x, moments, err)
                : svr_vae_encode_clip(run, cut, x, moments, err);
 }
 
-static svr_status decode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
-                         const svr_tensor *y, svr_error *err)
+static svr_status encode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
+                         const svr_tensor *moments, svr_error *err)
 {
-    if (svr_vae_decode_needs_tiles(run->vae, cut, z))
-        return svr_vae_decode_tiled(run, cut, z, y, err);
-    return svr_vae_shares_tiles(run->vae, &run->vae->decoder, &cut->decoder, z)
-               ? svr_vae_decode_shared(run, cut, z, y, err)
-               : svr_vae_decode_clip(run, cut, z, y, err);
+    svr_vae *vae = run->vae;
+    svr_status status;
+
+    run->storage = svr_store_storage(vae->store);
+    SVR_TRY(check_cut(vae, cut, err));
+    SVR_TRY(check_encode(vae, x, moments, err));
+    SVR_TRY(begin_half(run, SVR_VAE_GROUP_ENCODER, err));
+    status = encode_frames(run, cut, x, moments, err);
+    return end_half(run, SVR_VAE_GROUP_ENCODER, status);
 }
 
 svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x,
                           const svr_tensor *moments, svr_error *err)
 {
-    vae_run run = {.exec = exec, .vae = vae, .storage = svr_store_storage(vae->store)};
+    vae_run run = {.exec = exec, .vae = vae};
+
+    return encode(&run, cut, x, moments, err);
+}
+
+svr_status svr_vae_encode_consume(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
+                                  svr_tensor *x, const svr_tensor *moments, svr_error *err)
+{
+    const svr_tensor in = *x;
+    vae_run run = {.exec = exec, .vae = vae, .consumed = x};
+
+    return encode(&run, cut, &in, moments, err);
+}
+
+/* Tiles are summed in the picture, from the first one on. */
+static svr_status decode_in_tiles(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
+                                  const svr_tensor *y, svr_error *err)
+{
+    svr_tensor *made = run->made, sum = *y;
+
+    run->made = NULL;
+    if (made) {
+        SVR_TRY(svr_exec_alloc(run->exec, made->dtype, made->rank, made->dims, made, err));
+        sum.data = made->data;
+    }
+    return svr_vae_decode_tiled(run, cut, z, &sum, err);
+}
+
+static svr_status decode_latent(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
+                                const svr_tensor *y, svr_error *err)
+{
+    if (svr_vae_decode_needs_tiles(run->vae, cut, z))
+        return decode_in_tiles(run, cut, z, y, err);
+    return svr_vae_shares_tiles(run->vae, &run->vae->decoder, &cut->decoder, z)
+               ? svr_vae_decode_shared(run, cut, z, y, err)
+               : svr_vae_decode_clip(run, cut, z, y, err);
+}
+
+static svr_status decode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
+                         const svr_tensor *y, svr_error *err)
+{
+    svr_vae *vae = run->vae;
     svr_status status;
 
+    run->storage = svr_store_storage(vae->store);
     SVR_TRY(check_cut(vae, cut, err));
-    SVR_TRY(check_encode(vae, x, moments, err));
-    if (!svr_store_in_pass(vae->store))
-        SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_ENCODER, 1, err));
-    SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_ENCODER, err));
-    status = encode(&run, cut, x, moments, err);
-    svr_store_release(vae->store, SVR_VAE_GROUP_ENCODER);
-    if (status == SVR_OK)
-        svr_store_end(vae->store, exec);
-    return status;
+    SVR_TRY(check_decode(vae, z, y, svr_vae_decode_needs_tiles(vae, cut, z), err));
+    SVR_TRY(begin_half(run, SVR_VAE_GROUP_DECODER, err));
+    status = decode_latent(run, cut, z, y, err);
+    return end_half(run, SVR_VAE_GROUP_DECODER, status);
 }
 
 svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *z,
                           const svr_tensor *y, svr_error *err)
 {
-    vae_run run = {.exec = exec, .vae = vae, .storage = svr_store_storage(vae->store)};
-    svr_status status;
+    vae_run run = {.exec = exec, .vae = vae};
 
-    SVR_TRY(check_cut(vae, cut, err));
-    SVR_TRY(check_decode(vae, z, y, svr_vae_decode_needs_tiles(vae, cut, z), err));
-    if (!svr_store_in_pass(vae->store))
-        SVR_TRY(svr_store_begin(vae->store, exec, SVR_VAE_GROUP_DECODER, 1, err));
-    SVR_TRY(svr_store_acquire(vae->store, exec, SVR_VAE_GROUP_DECODER, err));
-    status = decode(&run, cut, z, y, err);
-    svr_store_release(vae->store, SVR_VAE_GROUP_DECODER);
-    if (status == SVR_OK)
-        svr_store_end(vae->store, exec);
-    return status;
+    return decode(&run, cut, z, y, err);
+}
+
+svr_status svr_vae_decode_new(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
+                              const svr_tensor *z, int64_t frames, svr_tensor *y, svr_error *err)
+{
+    vae_run run = {.exec = exec, .vae = vae, .made = y};
+    svr_tensor first = *y;
+
+    first.dims[0] = frames;
+    first.data = NULL;
+    return decode(&run, cut, z, &first, err);
 }

@@ -19,6 +19,14 @@ typedef struct svr_vae svr_vae;
 
 enum { SVR_VAE_GROUP_ENCODER = 0, SVR_VAE_GROUP_DECODER, SVR_VAE_GROUPS };
 
+/* What is parked. */
+typedef enum svr_vae_parked {
+    SVR_VAE_PARKED_STREAM = 1,   /* between layers: what residuals are added to */
+    SVR_VAE_PARKED_INNER = 2,    /* between the two convolutions of a resnet */
+    SVR_VAE_PARKED_RESIDUAL = 4, /* beside that */
+    SVR_VAE_PARKED_ALL = 7
+} svr_vae_parked;
+
 /* How one half trades work for memory.  Zeroed: the clip whole, which is fastest and largest.
  *
  * A half is a list of steps: the two halves of each resnet, attention, down- and upsamplers, first
@@ -35,24 +43,34 @@ typedef struct svr_vae_memory {
      * this many values, at least one frame of it (two where time is halved); 0: all frames. */
     int64_t piece_values;
     /* A sweep carries at most this many values (of the storage type), or one step; 0: one sweep.
-     * The sweeps are those that park the fewest values.  The first step of a resnet that narrows
-     * and would carry more by itself works on bands of rows of frames parked on the host. */
+     * The sweeps are those that park the fewest values, and of these the most even ones.  The first
+     * step of a resnet that narrows and would carry more by itself works on bands of rows of frames
+     * parked on the host. */
     int64_t carried_values;
     /* Parked clips go to page-locked host memory (exec->host) by copies beside the computation,
      * instead of to scratch memory. */
     bool park_on_host;
     /* When the memory of frames that leave for the host is given back.  0: when the next ones
      * leave, so copies have the time of a whole piece; 1: before the last step of the next piece,
-     * as far as there are several large steps; 2: else before the next input is fetched, which
-     * nothing hides. Each needs a frame less than the one before, in some sweeps. */
+     * as far as there are several large steps, and behind its first one where that uses up a parked
+     * residual, whose place the next one then takes; 2: else before the next input is fetched,
+     * which nothing hides, and behind the clip's first layer.  Each needs a frame less than the one
+     * before, in some sweeps. */
     int tight;
+    /* Sweeps park more than the least as far as the largest of them, with what it carries and has
+     * in hand, gets smaller by that: for clips of many frames. */
+    bool even;
+    /* F8_E4M3 or I8: frames are parked in 8 bits by runs of pixels (svr_quantize_runs_args), 1.125
+     * bytes a value where the storage type has 16; the result changes.  F32: as they are. */
+    svr_dtype parked;
+    unsigned parked_exact; /* which of them stay as they are all the same, of svr_vae_parked */
     /* Spatial tiles of so many video pixels each way with shared statistics, rounded down to whole
      * latent pixels, for frames that are larger; 0: none.  Steps at latent resolution see the whole
      * frame; the others work on one tile after the other, which has all pixels around it that its
      * convolutions see, and norms use statistics of whole frames, each measured in a pass over all
      * tiles.  So the result is that without tiles but for rounding, at several times the work.
      * What the numbers above say is about a tile; with park_on_host whole frames between stages are
-     * parked there too.  docs/architecture.md "Tiles". */
+     * parked there too, as they are.  docs/architecture.md "Tiles". */
     int tile;
 } svr_vae_memory;
 
@@ -92,12 +110,25 @@ SVR_CHECKED svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_va
                                       const svr_tensor *x, const svr_tensor *moments,
                                       svr_error *err);
 
+/* The same; x, scratch memory, is given back as soon as nothing reads it any more: behind the first
+ * sweep, or the first stage of tiles. */
+SVR_CHECKED svr_status svr_vae_encode_consume(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
+                                              svr_tensor *x, const svr_tensor *moments,
+                                              svr_error *err);
+
 /* y = decoder(z), not clamped; a y of fewer frames gets the first ones, one of fewer rows or
- * columns the top left of each (with tiles only in size of the whole). z [t,h,w,L] storage,
- * unscaled   y [1 .. f*(t-1)+1, 1 .. s*h, 1 .. s*w, 3] storage or F32. Taps: "tap.dec.*", "mem.*".
- * Errors as above. */
+ * columns the top left of each (with the reference's tiles only in size of the whole). z [t,h,w,L]
+ * storage, unscaled   y [1 .. f*(t-1)+1, 1 .. s*h, 1 .. s*w, 3] storage or F32. Taps: "tap.dec.*",
+ * "mem.*". Errors as above. */
 SVR_CHECKED svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
                                       const svr_tensor *z, const svr_tensor *y, svr_error *err);
+
+/* The same to the first `frames` frames of y, of which the sizes and the type are given; its
+ * scratch memory is taken here, when the last sweep or stage of tiles begins, and is the caller's.
+ */
+SVR_CHECKED svr_status svr_vae_decode_new(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut,
+                                          const svr_tensor *z, int64_t frames, svr_tensor *y,
+                                          svr_error *err);
 
 #ifdef __cplusplus
 }

@@ -14,7 +14,8 @@ typedef struct band {
 } band;
 
 typedef struct band_input {
-    svr_tensor x; /* [frames up to t, rows, W, C] */
+    svr_tensor x;        /* [frames up to t, rows, W, C], or packed */
+    vae_packing packing; /* of these rows */
     svr_mark came;
 } band_input;
 
@@ -36,24 +37,82 @@ static svr_tensor rows_of(const svr_tensor *frame, int64_t first, int64_t end)
     return rows;
 }
 
+/* Brings rows [low, high) of a packed frame in: some of its numbers, and their scales. */
+static svr_status copy_packed_rows(vae_pass *p, const band *b, const svr_tensor *frame,
+                                   const band_input *in, const svr_tensor *to, svr_error *err)
+{
+    svr_backend *backend = p->run->exec->backend;
+    int64_t rows = b->high - b->low;
+    const vae_packed from = svr_vae_packed(&p->source.packing[0], frame, b->low, rows);
+    const vae_packed there = svr_vae_packed(&in->packing, to, 0, rows);
+
+    SVR_TRY(svr_backend_copy_in(backend, there.values.data, from.values.data,
+                                svr_tensor_bytes(&there.values), err));
+    return svr_backend_copy_in(backend, there.scales.data, from.scales.data,
+                               svr_tensor_bytes(&there.scales), err);
+}
+
+/* Brings the band's rows of a parked frame in. */
+static svr_status copy_rows(vae_pass *p, const band *b, const svr_tensor *frame,
+                            const band_input *in, const svr_tensor *to, svr_error *err)
+{
+    svr_tensor from;
+
+    if (in->packing.type != SVR_F32)
+        return copy_packed_rows(p, b, frame, in, to, err);
+    from = rows_of(frame, b->low, b->high);
+    return svr_backend_copy_in(p->run->exec->backend, to->data, from.data, svr_tensor_bytes(&from),
+                               err);
+}
+
+/* Sizes of a band's input. */
+static void input_dims(const vae_pass *p, const band *b, int64_t out[4])
+{
+    const int64_t *d = p->source.dims[0];
+
+    out[0] = svr_min_i64(b->t + 1, FRAMES);
+    out[1] = b->high - b->low;
+    out[2] = d[2];
+    out[3] = d[3];
+}
+
 /* Begins to bring a band's rows in. */
 static svr_status fetch(vae_pass *p, const band *b, band_input *in, svr_error *err)
 {
-    svr_backend *backend = p->run->exec->backend;
-    const svr_tensor *frames = p->source.host_x;
-    const int64_t *d = frames[b->t].dims;
-    int64_t count = svr_min_i64(b->t + 1, FRAMES);
+    svr_exec *exec = p->run->exec;
+    int64_t d[4];
 
-    SVR_TRY(svr_exec_alloc(p->run->exec, p->run->storage,
-                           SVR_DIMS(count, b->high - b->low, d[2], d[3]), &in->x, err));
-    SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
-    for (int64_t i = 0; i < count; i++) {
+    input_dims(p, b, d);
+    in->packing = svr_vae_packing(p->source.packing[0].type, p->run->storage, d);
+    if (in->packing.type == SVR_F32)
+        SVR_TRY(svr_exec_alloc(exec, p->run->storage, 4, d, &in->x, err));
+    else
+        SVR_TRY(
+            svr_exec_alloc(exec, SVR_U8, SVR_DIMS(d[0], (int64_t) in->packing.bytes), &in->x, err));
+    SVR_TRY(svr_backend_order(exec->backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
+    for (int64_t i = 0; i < d[0]; i++) {
         svr_tensor to = svr_tensor_slice(&in->x, i, 1);
-        svr_tensor from = rows_of(&frames[b->t - count + 1 + i], b->low, b->high);
 
-        SVR_TRY(svr_backend_copy_in(backend, to.data, from.data, svr_tensor_bytes(&from), err));
+        SVR_TRY(copy_rows(p, b, &p->source.host_x[b->t - d[0] + 1 + i], in, &to, err));
     }
-    return svr_backend_mark(backend, SVR_QUEUE_IN, &in->came, err);
+    return svr_backend_mark(exec->backend, SVR_QUEUE_IN, &in->came, err);
+}
+
+/* x = the input as it was. */
+static svr_status arrive(vae_pass *p, const band *b, band_input *in, svr_tensor *x, svr_error *err)
+{
+    svr_exec *exec = p->run->exec;
+    int64_t d[4];
+
+    SVR_TRY(svr_backend_follow(exec->backend, SVR_QUEUE_COMPUTE, in->came, err));
+    *x = in->x;
+    if (in->packing.type == SVR_F32)
+        return SVR_OK;
+    input_dims(p, b, d);
+    SVR_TRY(svr_exec_alloc(exec, p->run->storage, 4, d, x, err));
+    SVR_TRY(svr_vae_unpack(p->run, &in->packing, &in->x, x, err));
+    svr_exec_free(exec, &in->x);
+    return SVR_OK;
 }
 
 static svr_status normalise(vae_pass *p, const vae_norm *norm, const band *b, const svr_tensor *x,
@@ -117,7 +176,7 @@ svr_status svr_vae_open_in_bands(vae_pass *p, const vae_resnet *r, int64_t t, va
                                  svr_error *err)
 {
     svr_exec *exec = p->run->exec;
-    const int64_t *d = p->source.host_x[t].dims;
+    const int64_t *d = p->source.dims[0];
     band b = band_of(t, 0, d[1]);
     band_input in, next = {0};
 
@@ -128,14 +187,15 @@ svr_status svr_vae_open_in_bands(vae_pass *p, const vae_resnet *r, int64_t t, va
     SVR_TRY(fetch(p, &b, &next, err));
     for (bool more = true; more;) {
         band following = band_of(t, b.end, d[1]);
+        svr_tensor x;
 
         in = next;
         more = b.end < d[1];
         if (more)
             SVR_TRY(fetch(p, &following, &next, err));
-        SVR_TRY(svr_backend_follow(exec->backend, SVR_QUEUE_COMPUTE, in.came, err));
-        SVR_TRY(compute(p, r, &b, &in.x, y, err));
-        svr_exec_free(exec, &in.x);
+        SVR_TRY(arrive(p, &b, &in, &x, err));
+        SVR_TRY(compute(p, r, &b, &x, y, err));
+        svr_exec_free(exec, &x);
         b = following;
     }
     return SVR_OK;

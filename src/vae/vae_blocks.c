@@ -1,13 +1,23 @@
 #include "vae/vae_internal.h"
 
+/* Where the step at work is to put its result and a resnet its residual; absent: anywhere. */
+static svr_tensor place_of_x(const vae_run *run)
+{
+    return run->place ? run->place->x : (svr_tensor){0};
+}
+
+static svr_tensor place_of_residual(const vae_run *run)
+{
+    return run->place ? run->place->residual : (svr_tensor){0};
+}
+
 /* Memory for the result of the step at work. */
 static svr_status result(vae_run *run, int64_t frames, const int64_t hwc[3], svr_tensor *y,
                          svr_error *err)
 {
-    if (run->place) {
-        *y = run->place->x;
+    *y = place_of_x(run);
+    if (svr_tensor_present(y))
         return SVR_OK;
-    }
     return svr_exec_alloc(run->exec, run->storage, SVR_DIMS(frames, hwc[0], hwc[1], hwc[2]), y,
                           err);
 }
@@ -45,15 +55,16 @@ static svr_status move_residual(vae_run *run, const svr_tensor *to, vae_frames *
 svr_status svr_vae_split(vae_run *run, const vae_resnet *r, vae_frames *x, vae_input *input,
                          svr_error *err)
 {
+    svr_tensor to = place_of_residual(run);
+
     if (narrows(r)) {
-        if (run->place)
-            x->residual = run->place->residual;
+        x->residual = to;
         SVR_TRY(apply_shortcut(run, r, &x->x, &x->residual, err));
         return svr_vae_norm_consume(run, &r->norm1, &r->conv1, &x->x, input, err);
     }
     SVR_TRY(svr_vae_norm(run, &r->norm1, &r->conv1, &x->x, input, err));
     *x = (vae_frames){.residual = x->x};
-    return run->place ? move_residual(run, &run->place->residual, x, err) : SVR_OK;
+    return svr_tensor_present(&to) ? move_residual(run, &to, x, err) : SVR_OK;
 }
 
 svr_status svr_vae_open(vae_run *run, const vae_resnet *r, vae_input *input, vae_frames *x,
@@ -74,7 +85,7 @@ svr_status svr_vae_open(vae_run *run, const vae_resnet *r, vae_input *input, vae
 
 svr_status svr_vae_close(vae_run *run, const vae_resnet *r, vae_frames *x, svr_error *err)
 {
-    svr_tensor residual = x->residual, y = {0};
+    svr_tensor residual = x->residual, y = {0}, to = place_of_x(run);
     vae_input input;
 
     SVR_TRY(svr_vae_norm_consume(run, &r->norm2, &r->conv2, &x->x, &input, err));
@@ -83,11 +94,11 @@ svr_status svr_vae_close(vae_run *run, const vae_resnet *r, vae_frames *x, svr_e
         svr_vae_give(run, &x->residual);
         residual = y;
     }
-    y = run->place ? run->place->x : residual;
+    y = svr_tensor_present(&to) ? to : residual;
     SVR_TRY(svr_vae_conv(run, &r->conv2, &input, &residual, &y, err));
     SVR_TRY(svr_vae_state_exchange(run, &r->conv2, &input.x, err));
     svr_vae_give(run, &input.x);
-    if (run->place)
+    if (svr_tensor_present(&to))
         svr_vae_give(run, &residual);
     *x = (vae_frames){.x = y};
     return SVR_OK;

@@ -133,8 +133,9 @@ typedef struct vae_plan {
     int count;             /* of segments */
     int64_t slice;         /* latent frames of a slice; the clip's first has one more; 0: all */
     bool *breaks;          /* [steps]: a sweep begins here */
-    int64_t *cost;         /* [steps + 1] */
-    int *from;             /* [steps + 1] */
+    int64_t *cost;         /* [steps + 1]: values parked in front of each step */
+    int64_t *widest;       /* [steps + 1]: most that a sweep before it holds */
+    int *from;             /* [steps + 1]: where the sweep that ends there begins */
     /* [host_slots] places for views of parked frames, half of them for a sweep's source and half
      * for its target, in turn */
     svr_tensor *host_frames;
@@ -168,10 +169,26 @@ typedef struct vae_state {
     bool first, last;     /* piece of the clip, as the segment at work sees it */
 } vae_state;
 
+/* Frames [first, first + count) of a parked clip; of the `next` ones behind them, which are fetched
+ * meanwhile, `late` ones without their residuals yet. */
+typedef struct vae_range {
+    int64_t first, count, next;
+    bool late;
+} vae_range;
+/* How a frame [1,H,W,C] lies in 8 bits: its numbers [H,W,C], then the scales of their runs. */
+typedef struct vae_packing {
+    svr_dtype type; /* F32: it stays as it is, and nothing else here counts */
+    svr_dtype storage;
+    int64_t width, channels, runs; /* runs of a row */
+    size_t scales, bytes;          /* where scales begin; of the whole */
+} vae_packing;
+
 /* A clip's activation between two sweeps. */
 typedef struct vae_parked {
     bool on_host;
     int64_t frames;
+    int64_t dims[2][4];     /* of x and residual; the latter's are 0 where there is none */
+    vae_packing packing[2]; /* likewise */
     svr_tensor x, residual; /* on the device: the whole clip, scratch memory */
     /* on the host: frame by frame, as far as they have been put and not yet taken */
     svr_tensor *host_x, *host_residual;
@@ -180,6 +197,7 @@ typedef struct vae_parked {
     /* on the host only: frames that are on their way out, and those that are on their way in */
     vae_frames leaving, coming;
     svr_mark left[2], came; /* of x and residual */
+    vae_range late;         /* what is coming without its residuals */
 } vae_parked;
 
 struct svr_vae {
@@ -200,6 +218,9 @@ typedef struct vae_run {
      * behind it follows at once */
     const vae_frames *place;
     bool goes_on;
+    /* each may be NULL: the encoder's clip, to be given back when it is read; the decoder's
+     * picture, which has no memory yet */
+    svr_tensor *consumed, *made;
     int64_t at; /* number of the first frame in hand */
     /* of a tile, shared with the others (vae_shared.h); NULL: norms use those of their frames */
     struct vae_statistics *statistics;
@@ -209,14 +230,14 @@ typedef struct vae_run {
 typedef struct vae_pass {
     vae_run *run;
     const vae_half *half;
-    const svr_tensor *in, *out;
+    const svr_tensor *in;
+    svr_tensor out; /* no memory: that of run->made */
     vae_plan *plan;
     bool decodes;
-    bool keeps;    /* ends before the half does: the result stays parked on the device */
+    bool keeps;    /* ends before the half does: the result stays parked on the device as it is */
     bool measures; /* the same, but the result is measured (vae_shared.h) and given up */
-    bool on_host;  /* the sweep at work parks there */
-    int tight;     /* svr_vae_memory */
-    int end;       /* segment behind the sweep at work */
+    const svr_vae_memory *memory;
+    int end; /* segment behind the sweep at work */
     vae_parked source, target;
     int64_t done; /* frames of the sweep's result */
 } vae_pass;
@@ -230,10 +251,12 @@ typedef struct vae_input {
 /* ---- vae_layers.c: declares all items of the store */
 svr_status svr_vae_declare(svr_vae *vae, svr_error *err);
 
-/* ---- vae_plan.c */
+/* ---- vae_list.c */
 
 /* Lists the steps of both halves and takes memory for plans. */
 svr_status svr_vae_list_steps(svr_vae *vae, svr_error *err);
+
+/* ---- vae_plan.c */
 
 /* Fills vae->plan for steps [range[0], range[1]) of a half, with `in` in front of them. */
 void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cut,
@@ -342,6 +365,27 @@ svr_status svr_vae_leave(vae_run *run, const vae_half *half, svr_tensor *h, cons
 svr_status svr_vae_picture(vae_run *run, const vae_half *half, svr_tensor *h, const svr_tensor *y,
                            svr_error *err);
 
+/* ---- vae_pack.c: frames in 8 bits */
+
+/* The type of what is parked: F8_E4M3, I8, or F32 where it stays as it is. */
+svr_dtype svr_vae_park_type(const svr_vae_memory *memory, svr_vae_parked what);
+
+/* Of a frame [.,H,W,C]. */
+vae_packing svr_vae_packing(svr_dtype type, svr_dtype storage, const int64_t dims[4]);
+
+/* Views of `rows` rows of pixels from `first` on of a packed frame U8 [1,bytes]. */
+typedef struct vae_packed {
+    svr_tensor values, scales; /* as svr_quantize_runs_args has them */
+} vae_packed;
+vae_packed svr_vae_packed(const vae_packing *p, const svr_tensor *frame, int64_t first,
+                          int64_t rows);
+
+/* packed = x and back, frame by frame: x [T,H,W,C] storage, packed U8 [T,bytes]. */
+svr_status svr_vae_pack(vae_run *run, const vae_packing *p, const svr_tensor *x,
+                        const svr_tensor *packed, svr_error *err);
+svr_status svr_vae_unpack(vae_run *run, const vae_packing *p, const svr_tensor *packed,
+                          const svr_tensor *x, svr_error *err);
+
 /* ---- vae_park.c: clips between sweeps */
 
 /* Makes room to list clips of up to `frames` frames on the host. */
@@ -349,27 +393,29 @@ svr_status svr_vae_park_prepare(svr_vae *vae, int64_t frames, svr_error *err);
 
 /* Takes memory for the activation in front of step `step` of the plan; on the host it is taken as
  * frames are put, and given back as they are taken. */
-svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step, bool on_host,
-                             vae_parked *parked, svr_error *err);
+svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step,
+                             const svr_vae_memory *memory, vae_parked *parked, svr_error *err);
 
-/* Memory of frames [first, first + count) on the device, for the op that makes them. */
+/* Memory of frames [first, first + count) on the device, for the op that makes them; absent where
+ * frames are packed, which then need memory of their own first. */
 vae_frames svr_vae_park_place(const vae_parked *parked, int64_t first, int64_t count);
 
-/* Puts frames at `first` and on: to the host they are copied in the background, on the device they
- * are where svr_vae_park_place() said already.  Either tensor may be absent.  x is cleared. */
+/* Puts frames at `first` and on, packed if wanted: to the host they are copied in the background,
+ * on the device they are where svr_vae_park_place() said already.  Either tensor may be absent.  x
+ * is cleared. */
 svr_status svr_vae_park_put(vae_run *run, vae_parked *parked, int64_t first, vae_frames *x,
                             svr_error *err);
 
 /* Frees what was put to the host so far; ops that use its memory wait for the copies. */
 svr_status svr_vae_park_settle(vae_run *run, vae_parked *parked, svr_error *err);
 
-/* x = frames [first, first + count); from the host, the `next` ones behind them are fetched
- * meanwhile.  On the device the memory stays the parked clip's. */
-typedef struct vae_range {
-    int64_t first, count, next;
-} vae_range;
+/* x = a range of frames; from the host, those behind it are fetched meanwhile.  On the device the
+ * memory stays the parked clip's. */
 svr_status svr_vae_park_take(vae_run *run, vae_parked *parked, const vae_range *range,
                              vae_frames *x, svr_error *err);
+
+/* Begins to bring in the residuals of what was fetched without them. */
+svr_status svr_vae_park_fetch_late(vae_run *run, vae_parked *parked, svr_error *err);
 
 /* Gives the host memory of frames back that no copy will read any more. */
 void svr_vae_park_drop(vae_run *run, vae_parked *parked, int64_t first, int64_t count);

@@ -75,18 +75,18 @@ static svr_status open_resnet(vae_pass *p, const vae_step *step, vae_frames *x, 
     vae_input input;
 
     SVR_TRY(svr_vae_split(p->run, step->resnet, x, &input, err));
-    if (p->run->goes_on || !p->on_host)
+    if (p->run->goes_on)
         return svr_vae_open(p->run, step->resnet, &input, x, err);
-    /* the residual leaves while conv1 is at work */
+    /* to the host the residual leaves while conv1 is at work */
     SVR_TRY(svr_vae_park_put(p->run, &p->target, p->done, x, err));
     SVR_TRY(svr_vae_open(p->run, step->resnet, &input, x, err));
-    return p->tight > 0 ? svr_vae_park_settle(p->run, &p->target, err) : SVR_OK;
+    return p->memory->tight > 0 ? svr_vae_park_settle(p->run, &p->target, err) : SVR_OK;
 }
 
 static svr_status finish(vae_pass *p, const vae_piece *piece, vae_frames *x, svr_error *err)
 {
     svr_tensor y =
-        svr_tensor_slice(p->out, p->done, svr_min_i64(piece->results, p->out->dims[0] - p->done));
+        svr_tensor_slice(&p->out, p->done, svr_min_i64(piece->results, p->out.dims[0] - p->done));
 
     p->done += y.dims[0];
     return p->decodes ? svr_vae_picture(p->run, p->half, &x->x, &y, err)
@@ -147,8 +147,28 @@ static bool is_lone(const vae_pass *p, int index)
  * svr_vae_memory.tight; else the next ones that leave do it. */
 static svr_status settle_before(vae_pass *p, bool due, svr_error *err)
 {
-    return due && svr_vae_parks(p) && p->on_host ? svr_vae_park_settle(p->run, &p->target, err)
-                                                 : SVR_OK;
+    return due && p->target.on_host ? svr_vae_park_settle(p->run, &p->target, err) : SVR_OK;
+}
+
+/* Whether a sweep of several large steps makes room behind its first step, here that of segment
+ * `index`: one that uses up parked residuals, so that the next ones find their place, or the small
+ * one that begins the clip. */
+static bool makes_room(const vae_pass *p, int index)
+{
+    const vae_segment *s = &p->plan->segments[index];
+    vae_step_kind kind = p->half->steps[s->first].kind;
+
+    return p->memory->park_on_host && s->starts_sweep && !is_lone(p, index) &&
+           ((kind == VAE_STEP_CLOSE && p->memory->tight > 0) ||
+            (kind == VAE_STEP_ENTER && p->memory->tight > 1));
+}
+
+/* What comes takes the place of what was used up, and what leaves goes before the next step needs
+ * more. */
+static svr_status make_room(vae_pass *p, svr_error *err)
+{
+    SVR_TRY(svr_vae_park_fetch_late(p->run, &p->source, err));
+    return settle_before(p, true, err);
 }
 
 /* All steps of a segment on one piece. */
@@ -168,14 +188,16 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
 
         p->run->goes_on = i + 1 < s->end || !parked;
         p->run->place = i + 1 < s->end ? NULL : place;
-        SVR_TRY(settle_before(p, !p->run->goes_on && p->tight > (lone ? 1 : 0), err));
+        SVR_TRY(settle_before(p, !p->run->goes_on && p->memory->tight > (lone ? 1 : 0), err));
         SVR_TRY(run_step(p, step, piece, x, err));
         SVR_TRY(svr_vae_tap(p->run, step->tap, &x->x, err));
-        if (step->kind != VAE_STEP_UP)
-            continue;
-        give_input(p, s, &input);
-        if (s->doubles && p->run->at > 0)
-            p->run->at = 2 * p->run->at - 1;
+        if (step->kind == VAE_STEP_UP) {
+            give_input(p, s, &input);
+            if (s->doubles && p->run->at > 0)
+                p->run->at = 2 * p->run->at - 1;
+        }
+        if (i == s->first && makes_room(p, index))
+            SVR_TRY(make_room(p, err));
     }
     return SVR_OK;
 }
@@ -186,7 +208,10 @@ static svr_status run_steps(vae_pass *p, int index, const vae_piece *piece, cons
 static svr_status take_parked(vae_pass *p, int index, const vae_piece *piece, vae_frames *x,
                               svr_error *err)
 {
-    vae_range range = {piece->first, piece->count, next_count(p, index)};
+    vae_range range = {.first = piece->first,
+                       .count = piece->count,
+                       .next = next_count(p, index),
+                       .late = makes_room(p, index)};
 
     *x = (vae_frames){0};
     return p->in && index == 0 ? SVR_OK : svr_vae_park_take(p->run, &p->source, &range, x, err);
@@ -269,10 +294,10 @@ svr_status svr_vae_run_segment(vae_pass *p, int index, int64_t want, const vae_f
     vae_piece piece;
     vae_frames parked;
 
-    SVR_TRY(settle_before(p, p->tight > 1 && is_lone(p, index), err));
+    SVR_TRY(settle_before(p, p->memory->tight > 1 && is_lone(p, index), err));
     SVR_TRY(p->decodes ? fetch_to_decode(p, index, &piece, x, err)
                        : fetch_to_encode(p, index, want, &piece, x, err));
-    if (index == p->end - 1 && svr_vae_parks(p) && !p->on_host) {
+    if (index == p->end - 1 && svr_vae_parks(p) && !p->target.on_host) {
         parked = svr_vae_park_place(&p->target, p->done, piece.results);
         place = &parked;
     }

@@ -1,124 +1,10 @@
-/* How a clip goes through a half: its steps, the pieces that they work on, and the sweeps that they
- * are grouped into.  Plain arithmetic on sizes; nothing here touches a device. */
+/* How a clip goes through a half: the pieces that its steps work on, and the sweeps that they are
+ * grouped into.  Plain arithmetic on sizes; nothing here touches a device. */
 #include "vae/vae_internal.h"
 
 #include "base/checked.h"
 
 #include <string.h>
-
-/* ---------------------------------------------------------------------------- steps */
-
-static void add_step(vae_half *half, vae_step step)
-{
-    half->steps[half->step_count++] = step;
-}
-
-/* Names the result of the step added last. */
-static void name_result(vae_half *half, const char *tap)
-{
-    half->steps[half->step_count - 1].tap = tap;
-}
-
-static void add_resnet(vae_half *half, int stage, const vae_resnet *r)
-{
-    add_step(half, (vae_step){.kind = VAE_STEP_OPEN, .stage = stage, .resnet = r});
-    add_step(half, (vae_step){.kind = VAE_STEP_CLOSE, .stage = stage, .resnet = r});
-}
-
-static void add_mid(vae_half *half, int stage)
-{
-    const vae_mid *mid = &half->mid;
-
-    add_resnet(half, stage, &mid->first);
-    if (mid->attention.active)
-        add_step(half,
-                 (vae_step){.kind = VAE_STEP_ATTEND, .stage = stage, .attention = &mid->attention});
-    add_resnet(half, stage, &mid->second);
-    name_result(half, mid->tap);
-}
-
-static void add_resnets(vae_half *half, int stage)
-{
-    for (int i = 0; i < half->blocks[stage].resnet_count; i++)
-        add_resnet(half, stage, &half->blocks[stage].resnets[i]);
-}
-
-static void add_enter(vae_half *half)
-{
-    add_step(half, (vae_step){.kind = VAE_STEP_ENTER, .tap = half->tap_conv_in});
-}
-
-static void list_encoder(vae_half *half, int stages)
-{
-    add_enter(half);
-    for (int i = 0; i < stages; i++) {
-        const vae_block *block = &half->blocks[i];
-
-        add_resnets(half, i);
-        if (block->rescales)
-            add_step(half, (vae_step){.kind = VAE_STEP_DOWN, .stage = i, .block = block});
-        name_result(half, block->tap);
-    }
-    add_mid(half, stages - 1);
-    add_step(half, (vae_step){.kind = VAE_STEP_LEAVE, .stage = stages - 1});
-}
-
-static void list_decoder(vae_half *half, int stages)
-{
-    add_enter(half);
-    add_mid(half, 0);
-    for (int i = 0; i < stages; i++) {
-        const vae_block *before = i > 0 ? &half->blocks[i - 1] : NULL;
-
-        if (before)
-            add_step(
-                half,
-                (vae_step){.kind = VAE_STEP_UP, .stage = i, .block = before, .tap = before->tap});
-        add_resnets(half, i);
-    }
-    name_result(half, half->blocks[stages - 1].tap);
-    add_step(half, (vae_step){.kind = VAE_STEP_PICTURE, .stage = stages - 1});
-}
-
-/* First and last layer, the mid block, and each stage's resnets and sampler. */
-static int most_steps(const vae_half *half, int stages)
-{
-    int count = 2 + 5;
-
-    for (int i = 0; i < stages; i++)
-        count += 2 * half->blocks[i].resnet_count + 1;
-    return count;
-}
-
-static bool take_plan(svr_vae *vae, size_t steps)
-{
-    vae_plan *plan = &vae->plan;
-
-    plan->dims = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->dims[0]);
-    plan->segments = svr_arena_alloc(vae->arena, steps, sizeof plan->segments[0]);
-    plan->breaks = svr_arena_alloc(vae->arena, steps, sizeof plan->breaks[0]);
-    plan->cost = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->cost[0]);
-    plan->from = svr_arena_alloc(vae->arena, steps + 1, sizeof plan->from[0]);
-    return plan->dims && plan->segments && plan->breaks && plan->cost && plan->from;
-}
-
-svr_status svr_vae_list_steps(svr_vae *vae, svr_error *err)
-{
-    int stages = vae->config.stages, counts[2];
-    vae_half *halves[2] = {&vae->encoder, &vae->decoder};
-
-    for (int i = 0; i < 2; i++) {
-        counts[i] = most_steps(halves[i], stages);
-        halves[i]->steps =
-            svr_arena_alloc(vae->arena, (size_t) counts[i], sizeof halves[i]->steps[0]);
-    }
-    if (!halves[0]->steps || !halves[1]->steps ||
-        !take_plan(vae, (size_t) (counts[0] > counts[1] ? counts[0] : counts[1])))
-        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the VAE's steps");
-    list_encoder(halves[0], stages);
-    list_decoder(halves[1], stages);
-    return SVR_OK;
-}
 
 /* ---------------------------------------------------------------------------- sizes */
 
@@ -306,43 +192,92 @@ static void find_cut_segments(vae_plan *plan, bool decodes)
 
 /* ---------------------------------------------------------------------------- sweeps */
 
-/* Whether a step carries anything, by the segments as they are now. */
-static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
+static const vae_segment *segment_of(const vae_plan *plan, int step)
 {
     int i = 0;
 
     while (plan->segments[i].end <= step)
         i++;
-    return plan->segments[i].cut ? carried_values(half, &half->steps[step], plan->dims[step]) : 0;
+    return &plan->segments[i];
 }
 
-/* Least values parked up to step `end`, and where the sweep that ends there begins. */
-static void find_sweep(vae_plan *plan, const vae_half *half, int end, int64_t limit)
+/* Values that a step carries, by the segments as they are now. */
+static int64_t carried_by(const vae_plan *plan, const vae_half *half, int step)
 {
-    int64_t sum = 0;
-    int carrying = 0;
+    return segment_of(plan, step)->cut ? carried_values(half, &half->steps[step], plan->dims[step])
+                                       : 0;
+}
 
-    plan->cost[end] = INT64_MAX;
+/* Values of what a step makes of a piece, and of the piece. */
+static int64_t held_by(const vae_plan *plan, const vae_half *half, int step)
+{
+    const vae_segment *s = segment_of(plan, step);
+    const int64_t *in = plan->dims[step], *out = plan->dims[step + 1];
+    int64_t made = doubles_time(&half->steps[step]) ? 2 : 1;
+
+    return svr_min_i64(s->in, s->most) * (in[1] * in[2] * in[3] + made * out[1] * out[2] * out[3]);
+}
+
+/* A sweep on its way from its end to its beginning, in values. */
+typedef struct sweep_size {
+    int64_t carried, held, here; /* held by the segments behind the one at hand, and by that one */
+    const vae_segment *segment;
+    int carrying; /* steps */
+} sweep_size;
+
+static void add_in_front(sweep_size *size, const vae_plan *plan, const vae_half *half, int step)
+{
+    const vae_segment *s = segment_of(plan, step);
+    int64_t carried = carried_by(plan, half, step);
+
+    size->carried += carried;
+    size->carrying += carried > 0;
+    if (s != size->segment) {
+        size->held += size->here;
+        size->here = 0;
+        size->segment = s;
+    }
+    size->here = svr_max_i64(size->here, held_by(plan, half, step));
+}
+
+/* Whether it is better to park `cost` values with a largest sweep of `widest` than what is known
+ * for sweeps up to `end`. */
+static bool is_better(const vae_plan *plan, int end, int64_t cost, int64_t widest, bool even)
+{
+    if (plan->from[end] < 0)
+        return true;
+    if (even)
+        return cost + widest < plan->cost[end] + plan->widest[end];
+    return cost < plan->cost[end] || (cost == plan->cost[end] && widest < plan->widest[end]);
+}
+
+/* The best sweeps up to step `end`, and where the last of them begins. */
+static void find_sweep(vae_plan *plan, const vae_half *half, int end, const svr_vae_memory *memory)
+{
+    sweep_size size = {0};
+
+    plan->from[end] = -1;
     for (int begin = end - 1; begin >= plan->first; begin--) {
-        int64_t carried = carried_by(plan, half, begin), cost;
+        int64_t cost, widest;
 
-        sum += carried;
-        carrying += carried > 0;
-        if (sum > limit && carrying > 1)
+        add_in_front(&size, plan, half, begin);
+        if (size.carried > memory->carried_values && size.carrying > 1)
             return;
         cost = plan->cost[begin] + (begin > plan->first ? parked_values(plan, half, begin) : 0);
-        if (cost < plan->cost[end]) {
+        widest = svr_max_i64(plan->widest[begin], size.carried + size.held + size.here);
+        if (is_better(plan, end, cost, widest, memory->even)) {
             plan->cost[end] = cost;
+            plan->widest[end] = widest;
             plan->from[end] = begin;
         }
     }
 }
 
-static void find_sweeps(vae_plan *plan, const vae_half *half, int64_t limit)
+static void find_sweeps(vae_plan *plan, const vae_half *half, const svr_vae_memory *memory)
 {
-    plan->cost[plan->first] = 0;
+    plan->cost[plan->first] = plan->widest[plan->first] = 0;
     for (int end = plan->first + 1; end <= plan->end; end++)
-        find_sweep(plan, half, end, limit);
+        find_sweep(plan, half, end, memory);
     for (int begin = plan->from[plan->end]; begin > plan->first; begin = plan->from[begin])
         plan->breaks[begin] = true;
 }
@@ -399,7 +334,7 @@ void svr_vae_plan_clip(svr_vae *vae, const vae_half *half, const svr_vae_cut *cu
             bound_by_slice(plan);
         find_cut_segments(plan, decodes);
         if (pass == 0 && memory->carried_values > 0)
-            find_sweeps(plan, half, memory->carried_values);
+            find_sweeps(plan, half, memory);
     }
     if (memory->carried_values > 0 && memory->park_on_host && memory->tile == 0)
         find_bands(plan, half, memory->carried_values);

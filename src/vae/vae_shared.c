@@ -17,6 +17,7 @@ typedef struct tile_axis {
 typedef struct features {
     svr_tensor x;
     bool on_host;
+    bool borrowed; /* somebody else's memory, who gives it back */
 } features;
 
 /* A stage at work. */
@@ -27,75 +28,11 @@ typedef struct tiling {
     bool decodes;
     int first, end; /* steps */
     features in, out;
+    svr_tensor *consumed, *made; /* of the run, as in vae_run */
     int64_t in_scale, out_scale; /* their pixels per latent pixel */
     tile_axis axis[2];
     vae_statistics statistics;
 } tiling;
-
-/* ---------------------------------------------------------------------------- stages */
-
-/* The step behind the stage that begins with step `first`: its sampler begins one that decodes and
- * ends one that encodes.  `first` itself: the encoder's steps at latent resolution. */
-static int stage_end(const vae_half *half, int first)
-{
-    for (int i = first; i < half->step_count; i++) {
-        if (half->steps[i].kind == VAE_STEP_DOWN)
-            return i + 1;
-        if (half->steps[i].kind == VAE_STEP_UP && i > first)
-            return i;
-    }
-    return half->steps[half->step_count - 1].kind == VAE_STEP_LEAVE ? first : half->step_count;
-}
-
-/* Where a half's tiled steps begin; its end: nowhere. */
-static int first_tiled(const vae_half *half, bool decodes)
-{
-    int i = 0;
-
-    while (decodes && i < half->step_count && half->steps[i].kind != VAE_STEP_UP)
-        i++;
-    return i;
-}
-
-/* Latent pixels around a tile's core that convolutions of a stage see, whose input has `pixel`
- * picture pixels a pixel: each step reads one pixel of its input at either side. */
-static int64_t halo_of(const vae_half *half, int first, int end, int64_t pixel, int64_t factor)
-{
-    int64_t seen = 0;
-
-    for (int i = first; i < end; i++) {
-        seen += pixel;
-        if (half->steps[i].kind == VAE_STEP_UP)
-            pixel /= 2;
-    }
-    return svr_ceil_div(seen, factor);
-}
-
-int64_t svr_vae_least_tile(const svr_vae *vae, const vae_half *half)
-{
-    int64_t factor = svr_vae_spatial_factor(&vae->config), least = 0;
-    bool decodes = half == &vae->decoder;
-    int64_t pixel = decodes ? factor : 1;
-
-    for (int first = first_tiled(half, decodes), end; first < half->step_count; first = end) {
-        end = stage_end(half, first);
-        if (end == first)
-            break;
-        least = svr_max_i64(least, 2 * halo_of(half, first, end, pixel, factor) + 1);
-        pixel = decodes ? pixel / 2 : pixel * 2;
-    }
-    return least * factor;
-}
-
-bool svr_vae_shares_tiles(const svr_vae *vae, const vae_half *half, const svr_vae_memory *memory,
-                          const svr_tensor *in)
-{
-    int64_t factor = svr_vae_spatial_factor(&vae->config), size = memory->tile / factor;
-    int64_t scale = half == &vae->decoder ? 1 : factor;
-
-    return size > 0 && svr_vae_least_tile(vae, half) > 0 &&
-           (in->dims[1] / scale > size || in->dims[2] / scale > size);
-}
 
 /* ---------------------------------------------------------------------------- places */
 
@@ -152,6 +89,8 @@ static svr_status take_features(vae_run *run, const int64_t dims[4], bool on_hos
 
 static void give_features(vae_run *run, features *f)
 {
+    if (f->borrowed)
+        return;
     if (f->on_host)
         svr_exec_host_free(run->exec, &f->x);
     else
@@ -276,10 +215,11 @@ static svr_status take_picture(const tiling *t, svr_tensor *picture, svr_error *
 static svr_status finish_tile(tiling *t, const int64_t at[2], svr_error *err)
 {
     svr_tensor picture = {0}, window;
-    vae_pass p = {.out = &picture};
+    vae_pass p = {0};
 
     if (t->end == t->half->step_count)
         SVR_TRY(take_picture(t, &picture, err));
+    p.out = picture;
     SVR_TRY(take_window(t, at, &window, err));
     SVR_TRY(run_steps(t, t->end, &p, &window, err));
     svr_exec_free(t->run->exec, &window);
@@ -336,7 +276,7 @@ static svr_status run_passes(tiling *t, svr_error *err)
 static svr_status run_stage(tiling *t, const svr_vae_memory *memory, svr_error *err)
 {
     int64_t factor = svr_vae_spatial_factor(&t->run->vae->config);
-    int64_t halo = halo_of(t->half, t->first, t->end, factor / t->in_scale, factor);
+    int64_t halo = svr_vae_halo(t->half, t->first, t->end, factor / t->in_scale, factor);
     int64_t frames = svr_max_i64(t->in.x.dims[0], t->out.x.dims[0]);
     svr_status status;
 
@@ -371,29 +311,43 @@ static void dims_behind(const tiling *t, int64_t dims[4])
     dims[3] = t->decodes ? last->resnet->conv2.out : block->rescale.out;
 }
 
-/* One stage after the other; what is in front of the first stays the caller's, what is behind the
- * last is `y` or, in new memory, t->out. */
+/* The whole picture, whose memory may not be there yet. */
+static svr_status take_whole(tiling *t, const svr_tensor *y, svr_error *err)
+{
+    svr_tensor *made = t->made;
+
+    t->out = (features){.x = *y, .borrowed = true};
+    if (!made)
+        return SVR_OK;
+    SVR_TRY(svr_exec_alloc(t->run->exec, made->dtype, made->rank, made->dims, made, err));
+    t->out.x.data = made->data;
+    return SVR_OK;
+}
+
+/* One stage after the other; what is in front of the first stays the caller's but for a clip that
+ * is consumed, what is behind the last is `y` or, in new memory, t->out. */
 static svr_status run_stages(tiling *t, const svr_tensor *y, svr_error *err)
 {
     const svr_vae_memory *memory = t->decodes ? &t->cut->decoder : &t->cut->encoder;
-    bool last = false, owned = false;
 
-    for (; !last; t->first = t->end) {
+    t->in.borrowed = true;
+    for (bool last = false; !last; t->first = t->end) {
         int64_t dims[4];
 
-        t->end = stage_end(t->half, t->first);
-        last = t->end == t->half->step_count || stage_end(t->half, t->end) == t->end;
+        t->end = svr_vae_stage_end(t->half, t->first);
+        last = t->end == t->half->step_count || svr_vae_stage_end(t->half, t->end) == t->end;
         t->out_scale = t->decodes ? 2 * t->in_scale : t->in_scale / 2;
         if (y && last) {
-            t->out = (features){.x = *y};
+            SVR_TRY(take_whole(t, y, err));
         } else {
             dims_behind(t, dims);
             SVR_TRY(take_features(t->run, dims, memory->park_on_host && !last, &t->out, err));
         }
         SVR_TRY(run_stage(t, memory, err));
-        if (owned)
-            give_features(t->run, &t->in);
-        owned = true;
+        give_features(t->run, &t->in);
+        if (t->consumed)
+            svr_exec_free(t->run->exec, t->consumed);
+        t->consumed = NULL;
         t->in = t->out;
         t->in_scale = t->out_scale;
     }
@@ -403,14 +357,17 @@ static svr_status run_stages(tiling *t, const svr_tensor *y, svr_error *err)
 svr_status svr_vae_encode_shared(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                  const svr_tensor *moments, svr_error *err)
 {
-    vae_pass rest = {.run = run, .half = &run->vae->encoder, .out = moments};
+    vae_pass rest = {.run = run, .half = &run->vae->encoder, .out = *moments};
     tiling t = {.run = run,
                 .half = rest.half,
                 .cut = cut,
                 .in = {.x = *x},
+                .consumed = run->consumed,
                 .in_scale = svr_vae_spatial_factor(&run->vae->config)};
-    svr_status status = run_stages(&t, NULL, err);
+    svr_status status;
 
+    run->consumed = NULL; /* tiles are no clips whose end is that of the whole */
+    status = run_stages(&t, NULL, err);
     if (status != SVR_OK) {
         svr_vae_let_copies_end(run);
         return status;
@@ -427,10 +384,12 @@ svr_status svr_vae_decode_shared(vae_run *run, const svr_vae_cut *cut, const svr
                 .half = start.half,
                 .cut = cut,
                 .decodes = true,
-                .first = first_tiled(start.half, true),
+                .first = svr_vae_first_tiled(start.half, true),
+                .made = run->made,
                 .in_scale = 1};
     svr_status status;
 
+    run->made = NULL; /* for the last stage, not for a tile */
     SVR_TRY(svr_vae_run_range(&start, cut, (int[2]){0, t.first}, err));
     t.in.x = start.source.x;
     status = run_stages(&t, y, err);

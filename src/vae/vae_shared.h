@@ -48,7 +48,18 @@ svr_status svr_vae_statistics_add(vae_run *run, svr_error *err);
 /* What all tiles measured becomes known as that of `norm`. */
 svr_status svr_vae_statistics_pool(vae_run *run, const vae_norm *norm, svr_error *err);
 
-/* ---- vae_shared.c */
+/* ---- vae_stages.c */
+
+/* The step behind the stage that begins with step `first`: its sampler begins one that decodes and
+ * ends one that encodes.  `first` itself: the encoder's steps at latent resolution. */
+int svr_vae_stage_end(const vae_half *half, int first);
+
+/* Where a half's tiled steps begin; its end: nowhere. */
+int svr_vae_first_tiled(const vae_half *half, bool decodes);
+
+/* Latent pixels around a tile's core that convolutions of a stage see, whose input has `pixel`
+ * picture pixels a pixel: each step reads one pixel of its input at either side. */
+int64_t svr_vae_halo(const vae_half *half, int first, int end, int64_t pixel, int64_t factor);
 
 /* Pixels of the smallest tile that a half can work with; 0: it has nothing to tile. */
 int64_t svr_vae_least_tile(const svr_vae *vae, const vae_half *half);
@@ -56,6 +67,8 @@ int64_t svr_vae_least_tile(const svr_vae *vae, const vae_half *half);
 /* Whether `in` of a half is cut into tiles. */
 bool svr_vae_shares_tiles(const svr_vae *vae, const vae_half *half, const svr_vae_memory *memory,
                           const svr_tensor *in);
+
+/* ---- vae_shared.c */
 
 svr_status svr_vae_encode_shared(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                  const svr_tensor *moments, svr_error *err);

@@ -71,11 +71,13 @@ static svr_status end_sweep(vae_pass *p, int begin, svr_error *err)
         svr_exec_free(p->run->exec, &p->plan->segments[i].moments);
     }
     svr_vae_state_end(p->run);
+    if (begin == 0 && p->run->consumed)
+        svr_exec_free(p->run->exec, p->run->consumed);
     SVR_TRY(svr_vae_park_close(p->run, &p->source, err));
     p->source = p->target;
     p->target = (vae_parked){0};
-    state->parked[0] = p->on_host ? (svr_tensor){0} : p->source.x;
-    state->parked[1] = p->on_host ? (svr_tensor){0} : p->source.residual;
+    state->parked[0] = p->source.x;
+    state->parked[1] = p->source.residual;
     return SVR_OK;
 }
 
@@ -93,6 +95,23 @@ static svr_status run_bands(vae_pass *p, vae_segment *s, svr_error *err)
         if (t >= 2)
             svr_vae_park_drop(p->run, &p->source, t - 2, 1);
     }
+    return SVR_OK;
+}
+
+/* Memory for what a sweep makes: a place to park, which is on the device and of the storage type
+ * for what is kept, or that of a picture that has none yet. */
+static svr_status take_result(vae_pass *p, svr_error *err)
+{
+    const svr_vae_memory kept = {0};
+    svr_tensor *made = p->run->made;
+
+    if (svr_vae_parks(p))
+        return svr_vae_park_open(p->run, p->half, p->plan->segments[p->end - 1].end,
+                                 svr_vae_goes_on(p) ? p->memory : &kept, &p->target, err);
+    if (!made)
+        return SVR_OK;
+    SVR_TRY(svr_exec_alloc(p->run->exec, made->dtype, made->rank, made->dims, made, err));
+    p->out.data = made->data;
     return SVR_OK;
 }
 
@@ -119,15 +138,14 @@ static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
     bool ends; /* the half */
 
     p->done = 0;
-    if (svr_vae_parks(p))
-        SVR_TRY(svr_vae_park_open(p->run, p->half, last->end, p->on_host, &p->target, err));
+    SVR_TRY(take_result(p, err));
     SVR_TRY(take_state(p, begin, err));
     if (last->banded) {
         SVR_TRY(run_bands(p, last, err));
         return end_sweep(p, begin, err);
     }
     ends = !svr_vae_parks(p) && !p->measures;
-    while (last->taken < last->in && (!ends || p->done < p->out->dims[0])) {
+    while (last->taken < last->in && (!ends || p->done < p->out.dims[0])) {
         vae_frames x;
 
         SVR_TRY(svr_vae_run_segment(p, p->end - 1, svr_vae_demand(p), NULL, &x, err));
@@ -137,7 +155,7 @@ static svr_status run_sweep(vae_pass *p, int begin, svr_error *err)
     return end_sweep(p, begin, err);
 }
 
-static svr_status run_sweeps(vae_pass *p, bool on_host, svr_error *err)
+static svr_status run_sweeps(vae_pass *p, svr_error *err)
 {
     const vae_plan *plan = p->plan;
     vae_state *state = &p->run->vae->state;
@@ -153,7 +171,6 @@ static svr_status run_sweeps(vae_pass *p, bool on_host, svr_error *err)
         p->end = begin + 1;
         while (svr_vae_goes_on(p) && !plan->segments[p->end].starts_sweep)
             p->end++;
-        p->on_host = on_host && svr_vae_goes_on(p);
         SVR_TRY(run_sweep(p, begin, err));
     }
     return SVR_OK;
@@ -174,7 +191,6 @@ svr_status svr_vae_run_range(vae_pass *p, const svr_vae_cut *cut, const int rang
                              svr_error *err)
 {
     svr_vae *vae = p->run->vae;
-    const svr_vae_memory *memory = p->decodes ? &cut->decoder : &cut->encoder;
     const svr_tensor *in = p->in ? p->in : &p->source.x;
     /* of the longer end */
     int64_t frames =
@@ -183,12 +199,12 @@ svr_status svr_vae_run_range(vae_pass *p, const svr_vae_cut *cut, const int rang
 
     p->plan = &vae->plan;
     p->keeps = range[1] < p->half->step_count;
-    p->tight = memory->tight;
+    p->memory = p->decodes ? &cut->decoder : &cut->encoder;
     svr_vae_plan_clip(vae, p->half, cut, in, range);
-    if (memory->park_on_host)
+    if (p->memory->park_on_host)
         SVR_TRY(svr_vae_park_prepare(vae, frames, err));
-    status = run_sweeps(p, memory->park_on_host, err);
-    if (status != SVR_OK && memory->park_on_host)
+    status = run_sweeps(p, err);
+    if (status != SVR_OK && p->memory->park_on_host)
         svr_vae_let_copies_end(p->run);
     return status;
 }
@@ -196,7 +212,7 @@ svr_status svr_vae_run_range(vae_pass *p, const svr_vae_cut *cut, const int rang
 svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                                const svr_tensor *moments, svr_error *err)
 {
-    vae_pass p = {.run = run, .half = &run->vae->encoder, .in = x, .out = moments};
+    vae_pass p = {.run = run, .half = &run->vae->encoder, .in = x, .out = *moments};
 
     return svr_vae_run_range(&p, cut, (int[2]){0, p.half->step_count}, err);
 }
@@ -204,7 +220,7 @@ svr_status svr_vae_encode_clip(vae_run *run, const svr_vae_cut *cut, const svr_t
 svr_status svr_vae_decode_clip(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
                                const svr_tensor *y, svr_error *err)
 {
-    vae_pass p = {.run = run, .half = &run->vae->decoder, .in = z, .out = y, .decodes = true};
+    vae_pass p = {.run = run, .half = &run->vae->decoder, .in = z, .out = *y, .decodes = true};
 
     return svr_vae_run_range(&p, cut, (int[2]){0, p.half->step_count}, err);
 }

@@ -5,23 +5,11 @@
 
 #include "backend/exec.h"
 #include "backend/ops.h"
+#include "video/colour_method.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum svr_colour_method {
-    SVR_COLOUR_LAB = 0, /* wavelet, then Lab distributions; the default */
-    SVR_COLOUR_WAVELET,
-    SVR_COLOUR_WAVELET_ADAPTIVE,
-    SVR_COLOUR_HSV,
-    SVR_COLOUR_ADAIN,
-    SVR_COLOUR_NONE,
-    SVR_COLOUR_COUNT
-} svr_colour_method;
-
-/* "lab", "wavelet", "wavelet-adaptive", "hsv", "adain", "none". */
-const char *svr_colour_method_name(svr_colour_method method);
 
 /* Supplies reference frame `frame` of the slice: style [1,H,W,3] F32 model values. */
 typedef struct svr_colour_style {

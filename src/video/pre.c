@@ -12,6 +12,7 @@ struct svr_pre {
     svr_resampler *stage[2]; /* [stages] */
     svr_size stage_size[2];  /* their results */
     svr_resampler *alpha;    /* input to output size; formats with alpha only */
+    bool on_device;          /* source frames are */
 };
 
 static svr_size input_size(const svr_pre *pre)
@@ -95,11 +96,26 @@ void svr_pre_destroy(svr_pre *pre)
     free(pre);
 }
 
+void svr_pre_set_on_device(svr_pre *pre, bool on_device)
+{
+    pre->on_device = on_device;
+}
+
 /* ---------------------------------------------------------------------------- pictures */
 
 static svr_status alloc_picture(svr_exec *exec, svr_size size, svr_tensor *out, svr_error *err)
 {
     return svr_exec_alloc(exec, SVR_F32, SVR_DIMS(1, size.height, size.width, 3), out, err);
+}
+
+/* Puts a frame from host memory where the device sees it, in new scratch. */
+static svr_status upload(svr_exec *exec, const svr_pre *pre, const uint8_t *data, svr_tensor *bytes,
+                         svr_error *err)
+{
+    size_t size = svr_frame_bytes(&pre->in);
+
+    SVR_TRY(svr_exec_alloc(exec, SVR_U8, SVR_DIMS((int64_t) size), bytes, err));
+    return svr_backend_upload(exec->backend, bytes->data, data, size, err);
 }
 
 /* A frame's integers to unit values.   rgb [1,h,w,3], alpha optional [1,h,w], at the input's size.
@@ -108,13 +124,14 @@ static svr_status unpack(svr_exec *exec, const svr_pre *pre, const uint8_t *data
                          const svr_tensor *rgb, const svr_tensor *alpha, svr_error *err)
 {
     int64_t h = pre->in.height, w = pre->in.width;
-    size_t size = svr_frame_bytes(&pre->in);
     svr_unpack_args args = {.info = pre->in, .rgb = svr_tensor_3d(rgb->data, SVR_F32, h, w, 3)};
-    svr_tensor bytes;
+    svr_tensor bytes = {0};
 
-    SVR_TRY(svr_exec_alloc(exec, SVR_U8, SVR_DIMS((int64_t) size), &bytes, err));
-    SVR_TRY(svr_backend_upload(exec->backend, bytes.data, data, size, err));
-    args.frame = svr_frame_packed(&pre->in, bytes.data);
+    if (!pre->on_device) {
+        SVR_TRY(upload(exec, pre, data, &bytes, err));
+        data = bytes.data;
+    }
+    args.frame = svr_frame_to_read(&pre->in, data);
     if (alpha)
         args.alpha = svr_tensor_2d(alpha->data, SVR_F32, h, w);
     SVR_TRY(svr_op_unpack(exec, &args, err));

@@ -19,7 +19,11 @@ SVR_CHECKED svr_status svr_pre_create(svr_backend *backend, const svr_video_info
                                       const svr_size_plan *plan, svr_pre **out, svr_error *err);
 void svr_pre_destroy(svr_pre *pre);
 
-/* One frame, tightly packed at `data` in host memory, to the unit picture at the last resize.
+/* Where the frames at `data` below are from now on: in host memory (at first), or complete in the
+ * device's, where nothing is uploaded. */
+void svr_pre_set_on_device(svr_pre *pre, bool on_device);
+
+/* One frame, tightly packed at `data`, to the unit picture at the last resize.
  *   rgb [H,W,3] F32, clamped to [0,1]
  *   alpha [H,W] F32 at the input's own size, optional (formats with alpha). */
 SVR_CHECKED svr_status svr_pre_unit(svr_exec *exec, const svr_pre *pre, const uint8_t *data,

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#define CUDA_CONTEXT_TYPE "gst.cuda.context"
+
 GstHarness *
 harness_new_on_bus (GstBus *bus, const gchar *properties, const gchar *rest,
                     const gchar *caps)
@@ -40,6 +42,17 @@ harness_end (GstHarness *h, GstBus *bus)
   gst_harness_teardown (h);
 }
 
+const gchar *const all_formats[ALL_FORMATS] = {
+  "RGB",       "BGR",        "RGBA",       "BGRA",      "ARGB",
+  "ABGR",      "RGBx",       "BGRx",       "xRGB",      "xBGR",
+  "NV12",      "I420",       "NV21",       "YV12",      "P010_10LE",
+  "P012_LE",   "P016_LE",    "I420_10LE",  "I420_12LE", "Y42B",
+  "I422_10LE", "I422_12LE",  "Y444",       "Y444_10LE", "Y444_16LE",
+  "GRAY8",     "GRAY16_LE",  "RGBP",       "BGRP",      "GBR",
+  "GBR_10LE",  "RGB10A2_LE", "BGR10A2_LE", "RGBA64_LE", "ARGB64_LE",
+  "ARGB64",
+};
+
 guint
 frame_level (guint number)
 {
@@ -56,6 +69,12 @@ pad_info (GstPad *pad)
   fail_unless (gst_video_info_from_caps (&info, caps));
   gst_caps_unref (caps);
   return info;
+}
+
+GstVideoInfo
+input_info (GstHarness *h)
+{
+  return pad_info (h->srcpad);
 }
 
 GstVideoInfo
@@ -81,7 +100,7 @@ fill_plane (GstVideoFrame *frame, guint plane, gint value)
 GstBuffer *
 frame_new (GstHarness *h, guint number)
 {
-  GstVideoInfo info = pad_info (h->srcpad);
+  GstVideoInfo info = input_info (h);
   GstBuffer *buffer = gst_buffer_new_allocate (NULL, info.size, NULL);
   GstVideoFrame frame;
 
@@ -222,4 +241,59 @@ wait_message (GstBus *bus, GstMessageType types)
 
   fail_unless (message != NULL, "no message");
   return message;
+}
+
+GstElement *
+element_new (GstBus *bus, const gchar *properties)
+{
+  gchar *line = g_strdup_printf ("seedvr2upscale %s", properties);
+  GstElement *element = gst_parse_launch (line, NULL);
+
+  fail_unless (element != NULL);
+  gst_object_ref_sink (element);
+  gst_element_set_bus (element, bus);
+  g_free (line);
+  return element;
+}
+
+void
+element_end (GstElement *element, GstBus *bus)
+{
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+  gst_object_unref (bus);
+}
+
+void
+expect_one_error (GstBus *bus, const gchar *part)
+{
+  GstMessage *message = wait_message (bus, GST_MESSAGE_ERROR);
+  GError *error = NULL;
+
+  gst_message_parse_error (message, &error, NULL);
+  fail_unless (strstr (error->message, part) != NULL, "no '%s' in: %s", part,
+               error->message);
+  g_error_free (error);
+  gst_message_unref (message);
+  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR), "a second error");
+}
+
+GObject *
+cuda_context_of (GstElement *element, const gchar *pad_name)
+{
+  GstPad *pad = gst_element_get_static_pad (element, pad_name);
+  GstQuery *query = gst_query_new_context (CUDA_CONTEXT_TYPE);
+  GstContext *context = NULL;
+  GObject *object = NULL;
+
+  if (gst_pad_query (pad, query)) {
+    gst_query_parse_context (query, &context);
+    fail_unless (context != NULL);
+    object = g_value_dup_object (gst_structure_get_value (
+        gst_context_get_structure (context), CUDA_CONTEXT_TYPE));
+  }
+  gst_query_unref (query);
+  gst_object_unref (pad);
+  return object;
 }

@@ -14,6 +14,10 @@
   ",framerate=" rate
 #define CAPS(format, width, height) CAPS_RATE (format, width, height, "25/1")
 
+/* The formats of both pads; first the packed ones of R, G, B in bytes. */
+enum { PACKED_RGB_FORMATS = 10, ALL_FORMATS = 36 };
+extern const gchar *const all_formats[ALL_FORMATS];
+
 /* Small enough for a frame to take some milliseconds. */
 #define SMALL CAPS ("RGB", 32, 32)
 /* Large enough for a batch of 13 frames to take several seconds. */
@@ -51,7 +55,8 @@ void expect_nothing (GstHarness *h);
 /* Mean of the first component of a buffer of these caps. */
 gdouble mean_level (GstBuffer *buffer, const GstVideoInfo *info);
 
-/* Format and size of what comes out. */
+/* Format and size of what goes in, and of what comes out. */
+GstVideoInfo input_info (GstHarness *h);
 GstVideoInfo output_info (GstHarness *h);
 
 /* From now on writes down in order what comes out, e.g. "0 1 tag 2 eos". */
@@ -72,5 +77,16 @@ void check_prompt (const Stopwatch *watch, const gchar *what);
 /* The first message of `types` within 30 s; fails the test without one.
  * (transfer full) */
 GstMessage *wait_message (GstBus *bus, GstMessageType types);
+
+/* Fails unless there was exactly one error, with `part` in its text. */
+void expect_one_error (GstBus *bus, const gchar *part);
+
+/* An element with `properties`, in NULL, outside of any pipeline, and its end,
+ * which unrefs the bus too. */
+GstElement *element_new (GstBus *bus, const gchar *properties);
+void element_end (GstElement *element, GstBus *bus);
+
+/* What a pad answers about the CUDA context; NULL: nothing.  (transfer full) */
+GObject *cuda_context_of (GstElement *element, const gchar *pad_name);
 
 #endif

@@ -100,10 +100,56 @@ static const struct {
   { CAPS ("NV12", 640, 360) ",colorimetry=bt601",
     "video/x-raw,colorimetry=bt709", "NV12", "bt709", NULL },
   { CAPS ("RGB", 640, 360), NULL, "RGB", "sRGB", NULL },
-  /* a matrix means nothing for RGB */
+  /* between kinds, primaries and transfer stay; RGB has no other matrix */
   { CAPS ("NV12", 640, 360) ",colorimetry=bt601", "video/x-raw,format=RGB",
-    "RGB", NULL, NULL },
+    "RGB", "1:1:16:4", NULL },
+  { CAPS ("P010_10LE", 640, 360) ",colorimetry=bt2100-pq",
+    "video/x-raw,format=GBR_10LE", "GBR_10LE", "1:1:14:7", NULL },
+  { CAPS ("RGB", 640, 360), "video/x-raw,format=NV12", "NV12", "2:3:7:1",
+    "mpeg2" },
+  { CAPS ("RGB", 640, 360) ",colorimetry=(string)1:1:13:7",
+    "video/x-raw,format=P010_10LE", "P010_10LE", "bt2020-10", "mpeg2" },
+  { CAPS ("RGB", 640, 360) ",colorimetry=(string)1:1:0:0",
+    "video/x-raw,format=Y444", "Y444", "2:4:0:0", NULL },
+  { CAPS ("RGB", 640, 360), "video/x-raw,format=Y42B,colorimetry=bt601", "Y42B",
+    "bt601", "mpeg2" },
+  { CAPS ("RGB", 640, 360),
+    "video/x-raw,format=I420,colorimetry=(string){2:4:16:4,1:4:0:0,bt709}",
+    "I420", "bt709", "mpeg2" },
+  { CAPS ("RGB", 640, 360),
+    "video/x-raw,format=I420,colorimetry=(string)1:4:0:0", "I420", "1:4:0:0",
+    "jpeg" },
+  { CAPS ("GRAY8", 640, 360), NULL, "GRAY8", "1:4:0:0", NULL },
+  { CAPS ("GRAY16_LE", 640, 360) ",colorimetry=(string)1:3:5:1",
+    "video/x-raw,format=I420_12LE", "I420_12LE", "bt709", "mpeg2" },
+  { CAPS ("NV12", 640, 360) ",colorimetry=bt709", "video/x-raw,format=GRAY8",
+    "GRAY8", "1:3:5:1", NULL },
+  { CAPS ("I420", 640, 360) ",colorimetry=bt709,chroma-site=dv",
+    "video/x-raw,format=P010_10LE", "P010_10LE", "bt709", "dv" },
+  /* a site of chroma that is not coarse says nothing */
+  { CAPS ("I420", 640, 360) ",colorimetry=bt709,chroma-site=mpeg2",
+    "video/x-raw,format=Y444", "Y444", "bt709", NULL },
+  /* bits are kept, and only those */
+  { CAPS ("P010_10LE", 64, 48),
+    "video/x-raw,format={NV12,Y444_16LE,I420_10LE,I422_10LE}", "I420_10LE",
+    "bt601", "jpeg" },
+  { CAPS ("I420_10LE", 64, 48), "video/x-raw,format={I420,RGB,GBR_10LE}",
+    "GBR_10LE", "1:1:16:4", NULL },
+  { CAPS ("I422_12LE", 64, 48), "video/x-raw,format={Y42B,I420_10LE,Y444_10LE}",
+    "Y444_10LE", "bt601", NULL },
+  { CAPS ("Y444", 64, 48), "video/x-raw,format={I420,Y42B,P016_LE}", "Y42B",
+    "bt601", "jpeg" },
+  { CAPS ("I420", 64, 48), "video/x-raw,format={I420_10LE,Y444,YV12}", "YV12",
+    "bt601", "jpeg" },
+  { CAPS ("GRAY8", 64, 48), "video/x-raw,format={RGB,NV12,GRAY16_LE}",
+    "GRAY16_LE", "1:4:0:0", NULL },
+  { CAPS ("GRAY8", 64, 48), "video/x-raw,format={RGB,NV12}", "NV12", "2:4:0:0",
+    "mpeg2" },
+  { CAPS ("NV12", 64, 48), "video/x-raw,format={GRAY8,RGB}", "RGB", "1:1:16:4",
+    NULL },
   /* alpha first, then the kind */
+  { CAPS ("RGBA64_LE", 64, 48), "video/x-raw,format={RGB10A2_LE,RGBA}", "RGBA",
+    "sRGB", NULL },
   { CAPS ("RGBA", 64, 48), "video/x-raw,format={NV12,RGB,BGRA}", "BGRA", "sRGB",
     NULL },
   { CAPS ("RGB", 64, 48), "video/x-raw,format={NV12,BGRA,xRGB}", "xRGB", "sRGB",
@@ -124,6 +170,34 @@ GST_START_TEST (test_colour)
   fail_unless_equals_string (gst_structure_get_string (s, "chroma-site"),
                              colours[__i__].chroma_site);
   gst_caps_unref (caps);
+}
+GST_END_TEST;
+
+/* What tells of HDR goes through, whatever becomes of the format. */
+GST_START_TEST (test_hdr_fields)
+{
+#define HDR_FIELDS                                                             \
+  ",colorimetry=bt2100-pq"                                                     \
+  ",mastering-display-info=(string)"                                           \
+  "35400:14600:8500:39850:6550:2300:15635:16450:10000000:1"                    \
+  ",content-light-level=(string)1000:400"
+  static const gchar *const outs[]
+      = { NULL, "video/x-raw,format=I420_10LE", "video/x-raw,format=RGB" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (outs); i++) {
+    GstCaps *caps
+        = negotiate ("", CAPS ("P010_10LE", 640, 360) HDR_FIELDS, outs[i]);
+    GstStructure *s = gst_caps_get_structure (caps, 0);
+
+    fail_unless_equals_string (
+        gst_structure_get_string (s, "mastering-display-info"),
+        "35400:14600:8500:39850:6550:2300:15635:16450:10000000:1");
+    fail_unless_equals_string (
+        gst_structure_get_string (s, "content-light-level"), "1000:400");
+    fail_unless_equals_string (gst_structure_get_string (s, "colorimetry"),
+                               i < 2 ? "bt2100-pq" : "1:1:14:7");
+    gst_caps_unref (caps);
+  }
 }
 GST_END_TEST;
 
@@ -251,6 +325,7 @@ seedvr2_caps_suite (void)
   suite_add_tcase (suite, tcase);
   tcase_add_loop_test (tcase, test_size, 0, G_N_ELEMENTS (sizes));
   tcase_add_loop_test (tcase, test_colour, 0, G_N_ELEMENTS (colours));
+  tcase_add_test (tcase, test_hdr_fields);
   tcase_add_test (tcase, test_caps_query);
   tcase_add_test (tcase, test_never_passthrough);
   tcase_add_test (tcase, test_scale_changes_while_playing);

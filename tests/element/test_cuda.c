@@ -5,70 +5,12 @@
 
 #include <dlfcn.h>
 
-#define CONTEXT_TYPE "gst.cuda.context"
 #define ON_CUDA "backend=cuda precision=fp32 "
-
-/* What `pad` answers about the CUDA context; NULL: nothing.  (transfer full) */
-static GObject *
-context_of (GstElement *element, const gchar *pad_name)
-{
-  GstPad *pad = gst_element_get_static_pad (element, pad_name);
-  GstQuery *query = gst_query_new_context (CONTEXT_TYPE);
-  GstContext *context = NULL;
-  GObject *object = NULL;
-
-  if (gst_pad_query (pad, query)) {
-    gst_query_parse_context (query, &context);
-    fail_unless (context != NULL);
-    object = g_value_dup_object (gst_structure_get_value (
-        gst_context_get_structure (context), CONTEXT_TYPE));
-  }
-  gst_query_unref (query);
-  gst_object_unref (pad);
-  return object;
-}
-
-static GstElement *
-element_new (GstBus *bus, const gchar *properties)
-{
-  gchar *line = g_strdup_printf ("seedvr2upscale %s", properties);
-  GstElement *element = gst_parse_launch (line, NULL);
-
-  fail_unless (element != NULL);
-  gst_object_ref_sink (element);
-  gst_element_set_bus (element, bus);
-  g_free (line);
-  return element;
-}
-
-static void
-element_end (GstElement *element, GstBus *bus)
-{
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_element_set_bus (element, NULL);
-  gst_object_unref (element);
-  gst_object_unref (bus);
-}
 
 static void
 check_state (GstElement *element, GstState state, GstStateChangeReturn expected)
 {
   fail_unless_equals_int (gst_element_set_state (element, state), expected);
-}
-
-/* Checks that there was exactly one error. */
-static void
-expect_one_error (GstBus *bus, const gchar *part)
-{
-  GstMessage *message = wait_message (bus, GST_MESSAGE_ERROR);
-  GError *error = NULL;
-
-  gst_message_parse_error (message, &error, NULL);
-  fail_unless (strstr (error->message, part) != NULL, "no '%s' in: %s", part,
-               error->message);
-  g_error_free (error);
-  gst_message_unref (message);
-  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR), "a second error");
 }
 
 GST_START_TEST (test_cpu_touches_nothing)
@@ -78,8 +20,8 @@ GST_START_TEST (test_cpu_touches_nothing)
   gint searches = fake_cuda_get ()->searches;
 
   check_state (element, GST_STATE_READY, GST_STATE_CHANGE_SUCCESS);
-  fail_if (context_of (element, "src"));
-  fail_if (context_of (element, "sink"));
+  fail_if (cuda_context_of (element, "src"));
+  fail_if (cuda_context_of (element, "sink"));
   check_state (element, GST_STATE_PAUSED, GST_STATE_CHANGE_SUCCESS);
   fail_unless_equals_int (fake_cuda_get ()->searches, searches);
   fail_if (dlopen ("libgstcuda-1.0.so.0", RTLD_NOW | RTLD_NOLOAD),
@@ -133,7 +75,7 @@ GST_START_TEST (test_auto_without_a_gpu)
 
   fake_cuda_get ()->devices = 0;
   check_state (element, GST_STATE_PAUSED, GST_STATE_CHANGE_SUCCESS);
-  fail_if (context_of (element, "src"));
+  fail_if (cuda_context_of (element, "src"));
   fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR));
   fake_cuda_get ()->devices = FAKE_CUDA_DEVICES;
   element_end (element, bus);
@@ -158,8 +100,8 @@ GST_START_TEST (test_publishes_the_primary_context)
   gst_message_unref (message);
   gst_message_unref (wait_message (bus, GST_MESSAGE_HAVE_CONTEXT));
 
-  object = context_of (element, "src");
-  other = context_of (element, "sink");
+  object = cuda_context_of (element, "src");
+  other = cuda_context_of (element, "sink");
   fail_unless (object != NULL && object == other);
   g_object_get (object, "cuda-device-id", &device, NULL);
   fail_unless_equals_int (device, 1);
@@ -168,7 +110,7 @@ GST_START_TEST (test_publishes_the_primary_context)
   check_state (element, GST_STATE_PAUSED, GST_STATE_CHANGE_SUCCESS);
   fail_unless (fake->options.context == &fake->primary[1]);
   check_state (element, GST_STATE_NULL, GST_STATE_CHANGE_SUCCESS);
-  fail_if (context_of (element, "src"));
+  fail_if (cuda_context_of (element, "src"));
   /* others may hold it longer */
   fail_unless_equals_int (fake->retained[1], 1);
   g_object_unref (object);
@@ -193,8 +135,8 @@ GST_START_TEST (test_two_elements_share)
 
   check_state (first, GST_STATE_READY, GST_STATE_CHANGE_SUCCESS);
   check_state (second, GST_STATE_READY, GST_STATE_CHANGE_SUCCESS);
-  of_first = context_of (first, first == a ? "sink" : "src");
-  of_second = context_of (second, second == a ? "sink" : "src");
+  of_first = cuda_context_of (first, first == a ? "sink" : "src");
+  of_second = cuda_context_of (second, second == a ? "sink" : "src");
   fail_unless (of_first != NULL && of_first == of_second);
   fail_unless_equals_int (fake->retained[0], 1);
   g_object_unref (of_first);
@@ -277,7 +219,7 @@ GST_START_TEST (test_changed_in_ready)
   gst_util_set_object_arg (G_OBJECT (element), "backend", "cpu");
   check_state (element, GST_STATE_PAUSED, GST_STATE_CHANGE_SUCCESS);
   fail_unless_equals_int (fake->retained[1], 0);
-  fail_if (context_of (element, "src"));
+  fail_if (cuda_context_of (element, "src"));
   element_end (element, bus);
 }
 GST_END_TEST;
@@ -374,7 +316,7 @@ GST_START_TEST (test_nothing_is_shared)
   GstElement *element = element_new (bus, ON_CUDA);
 
   check_state (element, GST_STATE_PAUSED, GST_STATE_CHANGE_SUCCESS);
-  fail_if (context_of (element, "src"));
+  fail_if (cuda_context_of (element, "src"));
   fail_unless (fake_cuda_get ()->options.context == NULL);
   element_end (element, bus);
 }

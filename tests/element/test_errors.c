@@ -3,6 +3,19 @@
 
 #include <glib/gstdio.h>
 
+/* Programs find the remedy in the details. */
+static void
+check_suggestion (GstMessage *message)
+{
+  const GstStructure *details = NULL;
+  const gchar *suggestion;
+
+  gst_message_parse_error_details (message, &details);
+  fail_unless (details != NULL, "an error without details");
+  suggestion = gst_structure_get_string (details, "suggestion");
+  fail_unless (suggestion && *suggestion, "an error without a suggestion");
+}
+
 /* Checks the next error on the bus. */
 static void
 expect_error (GstBus *bus, GQuark domain, gint code, const gchar *part)
@@ -15,6 +28,7 @@ expect_error (GstBus *bus, GQuark domain, gint code, const gchar *part)
                g_quark_to_string (error->domain), error->code, error->message);
   fail_unless (strstr (error->message, part) != NULL, "no '%s' in: %s", part,
                error->message);
+  check_suggestion (message);
   g_error_free (error);
   gst_message_unref (message);
   fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR), "a second error");
@@ -112,10 +126,13 @@ static const struct {
   const gchar *properties, *caps, *part;
 } pictures[] = {
   { "", SMALL ",interlace-mode=interleaved", "deinterlace" },
-  { "", SMALL ",interlace-mode=mixed", "deinterlace" },
   { "", CAPS ("RGB", 15, 64), "16x16" },
   { "", CAPS ("RGB", 64, 8), "16x16" },
+  { "", CAPS ("RGB", 1, 1), "16x16" },
   { "scale=0.25", CAPS ("RGB", 32, 32), "scale" },
+  { "scale=1", CAPS ("RGB", 100000, 100000), "at most 16384x16384" },
+  { "scale=4", CAPS ("RGB", 16000, 16), "at most 16384x16384" },
+  { "", CAPS ("RGB", 2147483647, 2147483647), "at most 16384x16384" },
 };
 
 GST_START_TEST (test_pictures)
@@ -132,6 +149,68 @@ GST_START_TEST (test_pictures)
                           GST_FLOW_NOT_NEGOTIATED);
   fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR));
   harness_end (h, bus);
+}
+GST_END_TEST;
+
+/* The numbers of a refused budget: what is said to work does. */
+GST_START_TEST (test_budget)
+{
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h = harness_new_on_bus (bus, "vram-budget=1000000", "", SMALL);
+  GstMessage *message;
+  const GstStructure *details = NULL;
+  guint64 needed = 0, available = 0;
+
+  fail_unless_equals_int (gst_harness_push (h, frame_new (h, 0)),
+                          GST_FLOW_ERROR);
+  message = wait_message (bus, GST_MESSAGE_ERROR);
+  gst_message_parse_error_details (message, &details);
+  fail_unless (gst_structure_get (details, "vram-needed", G_TYPE_UINT64,
+                                  &needed, "vram-available", G_TYPE_UINT64,
+                                  &available, NULL));
+  fail_unless_equals_uint64 (available, 1000000);
+  fail_unless_equals_string (gst_structure_get_string (details, "status"),
+                             "no device memory");
+  check_suggestion (message);
+  gst_message_unref (message);
+  harness_end (h, bus);
+
+  for (gint less = 0; less < 2; less++) {
+    gchar *budget = g_strdup_printf ("vram-budget=%" G_GUINT64_FORMAT,
+                                     needed - (guint64)less * (1 << 20));
+
+    h = harness_new (budget, "", SMALL);
+    fail_unless_equals_int (gst_harness_push (h, frame_new (h, 0)),
+                            less ? GST_FLOW_ERROR : GST_FLOW_OK);
+    gst_harness_teardown (h);
+    g_free (budget);
+  }
+}
+GST_END_TEST;
+
+/* A missing file is named, with the property that it is the value of. */
+GST_START_TEST (test_missing_file)
+{
+  GstElement *element = gst_parse_launch (
+      "seedvr2upscale backend=cpu vae-model=/nowhere/v.safetensors", NULL);
+  GstBus *bus = gst_bus_new ();
+  GstMessage *message;
+  const GstStructure *details = NULL;
+
+  gst_object_ref_sink (element);
+  gst_element_set_bus (element, bus);
+  gst_element_set_state (element, GST_STATE_PAUSED);
+  message = wait_message (bus, GST_MESSAGE_ERROR);
+  gst_message_parse_error_details (message, &details);
+  fail_unless_equals_string (gst_structure_get_string (details, "property"),
+                             "vae-model");
+  fail_unless_equals_string (gst_structure_get_string (details, "file"),
+                             "/nowhere/v.safetensors");
+  gst_message_unref (message);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+  gst_object_unref (bus);
 }
 GST_END_TEST;
 
@@ -211,6 +290,8 @@ seedvr2_errors_suite (void)
   tcase_add_test (tcase, test_wrong_file);
   tcase_add_test (tcase, test_model_path);
   tcase_add_loop_test (tcase, test_pictures, 0, G_N_ELEMENTS (pictures));
+  tcase_add_test (tcase, test_budget);
+  tcase_add_test (tcase, test_missing_file);
   tcase_add_test (tcase, test_guidance_without_negative_text);
   tcase_add_test (tcase, test_short_buffer);
   tcase_add_test (tcase, test_recovers);

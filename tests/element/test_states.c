@@ -102,6 +102,8 @@ GST_START_TEST (test_defaults)
     { "frame-offset", "0" },
     { "cfg-scale", "1" },
     { "cfg-offload", "auto" },
+    { "vae-tile-size", "0" },
+    { "parked-precision", "16-bit" },
     { "color-correction", "lab" },
     { "backend", "auto" },
     { "precision", "auto" },
@@ -140,24 +142,26 @@ GST_START_TEST (test_properties)
 {
   GstElement *element = gst_element_factory_make ("seedvr2upscale", NULL);
   gchar *model, *vae, *text;
-  guint batch, overlap, prepend;
+  guint batch, overlap, prepend, tile;
   guint64 seed, offset;
   gboolean uniform, invariant, post;
   gdouble cfg, scale;
   gint resolution, max_resolution, backend, colour, precision, quantization;
-  gint offload;
+  gint offload, parked;
 
   g_object_set (element, "model", "m", "vae-model", "v", "text-embedding", "t",
                 "batch-size", 9, "temporal-overlap", 3, "prepend-frames", 4,
                 "uniform-batch-size", TRUE, "seed", (guint64)1 << 40,
                 "frame-offset", (guint64)1 << 41, "cfg-scale", 1.5, "scale",
                 3.0, "resolution", 1080, "max-resolution", 3840,
-                "post-messages", FALSE, "noise-time-invariant", TRUE, NULL);
+                "post-messages", FALSE, "noise-time-invariant", TRUE,
+                "vae-tile-size", 512, NULL);
   gst_util_set_object_arg (G_OBJECT (element), "backend", "cuda");
   gst_util_set_object_arg (G_OBJECT (element), "color-correction", "adain");
   gst_util_set_object_arg (G_OBJECT (element), "precision", "bf16");
   gst_util_set_object_arg (G_OBJECT (element), "quantization", "fp8");
   gst_util_set_object_arg (G_OBJECT (element), "cfg-offload", "always");
+  gst_util_set_object_arg (G_OBJECT (element), "parked-precision", "int8");
   g_object_get (element, "model", &model, "vae-model", &vae, "text-embedding",
                 &text, "batch-size", &batch, "temporal-overlap", &overlap,
                 "prepend-frames", &prepend, "uniform-batch-size", &uniform,
@@ -166,13 +170,15 @@ GST_START_TEST (test_properties)
                 &max_resolution, "post-messages", &post, "backend", &backend,
                 "color-correction", &colour, "precision", &precision,
                 "quantization", &quantization, "cfg-offload", &offload,
-                "noise-time-invariant", &invariant, NULL);
+                "noise-time-invariant", &invariant, "parked-precision", &parked,
+                "vae-tile-size", &tile, NULL);
   fail_unless_equals_string (model, "m");
   fail_unless_equals_string (vae, "v");
   fail_unless_equals_string (text, "t");
   fail_unless_equals_int (batch, 9);
   fail_unless_equals_int (overlap, 3);
   fail_unless_equals_int (prepend, 4);
+  fail_unless_equals_int (tile, 512);
   fail_unless (uniform && invariant && !post);
   fail_unless_equals_uint64 (seed, (guint64)1 << 40);
   fail_unless_equals_uint64 (offset, (guint64)1 << 41);
@@ -185,9 +191,29 @@ GST_START_TEST (test_properties)
   fail_unless_equals_int (precision, 2);
   fail_unless_equals_int (quantization, 3);
   fail_unless_equals_int (offload, 2);
+  fail_unless_equals_int (parked, 2);
   g_free (model);
   g_free (vae);
   g_free (text);
+  gst_object_unref (element);
+}
+GST_END_TEST;
+
+/* Every way to quantise can be set by its nick. */
+GST_START_TEST (test_quantization)
+{
+  static const gchar *const nicks[] = { "auto-fp16", "fp16", "bf16",
+                                        "fp8",       "int8", "int8-w8a8",
+                                        "as-stored" };
+  GstElement *element = gst_element_factory_make ("seedvr2upscale", NULL);
+
+  for (gint i = 0; i < (gint)G_N_ELEMENTS (nicks); i++) {
+    gint value = -1;
+
+    gst_util_set_object_arg (G_OBJECT (element), "quantization", nicks[i]);
+    g_object_get (element, "quantization", &value, NULL);
+    fail_unless_equals_int (value, i);
+  }
   gst_object_unref (element);
 }
 GST_END_TEST;
@@ -207,6 +233,7 @@ seedvr2_states_suite (void)
   tcase_add_test (tcase, test_two_elements);
   tcase_add_test (tcase, test_defaults);
   tcase_add_test (tcase, test_properties);
+  tcase_add_test (tcase, test_quantization);
   return suite;
 }
 

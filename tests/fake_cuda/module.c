@@ -1,6 +1,7 @@
 /* libseedvr2-cuda.so without CUDA, see fake_cuda.h. */
 #include "cpu/cpu_backend.h"
 #include "fake_cuda.h"
+#include "shared_memory.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -16,6 +17,8 @@ static const svr_backend_vtable *whole;
 
 fake_cuda *fake_cuda_state(void)
 {
+    state.frames_read = shared_memory_read();
+    state.frames_written = shared_memory_written();
     return &state;
 }
 
@@ -33,19 +36,28 @@ static svr_status upload(svr_backend *backend, void *dst, const void *src, size_
     return whole->upload(backend, dst, src, bytes, err);
 }
 
+static svr_status copy_frame(svr_backend *backend, const svr_video_info *info, const svr_frame *dst,
+                             const svr_frame *src, svr_error *err)
+{
+    SVR_TRY(check_gpu(err));
+    return whole->copy_frame(backend, info, dst, src, err);
+}
+
 svr_status svr_cuda_backend_create(const svr_cuda_options *options, const svr_log *log,
                                    svr_backend **out, svr_error *err)
 {
     (void) log;
     if (options)
         state.options = *options;
-    if (state.devices == 0)
+    if (state.devices == 0 || state.refuses)
         return SVR_FAIL(err, SVR_ERR_NO_DEVICE, "no fake GPU: set backend=cpu");
     SVR_TRY(check_gpu(err));
     SVR_TRY(svr_cpu_backend_create(NULL, out, err));
+    shared_memory_install(*out);
     whole = (*out)->vtable;
     breakable = *whole;
     breakable.upload = upload;
+    breakable.copy_frame = copy_frame;
     (*out)->vtable = &breakable;
     (*out)->name = "cuda";
     state.opened++;

@@ -65,13 +65,17 @@ finish
 start selftest "$seedvr2" selftest --backend cuda --data "$goldens"
 finish
 
+start bypass "$build/tests/unit/video/test_video_bypass" cuda
 start ops "$test_ops" cuda
 start ops-portable "$test_ops" cuda-portable
 start ops-dnn "$test_ops" cuda-dnn
 for dtype in f32 f16 bf16; do
     start "goldens-$dtype" "$seedvr2" verify --backend cuda --dtype $dtype --model-dir "$here/models" "$goldens"
 done
-start goldens-int8 "$seedvr2" verify --backend cuda --dtype f16 --quantization int8 --model-dir "$here/models" "$goldens"
+for quantization in int8 int8-w8a8; do
+    start goldens-$quantization "$seedvr2" verify --backend cuda --dtype f16 --quantization $quantization \
+        --model-dir "$here/models" "$goldens"
+done
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
 if [ "${capability:-0}" -ge 89 ]; then
     start goldens-fp8 "$seedvr2" verify --backend cuda --dtype f16 --quantization fp8 --model-dir "$here/models" "$goldens"
@@ -82,9 +86,9 @@ if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
         sanitize $tool conv "$test_ops" cuda --small conv3d
         sanitize $tool upsample "$test_ops" cuda --small upsample tap_sum group_norm group_moments depth_to_space
-        sanitize $tool products "$test_ops" cuda --small linear swiglu integers
+        sanitize $tool products "$test_ops" cuda --small linear swiglu integers quantized exact
         sanitize $tool attention "$test_ops" cuda --small frame_attention window_attention
-        sanitize $tool tokens "$test_ops" cuda --small qk_norm_rope rms_norm patches copy copy_rows copy_window lincomb find_overflow noise guidance
+        sanitize $tool tokens "$test_ops" cuda --small qk_norm_rope rms_norm runs rows patches copy copy_rows copy_window lincomb find_overflow noise guidance
         sanitize $tool pixels "$test_ops" cuda --small frames resize to_model crop blur colour
         sanitize $tool portable "$test_ops" cuda-portable --small conv3d frame_attention window_attention
     done

@@ -9,20 +9,8 @@
 # A line "ok …" or "FAIL …" for each check; "seen: …" tells what the driver did.  Exits 1 after a failure, 77 without
 # a GPU or without GStreamer's cudaupload.
 set -uo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-build=$(cd "$1" && pwd)
-
-if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L; then
-    echo "no NVIDIA GPU"
-    exit 77
-fi
-# shellcheck disable=SC1091 # the carried runtime's own
-[ -n "${2:-}" ] && . "$(cd "$2" && pwd)/env"
-export LD_LIBRARY_PATH="$build/cuda:${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64"
-export GST_PLUGIN_PATH_1_0="$build/gst" SEEDVR2_MODEL_PATH="$root/models"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export GST_REGISTRY="$work/registry.bin"
+# shellcheck source-path=SCRIPTDIR source=runtime.sh
+. "$(dirname "$0")/runtime.sh"
 
 failed=0 skipped=0
 for fault in "" fault fault-given; do

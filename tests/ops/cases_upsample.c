@@ -28,10 +28,10 @@ static const upsample_case upsample_cases[] = {
     /* widths that devices merge the steps for */
     {{3, 3, 4, 64}, 64, 64, 2, false, false, false, true, false},
     {{1, 2, 3, 64}, 64, 64, 2, false, true, false, false, false},
-    {{2, 5, 3, 64}, 64, 64, 2, true, false, true, true, false},
+    {{2, 5, 3, 64}, 64, 64, 2, true, false, true, false, false},
     {{4, 3, 4, 64}, 64, 64, 1, false, false, false, true, false},
     {{1, 3, 2, 64}, 64, 64, 1, false, false, false, false, false},
-    {{2, 3, 3, 64}, 64, 128, 1, true, false, false, true, false},
+    {{2, 3, 3, 64}, 64, 128, 1, true, false, false, false, false},
     {{2, 1, 66, 64}, 64, 64, 2, true, false, false, false, false},
     /* behind a piece of the clip's first frame alone */
     {{2, 4, 3, 16}, 8, 24, 2, true, false, false, true, true},

@@ -401,6 +401,8 @@ static double half_ulp(svr_dtype dtype, double value)
         {SVR_F32, 24, -126}, {SVR_F16, 11, -14}, {SVR_BF16, 8, -126}, {SVR_F8_E4M3, 4, -6}};
     int exponent;
 
+    if (dtype == SVR_I8)
+        return 0.5;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (types[i].dtype != dtype)
             continue;

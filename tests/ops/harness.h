@@ -168,8 +168,11 @@ extern const svr_dtype ops_storage[3];
     X(crop)                                                                                        \
     X(blur)                                                                                        \
     X(colour)                                                                                      \
+    X(runs)                                                                                        \
+    X(rows)                                                                                        \
     X(quantized)                                                                                   \
-    X(integers)
+    X(integers)                                                                                    \
+    X(exact)
 
 #define OPS_DECLARE_GROUP(name) void ops_cases_##name(ops_bench *bench);
 OPS_GROUPS(OPS_DECLARE_GROUP)

@@ -365,7 +365,7 @@ void reference_lincomb(const svr_lincomb_args *a, double *magnitude)
     }
 }
 
-void reference_quantize(const svr_quantize_args *a)
+void reference_quantize(const svr_quantize_args *a, double end)
 {
     int64_t M = a->x.dims[0], K = a->x.dims[1];
 
@@ -374,11 +374,19 @@ void reference_quantize(const svr_quantize_args *a)
 
         for (int64_t k = 0; k < K; k++)
             most = fmax(most, fabs(f64(&a->x)[m * K + k]));
-        scale = most < 0x1p-100 ? 1 : most / 448;
+        scale = most < 0x1p-100 ? 1 : most / end;
         for (int64_t k = 0; k < K; k++)
             f64(&a->y)[m * K + k] = f64(&a->x)[m * K + k] / scale;
         f64(&a->scale)[m] = scale;
     }
+}
+
+void reference_dequantize(const svr_dequantize_args *a)
+{
+    int64_t M = a->x.dims[0], K = a->x.dims[1];
+
+    for (int64_t i = 0; i < M * K; i++)
+        f64(&a->y)[i] = (double) (float) (f64(&a->scale)[i / K] * f64(&a->x)[i]);
 }
 
 /* Factor of row m and output n of a quantised product, 1 for others. */

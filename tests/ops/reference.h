@@ -17,8 +17,10 @@ void reference_copy(const svr_copy_args *args);
 void reference_copy_rows(const svr_copy_rows_args *args);
 void reference_copy_window(const svr_copy_window_args *args);
 void reference_lincomb(const svr_lincomb_args *args, double *magnitude);
-/* y unrounded: x / scale.  y may be x. */
-void reference_quantize(const svr_quantize_args *args);
+/* y unrounded: x / scale, the largest magnitude of a row becomes `end`.  y may be x. */
+void reference_quantize(const svr_quantize_args *args, double end);
+/* y rounded to F32. */
+void reference_dequantize(const svr_dequantize_args *args);
 void reference_linear(const svr_linear_args *args, double *magnitude);
 void reference_swiglu(const svr_swiglu_args *args, double *magnitude);
 void reference_rms_norm(const svr_rms_norm_args *args);

@@ -21,9 +21,20 @@ static inline double reference_unit(double model)
     return reference_clamp((model + 1) / 2, 0, 1);
 }
 
+/* Frames, from descriptions of their own (reference_frames.c). */
+
 void reference_unpack(const svr_unpack_args *args);
 
-/* Codes of a packed frame before they are rounded, clamped to 0..255, byte by byte. */
+/* Samples of a frame, plane by plane and row by row; fillers count, and the four of a shared word.
+ */
+int64_t reference_samples(const svr_video_info *info);
+
+/* Sample `i` of a frame, and in `*top` the largest code that it can have; -1 where bits that belong
+ * to no sample are not zero. */
+int64_t reference_sample(const svr_video_info *info, const svr_frame *frame, int64_t i,
+                         int64_t *top);
+
+/* All samples before they are rounded, within what their bits hold. */
 void reference_pack(const svr_pack_args *args, double *codes);
 
 void reference_resize(const svr_resize_args *args);

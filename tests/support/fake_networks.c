@@ -72,21 +72,20 @@ static void encode_neighbours(const svr_tensor *latent)
                         0.5f * at(latent, t, y, (x + w - 1) % w)[c] - 0.25f;
 }
 
-static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
+static svr_status encode(void *user, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,
                          svr_error *err)
 {
     const fake_networks *fake = user;
 
     assert(x->dims[0] == first_of(latent->dims[0]) && x->dims[1] == SPACE * latent->dims[1]);
     SVR_TRY(svr_exec_poll(exec, err));
-    if (is_dry(exec))
-        return SVR_OK;
-    for (int64_t t = 0; t < latent->dims[0]; t++)
+    for (int64_t t = 0; !is_dry(exec) && t < latent->dims[0]; t++)
         for (int64_t i = 0; i < latent->dims[1]; i++)
             for (int64_t j = 0; j < latent->dims[2]; j++)
                 encode_pixel(fake->kind, x, t, (int64_t[2]){i, j}, at(latent, t, i, j));
-    if (fake->kind == FAKE_GOLDEN)
+    if (fake->kind == FAKE_GOLDEN && !is_dry(exec))
         encode_neighbours(latent);
+    svr_exec_free(exec, x);
     return SVR_OK;
 }
 
@@ -160,18 +159,23 @@ static void decode_frame(fake_kind kind, const svr_tensor *latent, const int64_t
                          at(y, first_of(t_f[0]) + t_f[1], i, j));
 }
 
-static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
-                         svr_error *err)
+static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, int64_t frames,
+                         svr_tensor *y, svr_error *err)
 {
-    const fake_networks *fake = user;
+    fake_networks *fake = user;
+    svr_tensor wanted;
 
     assert(y->dims[0] <= first_of(latent->dims[0]) && y->dims[1] <= SPACE * latent->dims[1]);
     SVR_TRY(svr_exec_poll(exec, err));
+    SVR_TRY(svr_exec_alloc(exec, y->dtype, y->rank, y->dims, y, err));
     if (is_dry(exec))
         return SVR_OK;
+    wanted = svr_tensor_slice(y, 0, frames);
     for (int64_t t = 0; t < latent->dims[0]; t++)
-        for (int64_t f = 0; f < frames_of(t) && first_of(t) + f < y->dims[0]; f++)
-            decode_frame(fake->kind, latent, (int64_t[2]){t, f}, y);
+        for (int64_t f = 0; f < frames_of(t) && first_of(t) + f < frames; f++)
+            decode_frame(fake->kind, latent, (int64_t[2]){t, f}, &wanted);
+    if (++fake->pictures == fake->nan_at)
+        ((float *) wanted.data)[svr_tensor_elems(&wanted) - 1] = NAN;
     return SVR_OK;
 }
 

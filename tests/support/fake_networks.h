@@ -25,7 +25,9 @@ typedef struct fake_networks {
     int fail_at;          /* the n-th real prediction (from 1) fails; 0: none */
     svr_status fail_with; /* its status; 0: UNSUPPORTED */
     int overflow_at;      /* the n-th real prediction has an infinite value; 0: none */
+    int nan_at;           /* the n-th real picture has a NaN, in its last value; 0: none */
     int predictions;      /* real ones so far */
+    int pictures;         /* real ones so far */
     int prepared;         /* calls of prepare */
     svr_networks networks;
 } fake_networks;

@@ -68,6 +68,15 @@ if os.path.exists(sys.argv[2]):
 open(sys.argv[2], "w").write(r["checksum"])
 PY
 done
+# frames that are parked in 8 bits
+copied() { # ARGUMENT…: bytes out of a stream of little memory
+    run 0 bench --backend cpu --width 64 --height 48 --frames 5 --runs 1 --end-to-end --json --vram-budget 9MiB "$@"
+    python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["parked_precision"], r["copied_out_bytes"])' <"$work/out"
+}
+read -r plain_form plain <<<"$(copied)"
+read -r int8_form int8 <<<"$(copied --parked-precision int8)"
+[ "$plain_form $int8_form" = "16-bit int8" ] || die "parked as $plain_form and $int8_form"
+[ "$int8" -gt 0 ] && [ "$int8" -lt "$plain" ] || die "$int8 bytes in 8 bits, $plain in 16"
 run 1 bench --backend cpu --width 64 --height 48 --end-to-end --vram-budget 1MB
 complains "smallest vram-budget that works is [0-9]+ MiB"
 run 2 bench --backend cpu --width 64 --height 48 --end-to-end --vram-budget lots

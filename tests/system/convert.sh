@@ -67,6 +67,11 @@ for type in int8 fp8; do
     upscale_with "$work/again.safetensors" converted.png
     cmp "$work/loaded.png" "$work/converted.png" || die "$type as fp16 is not its fp16 file"
 done
+upscale_with "$work/int8.safetensors" weights.png --quantization int8
+upscale_with "$nano" load.png --quantization int8-w8a8
+upscale_with "$work/int8.safetensors" file.png --quantization int8-w8a8
+cmp "$work/load.png" "$work/file.png" || die "an int8 file differs from int8-w8a8"
+cmp -s "$work/load.png" "$work/weights.png" && die "int8-w8a8 is int8"
 upscale_with "$nano" stored.png --quantization as-stored
 cmp "$work/stored.png" "$work/plain.png" || die "16 bits as stored are quantised"
 rm -r "$work/models" "$work"/*.png "$work/again.safetensors" "$work/stock-registry.bin"
@@ -78,7 +83,18 @@ says '^fp8 +nano_e3/out +[56][0-9]\.[0-9] dB, l2 '
 says '^fp8 +least of 3: (39|[4-9][0-9])\.[0-9] dB$'
 says '^int8 +nano_e3/b0\.v +7[0-9]\.[0-9] dB, l2 '
 says '^int8 +least of 3: 5[3-9]\.[0-9] dB$'
-[ "$(wc -l <"$work/out")" -eq 8 ] || die "another number of lines"
+says '^int8-w8a8 +nano_e3/b0\.v +(69|7[0-9])\.[0-9] dB, l2 '
+says '^int8-w8a8 +least of 3: (49|5[0-9])\.[0-9] dB$'
+[ "$(wc -l <"$work/out")" -eq 12 ] || die "another number of lines"
+
+# the same for what VAEs park
+run 0 verify --backend cpu --parked "$data/goldens/vae_a_dec4_sliced.safetensors" \
+    "$data/goldens/vae_a_enc9_sliced.safetensors" "$data/goldens/pipe_noise.safetensors"
+for frames in stream inner residual usual; do
+    says "^int8 $frames +least of 2: [56][0-9]\\.[0-9] dB\$"
+done
+says '^fp8 all +vae_a_dec4_sliced/y +[3-5][0-9]\.[0-9] dB, l2 '
+[ "$(wc -l <"$work/out")" -eq 30 ] || die "another number of lines"
 
 # a VAE in 16 bits only
 run 0 convert --to bf16 "$models/nano_vae.safetensors" "$work/vae.safetensors"

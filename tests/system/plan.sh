@@ -46,7 +46,8 @@ kinds = {"fits": bool, "predicted_peak_bytes": int, "batch_size": int, "tiled": 
          "streamed_blocks": int, "state_on_host": bool, "smallest_budget_bytes": int,
          "transfer_bytes_per_batch": int, "weight_bytes": int, "state_bytes": int,
          "scratch_bytes": int, "host_bytes": int, "host_parked_bytes": int, "blocks": int,
-         "slots": int, "activation_chunk": int, "vae_streamed": bool, "copies_hidden": bool}
+         "slots": int, "activation_chunk": int, "vae_streamed": bool, "copies_hidden": bool,
+         "parked_precision": str}
 assert text.count("\n") == 1, text
 assert list(r) == list(kinds), r
 assert all(type(r[key]) is kind for key, kind in kinds.items()), r

@@ -27,6 +27,22 @@ run 0 upscale "$clip" "$work/f%02d.png" --backend cpu --scale 1
 run 0 upscale "$work/f00.png" "$work/one.jpg" --backend cpu --scale 2
 head -c 3 "$work/one.jpg" | od -An -tx1 | grep -q 'ff d8 ff' || die "one.jpg is no JPEG"
 
+# ten bits stay ten bits
+stock -q videotestsrc num-buffers=2 ! video/x-raw,format=I420_10LE,width=64,height=48 ! x264enc ! \
+    matroskamux ! filesink location="$work/ten.mkv"
+run 0 upscale "$work/ten.mkv" "$work/ten-up.mkv" --backend cpu --scale 1
+stock -v filesrc location="$work/ten-up.mkv" ! decodebin ! fakesink sync=false >"$work/out" 2>/dev/null
+says 'fakesink.*format=\(string\)I420_10LE'
+
+# white of limited range is white in JPEG, which has none
+stock -q videotestsrc pattern=white num-buffers=1 ! video/x-raw,format=I420,width=64,height=48 ! \
+    x264enc ! matroskamux ! filesink location="$work/white.mkv"
+run 0 upscale "$work/white.mkv" "$work/white.jpg" --backend cpu --scale 1
+stock -q filesrc location="$work/white.jpg" ! jpegdec ! videoconvert ! video/x-raw,format=RGB ! \
+    filesink location="$work/white.rgb"
+red=$(head -c 1 "$work/white.rgb" | od -An -tu1)
+[ "$red" -ge 248 ] || die "white came out as $red of 255"
+
 # input that is no video, or holds none
 run 2 upscale "$0" "$work/x.mkv"
 complains 'upscale\.sh'

@@ -22,13 +22,19 @@ run 2 verify
 run 2 verify --dtype f8 "$data"
 complains 'f32, f16 or bf16'
 run 2 verify --quantization f8 "$data"
-complains 'auto-fp16, fp16, bf16, fp8, int8 or as-stored'
+complains 'auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 or as-stored'
 run 2 bench --quantization f8
-complains 'auto-fp16, fp16, bf16, fp8, int8 or as-stored'
+complains 'auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 or as-stored'
 run 2 verify --quantization bf16 --dtype f16 "$data"
 complains 'contradict'
 run 2 verify --ladder --quantization fp8 "$data"
 complains 'do not go together'
+run 2 verify --ladder --parked "$data"
+complains 'do not go together'
+run 2 bench --end-to-end --parked-precision 4-bit
+complains '16-bit, fp8 or int8'
+run 2 plan --arch 3b --size 64x64 --parked-precision 4-bit
+complains '16-bit, fp8 or int8'
 run 2 verify --backend abacus "$data"
 complains 'auto, cpu or cuda'
 for command in "verify $data" selftest bench; do

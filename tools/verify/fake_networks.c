@@ -28,7 +28,7 @@ static float block_mean(const float *x, const int64_t dims[4], const int64_t at[
 }
 
 /* Channels 0..2: block means p.  3..5: p of the left neighbour (around the border) / 2 - 1/4. */
-static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const svr_tensor *latent,
+static svr_status encode(void *user, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,
                          svr_error *err)
 {
     g_autofree float *in = NULL, *out = NULL;
@@ -48,6 +48,7 @@ static svr_status encode(void *user, svr_exec *exec, const svr_tensor *x, const 
             out[right * CHANNELS + 3 + c] = 0.5f * mean - 0.25f;
         }
     }
+    svr_exec_free(exec, x);
     return store(exec, out, latent, err);
 }
 
@@ -72,16 +73,19 @@ static svr_status predict(void *user, svr_exec *exec, const svr_tensor *cond,
 }
 
 /* Nearest neighbour of channels 0..2 with a ripple of channels 3..5. */
-static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, const svr_tensor *y,
-                         svr_error *err)
+static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, int64_t frames,
+                         svr_tensor *y, svr_error *err)
 {
+    svr_tensor wanted;
     g_autofree float *z = NULL, *out = NULL;
     int64_t h = latent->dims[1], w = latent->dims[2], n = 0;
 
     (void) user;
+    SVR_TRY(svr_exec_alloc(exec, y->dtype, y->rank, y->dims, y, err));
     SVR_TRY(device_get_new(exec->backend, latent, &z, err));
-    out = g_new(float, (size_t) svr_tensor_elems(y));
-    for (int64_t t = 0; t < y->dims[0]; t++)
+    wanted = svr_tensor_slice(y, 0, frames);
+    out = g_new(float, (size_t) svr_tensor_elems(&wanted));
+    for (int64_t t = 0; t < frames; t++)
         for (int64_t i = 0; i < y->dims[1]; i++)
             for (int64_t j = 0; j < y->dims[2]; j++) {
                 int64_t frame = t == 0 ? 0 : 1 + (t - 1) / TIME;
@@ -92,7 +96,7 @@ static svr_status decode(void *user, svr_exec *exec, const svr_tensor *latent, c
                 for (int c = 0; c < 3; c++)
                     out[n++] = at[c] + at[3 + c] * ripple;
             }
-    return store(exec, out, y, err);
+    return store(exec, out, &wanted, err);
 }
 
 svr_networks fake_networks(void *user)

@@ -1,29 +1,34 @@
-/* The ladder: results of transformers in 8 bits beside those of the same ones in 16, as PSNR.  A
- * first run keeps what comes out, the following ones are held against that instead of against the
- * golden values. */
+/* The ladder: results of networks in 8 bits beside those of the same ones in 16, as PSNR.  A first
+ * run keeps what comes out, the following ones are held against that instead of against the golden
+ * values. */
 #ifndef SEEDVR2_VERIFY_LADDER_H
 #define SEEDVR2_VERIFY_LADDER_H
-
-#include "pipeline/quantization.h"
 
 #include <glib.h>
 #include <stdbool.h>
 
+/* What is in 8 bits. */
+typedef enum verify_ladder_kind {
+    VERIFY_LADDER_WEIGHTS, /* of transformers */
+    VERIFY_LADDER_PARKED   /* what the VAE parks */
+} verify_ladder_kind;
+
 typedef struct verify_ladder {
+    verify_ladder_kind kind;
     GHashTable *plain; /* float arrays by "file/tensor" */
-    svr_quantization rung;
-    double least; /* dB of this rung */
+    const char *rung;  /* NULL: the run that is kept */
+    double least;      /* dB of this rung */
     int compared;
 } verify_ladder;
 
-void verify_ladder_init(verify_ladder *ladder);
+void verify_ladder_init(verify_ladder *ladder, verify_ladder_kind kind);
 void verify_ladder_finish(verify_ladder *ladder);
 
-/* Begins a run; AUTO_FP16 is the one that is kept. */
-void verify_ladder_begin(verify_ladder *ladder, svr_quantization rung);
+/* Begins a run; `rung` is borrowed, NULL is the one that is kept. */
+void verify_ladder_begin(verify_ladder *ladder, const char *rung);
 
-/* Takes n values: pictures (peak 1) and results of transformers (peak: their range), nothing else.
- * Prints "rung file/tensor PSNR dB, l2 relative error". */
+/* Takes n values: pictures (peak 1) and results of the networks in question (peak: their range),
+ * nothing else.  Prints "rung file/tensor PSNR dB, l2 relative error". */
 void verify_ladder_take(verify_ladder *ladder, const char *file, const char *tensor,
                         const float *got, size_t n);
 

@@ -33,7 +33,10 @@ static svr_status create_dit(const loaded_form *form, loaded_dit *net, svr_error
                              svr_dit_groups(&net->config), &net->store, err));
     if (factors != SVR_F32)
         SVR_TRY(svr_store_quantize(net->store, factors, err));
-    return svr_dit_create(&net->config, net->store, &net->dit, err);
+    SVR_TRY(svr_dit_create(&net->config, net->store, &net->dit, err));
+    if (form->quantization == SVR_QUANTIZATION_INT8_W8A8)
+        svr_dit_quantize_activations(net->dit);
+    return SVR_OK;
 }
 
 svr_status loaded_dit_open(const loaded_form *form, const char *path, const int windows[3],

@@ -83,10 +83,7 @@ static svr_status compute_batch(progress *p, svr_exec *exec, computed *batch, sv
                               .count = (int) frames,
                               .uniform = run->uniform ? run->batch : 0,
                               .first_frame = batch->start};
-    svr_size size = run->config.sizes.output;
 
-    SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(frames, size.height, size.width, 3), &batch->y,
-                           err));
     return svr_phases_compute(p->phases, exec, &input, &batch->y, NULL, err);
 }
 

@@ -1,5 +1,6 @@
 #include "verify/verify.h"
 
+#include "verify/ladder.h"
 #include "weights/config.h"
 
 #include <stdio.h>
@@ -73,6 +74,24 @@ static bool is_network(const golden *g)
     return kind == SVR_MODEL_VAE || kind == SVR_MODEL_DIT_3B || kind == SVR_MODEL_DIT_7B;
 }
 
+/* Whether something of a family is in 8 bits. */
+static bool climbs(const verify_ladder *ladder, family verify)
+{
+    if (verify == verify_nano)
+        return true;
+    return ladder->kind == VERIFY_LADDER_PARKED
+               ? verify == verify_vae
+               : verify == verify_dit_case || verify == verify_dit_block;
+}
+
+svr_vae_memory verify_parking_memory(const verify_parking *parking, int64_t values)
+{
+    return (svr_vae_memory){.piece_values = 1,
+                            .carried_values = parking->carried > 0 ? parking->carried * values : 1,
+                            .parked = parking->type,
+                            .parked_exact = SVR_VAE_PARKED_ALL & ~parking->what};
+}
+
 static svr_status verify_safetensors(verify_run *run, const char *path, svr_error *err)
 {
     golden g;
@@ -83,9 +102,8 @@ static svr_status verify_safetensors(verify_run *run, const char *path, svr_erro
         return status;
     run->report.file = g.stem;
     verify = recognise(&g);
-    if (run->report.ladder && verify != verify_dit_case && verify != verify_dit_block &&
-        verify != verify_nano)
-        status = SVR_OK; /* nothing of it is quantised */
+    if (run->report.ladder && !climbs(run->report.ladder, verify))
+        status = SVR_OK;
     else if (verify)
         status = verify(run, &g, err);
     else if (!is_network(&g))

@@ -6,14 +6,28 @@
 #define SEEDVR2_VERIFY_VERIFY_H
 
 #include "pipeline/quantization.h"
+#include "vae/vae.h"
 #include "verify/compare.h"
 #include "verify/device.h"
 #include "verify/golden.h"
+
+/* How VAEs park: pieces of a frame, sweeps that carry `carried` frames of full size or one step,
+ * and what of the parked frames is in 8 bits. */
+typedef struct verify_parking {
+    bool active; /* false: clips go as their files say */
+    int carried;
+    svr_dtype type;
+    unsigned what; /* of svr_vae_parked */
+} verify_parking;
+
+/* For frames of `values` values at full size. */
+svr_vae_memory verify_parking_memory(const verify_parking *parking, int64_t values);
 
 typedef struct verify_run {
     svr_backend *backend;
     svr_dtype dtype; /* storage type of the networks */
     svr_quantization quantization;
+    verify_parking parking;
     svr_dtype factors;     /* of the transformer that is compared now, as it is kept */
     const char *model_dir; /* where models that do not lie beside a golden are looked for */
     device device;

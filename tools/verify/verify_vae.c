@@ -170,6 +170,12 @@ static svr_status compute(verify_run *run, const golden *g, vae_case *c, device_
     SVR_TRY(read_cut(g, &c->cut, err));
     SVR_TRY(golden_channels_last(g, c->decode ? "z" : "x", &input, c->in_dims, err));
     output_dims(c, config);
+    if (run->parking.active) {
+        const int64_t *picture = c->decode ? c->out_dims : c->in_dims;
+
+        c->cut.encoder = c->cut.decoder =
+            verify_parking_memory(&run->parking, picture[1] * picture[2] * config->channels[0]);
+    }
     c->input = input;
     c->output =
         g_new0(float, (size_t) (c->out_dims[0] * c->out_dims[1] * c->out_dims[2] * c->out_dims[3]));

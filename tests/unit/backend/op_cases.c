@@ -98,6 +98,21 @@ svr_quantize_args good_quantize(void)
     return (svr_quantize_args){F16(7, 8), F8(7, 8), F32(7)};
 }
 
+svr_quantize_runs_args good_quantize_runs(void)
+{
+    return (svr_quantize_runs_args){F16(5, 33, 8), F8(5, 33, 8), F16(5, 2, 2, 8)};
+}
+
+svr_dequantize_runs_args good_dequantize_runs(void)
+{
+    return (svr_dequantize_runs_args){F8(5, 33, 8), F16(5, 2, 2, 8), F16(5, 33, 8)};
+}
+
+svr_dequantize_args good_dequantize(void)
+{
+    return (svr_dequantize_args){F8(7, 8), F32(7), F16(7, 8)};
+}
+
 svr_linear_args good_linear(void)
 {
     return (svr_linear_args){.x = F16(7, 8),

@@ -48,6 +48,7 @@ static void test_failed_allocation(void)
     CHECK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 4321, &a, &err) == SVR_ERR_NO_VRAM);
     CHECK_TEXT(err.text, "4321 bytes for state");
     CHECK_TEXT(err.text, "the fake is full");
+    CHECK(err.needed == 4321 && err.available == 600);
     CHECK(svr_backend_memory(&fake.base).allocations == 0);
     CHECK(svr_backend_memory(&fake.base).live_total == 0);
 }
@@ -127,6 +128,7 @@ static void test_limit(void)
     CHECK_OK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 60, &a, &err), err);
     CHECK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 41, &b, &err) == SVR_ERR_NO_VRAM);
     CHECK_TEXT(err.text, "budget of 100 bytes");
+    CHECK(err.needed == 41 && err.available == 40);
     svr_error_clear(&err);
     CHECK_OK(svr_backend_alloc(&fake.base, SVR_MEM_STATE, 40, &b, &err), err);
     svr_backend_free(&fake.base, SVR_MEM_STATE, 40, b);

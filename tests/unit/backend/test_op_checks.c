@@ -140,7 +140,16 @@ static void test_quantized(void)
     ACCEPTED(linear, (a.w.dtype = SVR_I8, a.w_scale = linear_w));
     REFUSED(linear, a.w.dtype = SVR_I8, SHAPE, "w_scale belongs to f8_e4m3 and i8");
     REFUSED(linear, (a.w.dtype = SVR_I8, a.w_scale = x), SHAPE, "w_scale is f32 [7]");
-    REFUSED(linear, (a.x.dtype = a.w.dtype = SVR_I8, a.w_scale = linear_w), TYPE, "x is i8");
+    REFUSED(linear, (a.x.dtype = a.w.dtype = SVR_I8, a.w_scale = linear_w), SHAPE,
+            "x_scale belongs to f8_e4m3 and i8");
+    ACCEPTED(linear, (a.x.dtype = a.w.dtype = SVR_I8, a.x_scale = x, a.w_scale = linear_w));
+    REFUSED(linear, (a.x.dtype = SVR_I8, a.x_scale = x), SHAPE, "x of i8 goes with w of i8");
+    REFUSED(linear, (a.x.dtype = SVR_I8, a.x_scale = x, a.w.dtype = f8, a.w_scale = linear_w),
+            SHAPE, "must both be f8_e4m3");
+    REFUSED(linear,
+            (a.x.dtype = a.w.dtype = SVR_I8, a.x_scale = x, a.w_scale = linear_w,
+             a.x.dims[1] = a.w.dims[1] = SVR_I8_DEPTH + 1),
+            SHAPE, "do not fit into 32 bits");
     REFUSED(linear, (a.x.dtype = f8, a.x_scale = x, a.w.dtype = SVR_I8, a.w_scale = linear_w),
             SHAPE, "x and w must both be f8_e4m3");
     REFUSED(linear, a.w.dtype = SVR_U8, TYPE, "w is u8");
@@ -155,7 +164,11 @@ static void test_quantized(void)
         (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = f8, a.x_scale = x, a.gate_scale = swiglu_w),
         SHAPE, "up_scale belongs to f8_e4m3 and i8");
     REFUSED(swiglu, (a.x.dtype = f8, a.x_scale = x), SHAPE, "x and w_gate must both be f8_e4m3");
+    ACCEPTED(swiglu, (a.x.dtype = a.w_gate.dtype = a.w_up.dtype = SVR_I8, a.x_scale = x,
+                      a.gate_scale = a.up_scale = swiglu_w));
+    REFUSED(swiglu, (a.x.dtype = SVR_I8, a.x_scale = x), SHAPE, "x of i8 goes with w_gate of i8");
     ACCEPTED(rms_norm, (a.y.dtype = f8, a.y_scale = x));
+    ACCEPTED(rms_norm, (a.y.dtype = SVR_I8, a.y_scale = x));
     REFUSED(rms_norm, a.y.dtype = f8, SHAPE, "y_scale belongs to f8_e4m3 and i8");
     REFUSED(rms_norm, a.y_scale = x, SHAPE, "y_scale belongs to f8_e4m3 and i8");
     REFUSED(rms_norm, (a.y.dtype = f8, a.y_scale = x, a.y_scale.data = a.weight.data), SHAPE,
@@ -263,10 +276,30 @@ static void test_general_ops(void)
     REFUSED(linear, a.activation = (svr_activation) -1, INVALID, "activation");
     REFUSED(swiglu, a.w_up.dims[0] = 11, SHAPE, "w_up is f32 [11, 8]");
     REFUSED(swiglu, a.w_up.dtype = SVR_BF16, SHAPE, "w_gate and w_up");
-    REFUSED(quantize, a.y.dtype = SVR_F16, TYPE, "y is f16 [7, 8]; its type must be f8_e4m3");
+    REFUSED(quantize, a.y.dtype = SVR_F16, TYPE, "y is f16 [7, 8]; its type must be f8_e4m3 or i8");
     REFUSED(quantize, a.x.dtype = SVR_F8_E4M3, TYPE, "x is f8_e4m3");
     REFUSED(quantize, a.scale.dims[0] = 8, SHAPE, "scale is f32 [8]");
     REFUSED(quantize, a.scale.data = a.y.data, SHAPE, "overlaps");
+    ACCEPTED(quantize_runs, a.y.dtype = SVR_I8);
+    ACCEPTED(quantize_runs, (a.x.dims[1] = a.y.dims[1] = 32, a.scales.dims[1] = 1));
+    REFUSED(quantize_runs, a.y.dtype = SVR_U8, TYPE, "its type must be f8_e4m3 or i8");
+    REFUSED(quantize_runs, a.scales.dtype = SVR_F32, TYPE, "scales is f32 [5, 2, 2, 8]");
+    REFUSED(quantize_runs, a.scales.dims[1] = 1, SHAPE, "scales is f16 [5, 1, 2, 8]; it must be");
+    REFUSED(quantize_runs, a.scales.dims[2] = 1, SHAPE, "scales is f16 [5, 2, 1, 8]");
+    REFUSED(quantize_runs, a.scales.data = a.y.data, SHAPE, "overlaps");
+    ACCEPTED(dequantize_runs, a.x.dtype = SVR_I8);
+    ACCEPTED(dequantize_runs, a.scales.dtype = a.y.dtype = SVR_F32);
+    REFUSED(dequantize_runs, a.y.dtype = SVR_F32, TYPE, "scales is f16 [5, 2, 2, 8]");
+    REFUSED(dequantize_runs, a.x.dims[1] = 32, SHAPE, "x is f8_e4m3 [5, 32, 8]");
+    REFUSED(dequantize_runs, a.scales.dims[1] = 1, SHAPE, "it must be f16 [5, 2, 2, 8]");
+    REFUSED(dequantize_runs, a.y.data = a.x.data, SHAPE, "overlaps");
+    ACCEPTED(quantize, a.y.dtype = SVR_I8);
+    ACCEPTED(dequantize, (a.x.dtype = SVR_I8, a.y.dtype = SVR_F32));
+    REFUSED(dequantize, a.x.dtype = SVR_U8, TYPE, "x is u8 [7, 8]; its type must be f8_e4m3 or i8");
+    REFUSED(dequantize, a.y.dtype = SVR_I8, TYPE, "y is i8");
+    REFUSED(dequantize, a.scale.dims[0] = 8, SHAPE, "scale is f32 [8]");
+    REFUSED(dequantize, a.y.dims[1] = 7, SHAPE, "y is f16 [7, 7]");
+    REFUSED(dequantize, a.y.data = a.x.data, SHAPE, "overlaps");
     ACCEPTED(copy_rows, (a.from = absent, a.x.dims[0] = 4));
     ACCEPTED(copy_rows, (a.to = absent, a.y.dims[0] = 4));
     ACCEPTED(copy_rows, a.x.dtype = a.y.dtype = SVR_I32);
@@ -349,6 +382,10 @@ static void test_pixel_ops(void)
     REFUSED(unpack, a.info.color.kr = 0.95, INVALID, "luma weights");
     REFUSED(unpack, a.frame.plane[1] = NULL, INVALID, "plane");
     REFUSED(unpack, a.frame.stride[0] = 4, INVALID, "stride");
+    REFUSED(unpack, (a.info.format = SVR_PIXEL_GRAY16, a.frame.stride[0] = 11), INVALID, "words");
+    REFUSED(pack, (a.info.format = SVR_PIXEL_GRAY16, a.frame.stride[0] = 12, a.frame.plane[0]++),
+            INVALID, "words");
+    REFUSED(pack, (a.info.format = SVR_PIXEL_GRAY8, a.info.color.kb = 0), INVALID, "luma weights");
     REFUSED(pack, a.frame.stride[1] = -5, INVALID, "stride");
     REFUSED(pack, a.alpha.dims[0] = 2, SHAPE, "alpha is f32 [2, 5]");
     REFUSED(pack, a.rgb.dims[2] = 4, SHAPE, "rgb is f32 [3, 5, 4]");

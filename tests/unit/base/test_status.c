@@ -55,6 +55,25 @@ static void test_prefix(void)
     CHECK(err.code == SVR_OK && err.text[0] == '\0');
 }
 
+/* Only memory failures have bytes, and the innermost knows them. */
+static void test_bytes(void)
+{
+    svr_error err = {0};
+
+    svr_error_bytes(&err, 7, 5);
+    svr_error_bytes(NULL, 7, 5);
+    CHECK(err.needed == 0 && err.available == 0);
+    CHECK(SVR_FAIL(&err, SVR_ERR_NO_VRAM, "too few") == SVR_ERR_NO_VRAM);
+    svr_error_bytes(&err, 7, 5);
+    svr_error_bytes(&err, 9, 8);
+    CHECK(err.needed == 7 && err.available == 5);
+    svr_error_clear(&err);
+    CHECK(err.needed == 0 && err.available == 0);
+    CHECK(fail_io(&err) == SVR_ERR_IO);
+    svr_error_bytes(&err, 7, 5);
+    CHECK(err.needed == 0);
+}
+
 static void test_long_texts_are_cut(void)
 {
     svr_error err = {0};
@@ -84,6 +103,7 @@ int main(void)
     RUN(test_first_failure_wins);
     RUN(test_try_returns);
     RUN(test_prefix);
+    RUN(test_bytes);
     RUN(test_long_texts_are_cut);
     RUN(test_names);
     return check_done();

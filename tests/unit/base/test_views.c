@@ -72,14 +72,37 @@ static void test_frame_layouts(void)
     CHECK(svr_pixel_planes(SVR_PIXEL_I420) == 3);
 }
 
+/* The kinds follow from the names. */
 static void test_pixel_kinds(void)
 {
     for (int f = 0; f < SVR_PIXEL_FORMAT_COUNT; f++) {
         svr_pixel_format format = (svr_pixel_format) f;
+        const char *name = svr_pixel_layout_of(format)->name;
+        bool rgb = strchr(name, 'G') && strncmp(name, "GRAY", 4) != 0;
 
-        CHECK(svr_pixel_has_alpha(format) == (f >= SVR_PIXEL_RGBA && f <= SVR_PIXEL_ABGR));
-        CHECK(svr_pixel_is_yuv(format) == (f == SVR_PIXEL_NV12 || f == SVR_PIXEL_I420));
+        CHECK(svr_pixel_has_alpha(format) == (strchr(name, 'A') && rgb));
+        CHECK(svr_pixel_is_yuv(format) == (!rgb && strncmp(name, "GRAY", 4) != 0));
+        for (int other = 0; other < f; other++)
+            CHECK(strcmp(svr_pixel_layout_of((svr_pixel_format) other)->name, name) != 0);
     }
+}
+
+/* Words of two bytes, and chroma that is coarser in one direction. */
+static void test_wide_layouts(void)
+{
+    svr_video_info p010 = info_of(SVR_PIXEL_P010, 5, 3), i422 = info_of(SVR_PIXEL_I422_10, 5, 3);
+    svr_video_info gbr = info_of(SVR_PIXEL_GBR, 5, 3), gray = info_of(SVR_PIXEL_GRAY16, 5, 3);
+    svr_video_info rgba64 = info_of(SVR_PIXEL_RGBA64, 5, 3);
+    uint8_t data[54];
+    svr_frame f = svr_frame_packed(&p010, data);
+    svr_samples v = svr_frame_samples(&p010, &f, 2);
+
+    CHECK(svr_frame_bytes(&p010) == 30 + 2 * 12 && svr_plane_row_bytes(&p010, 1) == 12);
+    CHECK(svr_frame_bytes(&i422) == 30 + 2 * 3 * 6 && svr_plane_rows(&i422, 2) == 3);
+    CHECK(svr_frame_bytes(&gbr) == 45 && svr_frame_bytes(&gray) == 30);
+    CHECK(svr_frame_bytes(&rgba64) == 120);
+    CHECK(v.data == data + 32 && v.stride == 12 && v.width == 3 && v.height == 2);
+    CHECK(v.word == 2 && v.step == 4 && v.shift == 6 && v.top == 1023);
 }
 
 static void test_frame_packed(void)
@@ -119,6 +142,7 @@ int main(void)
     RUN(test_tensor_describe);
     RUN(test_frame_layouts);
     RUN(test_pixel_kinds);
+    RUN(test_wide_layouts);
     RUN(test_frame_packed);
     RUN(test_frame_copy);
     return check_done();

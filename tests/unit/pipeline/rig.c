@@ -129,7 +129,7 @@ static svr_status push_all(svr_stream *stream, svr_backend *backend, int64_t fir
     const rig_sequence *s = io->sequence;
 
     for (int i = 0; i < s->count; i++) {
-        uint8_t *copy = malloc(s->frame_bytes);
+        uint8_t *copy = svr_frame_store_take(svr_stream_sources(stream));
 
         CHECK(copy != NULL);
         memcpy(copy, s->frames + (size_t) i * s->frame_bytes, s->frame_bytes);
@@ -143,7 +143,7 @@ static svr_status push_all(svr_stream *stream, svr_backend *backend, int64_t fir
 svr_status rig_run(svr_stream *stream, svr_backend *backend, const svr_temporal_plan *plan,
                    int64_t first_frame, rig_sequence *s, svr_error *err)
 {
-    rig_io io = {s, svr_batcher_create(plan)};
+    rig_io io = {s, svr_batcher_create(plan, svr_stream_sources(stream))};
     svr_status status;
 
     CHECK(io.batcher != NULL);

@@ -5,9 +5,22 @@
 
 #include <stdlib.h>
 
+/* Frames of one pixel in host memory, which lives as long as the program. */
+static svr_frame_store *store(void)
+{
+    static svr_frame_store *only;
+    const svr_video_info info = {.format = SVR_PIXEL_RGB, .width = 1, .height = 1};
+
+    svr_error err = {0};
+
+    if (!only)
+        CHECK_OK(svr_frame_store_create(NULL, &info, 0, &only, &err), err);
+    return only;
+}
+
 static uint8_t *numbered(int n)
 {
-    uint8_t *data = malloc(1);
+    uint8_t *data = svr_frame_store_take(store());
 
     CHECK(data != NULL);
     *data = (uint8_t) n;
@@ -65,7 +78,7 @@ static int take_ready(svr_batcher *b, const svr_temporal_plan *plan, int n, int 
 
 static void check_clip(int n, const svr_temporal_plan *plan)
 {
-    svr_batcher *b = svr_batcher_create(plan);
+    svr_batcher *b = svr_batcher_create(plan, store());
     svr_batch_span want[64] = {0}, got[64] = {0};
     int wanted = whole_plan(n + plan->prepend, plan, want), count = 0;
     svr_error err = {0};
@@ -115,7 +128,7 @@ static void test_plan_values(void)
 static void test_lead_in_waits_for_its_mirror(void)
 {
     svr_temporal_plan plan = svr_temporal_plan_make(1, 0, 2);
-    svr_batcher *b = svr_batcher_create(&plan);
+    svr_batcher *b = svr_batcher_create(&plan, store());
     svr_batch_span span;
     svr_error err = {0};
 
@@ -134,7 +147,7 @@ static void test_lead_in_waits_for_its_mirror(void)
 static void test_nothing_after_an_empty_end(void)
 {
     svr_temporal_plan plan = svr_temporal_plan_make(5, 1, 3);
-    svr_batcher *b = svr_batcher_create(&plan);
+    svr_batcher *b = svr_batcher_create(&plan, store());
     svr_batch_span span;
 
     CHECK(b != NULL);
@@ -149,5 +162,6 @@ int main(void)
     RUN(test_all_plans);
     RUN(test_lead_in_waits_for_its_mirror);
     RUN(test_nothing_after_an_empty_end);
+    svr_frame_store_destroy(store());
     return check_done();
 }

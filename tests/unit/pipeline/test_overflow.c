@@ -17,6 +17,11 @@ static const char *model_dir;
 
 /* ------------------------------------------------------------------ a stream */
 
+/* What overflows: the n-th prediction or, in its last value, the n-th picture; 0: none. */
+typedef struct mishap {
+    int prediction, picture;
+} mishap;
+
 static svr_stream_options options_of(int batch, int overlap)
 {
     svr_size_plan sizes = svr_size_plan_exact((svr_size){W, H}, 16);
@@ -26,10 +31,10 @@ static svr_stream_options options_of(int batch, int overlap)
     return o;
 }
 
-/* The sequence with an overflow in prediction `overflow_at` (0: none); the caller frees. */
-static uint8_t *run_stream(const uint8_t *frames, int overflow_at)
+/* The sequence with a mishap; frames come once and in order all the same.  The caller frees. */
+static uint8_t *run_stream(const uint8_t *frames, int overlap, mishap at)
 {
-    svr_stream_options o = options_of(5, 2);
+    svr_stream_options o = options_of(5, overlap);
     rig_sequence s = {.frames = frames,
                       .frame_bytes = FRAME,
                       .out_elems = FRAME,
@@ -42,10 +47,12 @@ static uint8_t *run_stream(const uint8_t *frames, int overflow_at)
 
     CHECK(s.bytes != NULL);
     fake_networks_init(&fake, FAKE_GOLDEN);
-    fake.overflow_at = overflow_at;
+    fake.overflow_at = at.prediction;
+    fake.nan_at = at.picture;
     CHECK_OK(svr_stream_create(backend, &fake.networks, &o, NULL, &stream, &err), err);
     CHECK_OK(rig_run(stream, backend, &o.temporal, 0, &s, &err), err);
-    CHECK(s.overflows == (overflow_at > 0));
+    CHECK(s.overflows == (at.prediction + at.picture > 0));
+    CHECK(svr_stream_scratch_peak(stream) <= svr_stream_plan(stream)->scratch);
     svr_stream_destroy(stream);
     CHECK(svr_backend_memory(backend).live_total == 0);
     svr_backend_destroy(backend);
@@ -53,21 +60,26 @@ static uint8_t *run_stream(const uint8_t *frames, int overflow_at)
     return s.bytes;
 }
 
-/* The second batch shares frames with the first, which a failed try must leave as they were. */
+/* The second batch shares frames with the first, which a failed try must leave as they were, also
+ * where only the last value of a batch tells that it failed. */
 static void test_a_batch_can_be_tried_again(void)
 {
     uint8_t frames[COUNT * FRAME];
 
     for (size_t i = 0; i < sizeof frames; i++)
         frames[i] = (uint8_t) (i * 2654435761u >> 13);
-    uint8_t *want = run_stream(frames, 0);
-    for (int batch = 1; batch <= 3; batch++) {
-        uint8_t *got = run_stream(frames, batch);
+    for (int overlap = 0; overlap <= 4; overlap += 2) {
+        uint8_t *want = run_stream(frames, overlap, (mishap){0, 0});
 
-        CHECK(memcmp(got, want, (size_t) COUNT * FRAME) == 0);
-        free(got);
+        for (int i = 0; i < 6; i++) {
+            mishap at = i < 3 ? (mishap){i + 1, 0} : (mishap){0, i - 2};
+            uint8_t *got = run_stream(frames, overlap, at);
+
+            CHECK(memcmp(got, want, (size_t) COUNT * FRAME) == 0);
+            free(got);
+        }
+        free(want);
     }
-    free(want);
 }
 
 /* ------------------------------------------------------------------ a model */

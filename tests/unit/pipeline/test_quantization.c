@@ -136,6 +136,27 @@ static void test_fp8_files(void)
     check_file(SVR_F8_E4M3, SVR_QUANTIZATION_FP8, SVR_F16);
 }
 
+/* Integers with activations as integers too: a file is what is quantised while it loads, and the
+ * products are not those of weights alone. */
+static void test_int8_activations(void)
+{
+    svr_model_options load = options_of(nano_path(), SVR_F16, SVR_QUANTIZATION_INT8_W8A8);
+    svr_model_options file = options_of(path, SVR_F16, SVR_QUANTIZATION_INT8_W8A8);
+    uint64_t load_bytes, file_bytes;
+    float *want = frames_of(&load, SVR_I8, &load_bytes), *got, *weights;
+
+    convert_nano(SVR_I8);
+    got = frames_of(&file, SVR_I8, &file_bytes);
+    CHECK(same(got, want) && load_bytes == file_bytes);
+    file.quantization = SVR_QUANTIZATION_INT8;
+    weights = frames_of(&file, SVR_I8, &file_bytes);
+    CHECK(!same(got, weights) && load_bytes == file_bytes);
+    free(want);
+    free(got);
+    free(weights);
+    remove(path);
+}
+
 /* Integers multiplied in F32 are their values: so loading them as values changes nothing. */
 static void test_integers_are_their_values(void)
 {
@@ -254,6 +275,7 @@ static void test_bytes_of_published_models(void)
 static void test_names(void)
 {
     CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_AUTO_FP16), "auto-fp16") == 0);
+    CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_INT8_W8A8), "int8-w8a8") == 0);
     CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_AS_STORED), "as-stored") == 0);
     CHECK(strcmp(svr_quantization_name(SVR_QUANTIZATION_COUNT), "unknown") == 0);
 }
@@ -264,6 +286,7 @@ int main(int argc, char **argv)
     model_dir = argv[1];
     RUN(test_int8_files);
     RUN(test_fp8_files);
+    RUN(test_int8_activations);
     RUN(test_integers_are_their_values);
     RUN(test_memory_and_devices);
     RUN(test_bytes_of_published_models);

@@ -452,6 +452,7 @@ static void test_configuration_is_checked(void)
     REFUSES(batch_size, -1, SVR_ERR_INVALID, "batch-size");
     REFUSES(memory.mode, (svr_vram_mode) 3, SVR_ERR_INVALID, "vram-mode");
     REFUSES(memory.tile_size, -8, SVR_ERR_INVALID, "vae-tile-size");
+    REFUSES(memory.parked, SVR_PARKED_PRECISIONS, SVR_ERR_INVALID, "parked-precision");
     REFUSES(memory.budget, 1000, SVR_ERR_NO_VRAM, "smallest vram-budget");
     REFUSES(temporal_overlap, -1, SVR_ERR_INVALID, "temporal-overlap");
     REFUSES(prepend_frames, -1, SVR_ERR_INVALID, "prepend-frames");

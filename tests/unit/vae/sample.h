@@ -1,10 +1,14 @@
-/* A clip through both halves of a VAE, and what that takes. */
+/* Clips that go through both halves of a VAE, whole and in every kind of memory, and what that
+ * takes as the counting backend says. */
 #ifndef SVR_TESTS_VAE_SAMPLE_H
 #define SVR_TESTS_VAE_SAMPLE_H
 
 #include "fixture.h"
 
 #include "backend/ops.h"
+
+/* The real one's layout: a stage that keeps time, two resnets a stage. */
+extern const svr_vae_config sample_deep;
 
 enum { ENCODE, DECODE, HALVES };
 
@@ -16,11 +20,16 @@ typedef struct sample {
     size_t elems[HALVES]; /* of the results */
 } sample;
 
-float *run_half(const sample *s, int half, const svr_vae_memory *memory);
-
-/* The encoder's clip is a little larger than what its latent stands for. */
+/* The encoder's clip is a little larger than what its latent of h x w stands for. */
 sample sample_make(vae_rig *rig, int64_t frames, int64_t h, int64_t w);
 void sample_free(sample *s);
+
+/* The result of a half, memory from malloc. */
+float *sample_run(const sample *s, int half, const svr_vae_memory *memory);
+
+/* The same; its memory is what counting predicts. */
+float *sample_run_counted(const sample *s, svr_backend *counting, int half,
+                          const svr_vae_memory *memory);
 
 /* Peaks of scratch and host memory, and bytes copied. */
 typedef struct memory_use {
@@ -28,8 +37,7 @@ typedef struct memory_use {
     uint64_t in, out;
 } memory_use;
 
-memory_use use_of(const svr_exec *exec);
-memory_use use_since(const svr_exec *exec, const memory_use *before);
+memory_use memory_use_of(const svr_exec *exec);
 
 /* A network on a device that counts. */
 typedef struct dry_network {
@@ -42,9 +50,9 @@ typedef struct dry_network {
 memory_use count_half(const dry_network *net, int half, int64_t dims[2][4],
                       const svr_vae_memory *memory);
 
-/* run_half() in exactly the memory that counting predicts, which goes to *use. */
-float *run_counted(const sample *s, svr_backend *counting, int half, const svr_vae_memory *memory,
-                   memory_use *use);
+/* The same for a sample's. */
+memory_use sample_count(const sample *s, svr_backend *counting, int half,
+                        const svr_vae_memory *memory);
 
 /* The published network on a device that counts, without workspaces, so that what is counted are
  * activations alone.  `ops` is filled and must outlive it. */

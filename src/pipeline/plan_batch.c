@@ -1,0 +1,66 @@
+/* How many frames an open batch gets. */
+#include "pipeline/planner.h"
+
+/* An open batch whose copies nothing hides is not made larger than ENOUGH_FRAMES, and none is made
+ * smaller than FEWEST_FRAMES only to hide them. */
+enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
+
+/* Nor is one made larger that parks more than this: host memory is page-locked for it. */
+#define MOST_PARKED ((uint64_t) 32 << 30)
+
+/* Plans for another batch; NO_VRAM is an answer. */
+static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, bool *hidden,
+                            svr_error *err)
+{
+    svr_temporal_plan temporal =
+        svr_temporal_plan_make(batch, p->temporal->overlap, p->temporal->prepend);
+    svr_error refused = {.code = SVR_OK};
+    svr_planning trial = *p;
+    svr_memory_plan plan;
+    svr_status status;
+
+    trial.temporal = &temporal;
+    status = svr_plan_make(&trial, &plan, &refused);
+    *fitting = status == SVR_OK;
+    *hidden = *fitting && plan.hidden && plan.host_parked <= MOST_PARKED;
+    if (status != SVR_OK && status != SVR_ERR_NO_VRAM && err)
+        *err = refused;
+    return status == SVR_ERR_NO_VRAM ? SVR_OK : status;
+}
+
+/* *out = 0: none fits. */
+static svr_status choose_batch(const svr_planning *p, int most, int *out, svr_error *err)
+{
+    static const int batches[] = {81, 61, 45, 33, 21, 13, 9, 5, 1};
+
+    *out = 0;
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        bool fitting, hidden;
+
+        if (batches[i] > most)
+            continue;
+        SVR_TRY(try_batch(p, batches[i], &fitting, &hidden, err));
+        if (!fitting)
+            continue;
+        if (*out == 0 && batches[i] <= ENOUGH_FRAMES)
+            *out = batches[i];
+        if (hidden && batches[i] >= FEWEST_FRAMES) {
+            *out = batches[i];
+            return SVR_OK;
+        }
+    }
+    return SVR_OK;
+}
+
+svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *err)
+{
+    svr_planning untiled = *p;
+
+    untiled.without_last_resort = true;
+    SVR_TRY(choose_batch(&untiled, most, out, err));
+    if (*out == 0) /* tiles hide no copies, so larger batches need not be tried */
+        SVR_TRY(choose_batch(p, most < ENOUGH_FRAMES ? most : ENOUGH_FRAMES, out, err));
+    if (*out == 0)
+        *out = 1;
+    return SVR_OK;
+}
