@@ -8,8 +8,8 @@
 
 enum { ALIGN_BYTES = 256 };
 
-/* Far from host memory and from the low base of a counting scratch: the entries of ops compare
- * addresses to find overlaps. */
+/* Far from all memory and from the ranges of a counting scratch: the entries of ops compare
+ * addresses to find overlaps, also with tables that lie on a device. */
 #define FIRST_ADDRESS ((uintptr_t) 1 << 62)
 
 typedef struct counting_backend {

@@ -51,10 +51,12 @@ svr_scratch *svr_scratch_create(void *base, size_t capacity)
 
 svr_scratch *svr_scratch_create_counting(void)
 {
-    /* stands for no memory, so there is no pointer that it could be derived from */
-    const uintptr_t first = SVR_SCRATCH_ALIGN;
+    /* where no memory of a host or a device lies (a device's may be low), and below the addresses
+     * of streamed weights in a dry run and of the counting backend; stands for none, so there is no
+     * pointer that it could be derived from */
+    const uintptr_t first = (uintptr_t) 1 << 59;
 
-    return svr_scratch_create((void *) first, SIZE_MAX / 2); /* NOLINT(performance-no-int-to-ptr) */
+    return svr_scratch_create((void *) first, first); /* NOLINT(performance-no-int-to-ptr) */
 }
 
 void svr_scratch_destroy(svr_scratch *scratch)

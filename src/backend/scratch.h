@@ -24,7 +24,8 @@ enum { SVR_SCRATCH_ALIGN = 256 };
 svr_scratch *svr_scratch_create(void *base, size_t capacity);
 
 /* Ranges of no memory, without an end in practice: for counting what a run would take.  The
- * addresses are low, those of the counting backend are high.  NULL when there is no memory. */
+ * addresses lie beyond all memory, and apart from those of the counting backend.  NULL when there
+ * is no memory. */
 svr_scratch *svr_scratch_create_counting(void);
 
 /* Accepts NULL. */

@@ -55,8 +55,9 @@ expect_plan() {
     fi
 }
 
+# twice these widths leave no padding at the ends of rows, whose bytes nobody defines
 for format in NV12 I420 RGBA; do
-    for size in 320x180 322x182; do
+    for size in 320x180 324x182; do
         source="videotestsrc num-buffers=13 pattern=ball ! $system,format=$format,width=${size%x*},height=${size#*x}"
         ours="seedvr2upscale backend=cuda batch-size=5 temporal-overlap=1"
         case=$format-$size

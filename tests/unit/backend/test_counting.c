@@ -136,11 +136,36 @@ static void test_missing_op(void)
     svr_backend_destroy(counting);
 }
 
+/* Ops compare the addresses of a dry run with those of tables on a device, which may be any that a
+ * processor has: at most 57 bits. */
+static void test_addresses_of_no_memory(void)
+{
+    const uintptr_t beyond = (uintptr_t) 1 << 57;
+    fake_backend fake;
+    svr_error err = {.code = SVR_OK};
+    svr_scratch *scratch = svr_scratch_create_counting();
+    svr_backend *counting;
+    void *a, *b;
+
+    fake_backend_init(&fake);
+    counting = svr_counting_backend_create(&fake.base);
+    CHECK(counting != NULL && scratch != NULL);
+    CHECK_OK(svr_scratch_alloc(scratch, (size_t) 1 << 45, &a, &err), err);
+    CHECK_OK(svr_backend_alloc(counting, SVR_MEM_STATE, 1, &b, &err), err);
+    CHECK((uintptr_t) a >= beyond);
+    CHECK((uintptr_t) b >= (uintptr_t) a + ((uintptr_t) 1 << 45));
+    svr_backend_free(counting, SVR_MEM_STATE, 1, b);
+    svr_scratch_free(scratch, a);
+    svr_scratch_destroy(scratch);
+    svr_backend_destroy(counting);
+}
+
 int main(void)
 {
     RUN(test_addresses);
     RUN(test_copies_touch_nothing);
     RUN(test_same_peak);
     RUN(test_missing_op);
+    RUN(test_addresses_of_no_memory);
     return check_done();
 }
