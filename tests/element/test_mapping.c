@@ -16,7 +16,7 @@ map_caps (const gchar *text)
   return mapped;
 }
 
-/* What the pads offer. */
+/* What the pads offer in system memory, which comes last. */
 GST_START_TEST (test_templates)
 {
   GstElementFactory *factory = gst_element_factory_find ("seedvr2upscale");
@@ -24,9 +24,13 @@ GST_START_TEST (test_templates)
 
   for (; pads; pads = pads->next) {
     GstCaps *caps = gst_static_pad_template_get_caps (pads->data);
-    GstStructure *s = gst_caps_get_structure (caps, 0);
+    guint system = gst_caps_get_size (caps) - 1;
+    GstStructure *s = gst_caps_get_structure (caps, system);
     const GValue *list = gst_structure_get_value (s, "format");
 
+    fail_unless (
+        gst_caps_features_is_equal (gst_caps_get_features (caps, system),
+                                    GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY));
     fail_unless_equals_int (gst_value_list_get_size (list), ALL_FORMATS);
     /* what sources without a wish take */
     fail_unless_equals_string (
