@@ -39,6 +39,13 @@ static bool has_types(const svr_conv3d_args *args)
            args->y.dtype == args->x.dtype;
 }
 
+/* The own kernel that makes the clip's first frames may read a history in place; else it is
+ * gathered. */
+static bool is_start_aligned(const svr_conv3d_args *args)
+{
+    return !args->head_starts || is_aligned(&args->head);
+}
+
 bool svr_cuda_conv3d_dnn_serves(const svr_conv3d_args *args, svr_cuda_dnn_conv *conv)
 {
     const int64_t *x = args->x.dims, *w = args->w.dims, *y = args->y.dims;
@@ -57,8 +64,8 @@ bool svr_cuda_conv3d_dnn_serves(const svr_conv3d_args *args, svr_cuda_dnn_conv *
                                 .residual = svr_tensor_present(&args->residual)};
     return has_types(args) && has_taps(args) && frames > 0 && w[0] % 8 == 0 && w[4] % 8 == 0 &&
            is_aligned(&args->x) && is_aligned(&args->w) && is_aligned(&args->y) &&
-           is_aligned(&args->residual) && is_small(conv->x, 4) && is_small(conv->w, 5) &&
-           is_small(conv->y, 4);
+           is_aligned(&args->residual) && is_start_aligned(args) && is_small(conv->x, 4) &&
+           is_small(conv->w, 5) && is_small(conv->y, 4);
 }
 
 /* ---- the way through cuDNN */

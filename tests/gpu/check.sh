@@ -26,7 +26,7 @@ start() { # NAME COMMAND…: in the background
     names+=("$name")
     (
         SECONDS=0 status=0
-        timeout --kill-after 10 360 "$@" >"$out/$name.log" 2>&1 || status=$?
+        timeout --kill-after 10 420 "$@" >"$out/$name.log" 2>&1 || status=$?
         echo "$status $SECONDS" >"$out/$name.status"
     ) &
 }
