@@ -124,10 +124,15 @@ const svr_dit_geometry *svr_constants_geometry(const svr_constants *c, const int
     return negative ? c->geometries[found].negative : c->geometries[found].positive;
 }
 
-void svr_constants_finish(svr_constants *c)
+void svr_constants_forget(svr_constants *c)
 {
     while (c->geometry_count > 0)
         drop_geometry(c, 0);
+}
+
+void svr_constants_finish(svr_constants *c)
+{
+    svr_constants_forget(c);
     for (size_t i = 0; i < c->condition_count; i++)
         svr_dit_condition_destroy(c->conditions[i].condition);
     free(c->conditions);

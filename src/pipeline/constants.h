@@ -51,6 +51,9 @@ SVR_CHECKED svr_status svr_constants_condition(svr_constants *constants, float t
 SVR_CHECKED svr_status svr_constants_prepare(svr_constants *constants, const int latent[3],
                                              svr_error *err);
 
+/* Gives back the tables of all grids; no op may be under way. */
+void svr_constants_forget(svr_constants *constants);
+
 /* Tables that svr_constants_prepare() made; NULL when it did not. */
 const svr_dit_geometry *svr_constants_geometry(const svr_constants *constants, const int latent[3],
                                                bool negative);

@@ -38,6 +38,13 @@ static svr_status prepare(void *user, const int latent[3], svr_error *err)
     return svr_constants_prepare(&m->constants, latent, err);
 }
 
+static void forget(void *user)
+{
+    svr_model *m = user;
+
+    svr_constants_forget(&m->constants);
+}
+
 static svr_status place(void *user, const svr_placement *placement, svr_weight_need *need,
                         svr_error *err)
 {
@@ -154,6 +161,7 @@ static svr_networks make_networks(svr_model *m)
         .place = place,
         .load = load,
         .prepare = prepare,
+        .forget = forget,
         .encode = encode,
         .predict = predict,
         .decode = decode,

@@ -30,6 +30,8 @@ typedef struct svr_networks {
     /* optional: called before every batch, in dry runs too, with its latent grid t,H,W; makes the
      * tables that the grid needs and keeps them for the next time */
     svr_status (*prepare)(void *user, const int latent[3], svr_error *err);
+    /* goes with it: gives all these tables back */
+    void (*forget)(void *user);
     /* x [T,H,W,3] storage -> latent [t,h,w,C] F32, scaled for the transformer; x is scratch memory
      * and used up: given back as soon as nothing reads it any more */
     svr_status (*encode)(void *user, svr_exec *exec, svr_tensor *x, const svr_tensor *latent,

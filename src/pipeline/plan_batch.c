@@ -8,6 +8,13 @@ enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
 /* Nor is one made larger that parks more than this: host memory is page-locked for it. */
 #define MOST_PARKED ((uint64_t) 32 << 30)
 
+/* Tables of other batches take memory that this one's plan would do without. */
+static void forget_tables(const svr_planning *p)
+{
+    if (p->networks->forget)
+        p->networks->forget(p->networks->user);
+}
+
 /* Plans for another batch; NO_VRAM is an answer. */
 static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, bool *hidden,
                             svr_error *err)
@@ -20,6 +27,7 @@ static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, boo
     svr_status status;
 
     trial.temporal = &temporal;
+    forget_tables(p);
     status = svr_plan_make(&trial, &plan, &refused);
     *fitting = status == SVR_OK;
     *hidden = *fitting && plan.hidden && plan.host_parked <= MOST_PARKED;
@@ -62,5 +70,6 @@ svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *
         SVR_TRY(choose_batch(p, most < ENOUGH_FRAMES ? most : ENOUGH_FRAMES, out, err));
     if (*out == 0)
         *out = 1;
+    forget_tables(p);
     return SVR_OK;
 }

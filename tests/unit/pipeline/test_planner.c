@@ -379,7 +379,7 @@ static void test_tiles_are_the_last_resort(void)
     config.memory.budget = most;
     CHECK_OK(svr_plan_offline(r.backend, &model, &config, &o, &r.err), r.err);
     CHECK(o.fits && !o.plan.tiled);
-    config.memory.budget = least + least / 8; /* tables of the batches that are tried */
+    config.memory.budget = least;
     CHECK_OK(svr_plan_offline(r.backend, &model, &config, &o, &r.err), r.err);
     CHECK(o.fits && o.plan.tiled);
     close_run(&r);
