@@ -1,6 +1,8 @@
 #include "gstseedvr2engine.h"
 
 #include "gstseedvr2errors.h"
+#include "gstseedvr2files.h"
+#include "gstseedvr2log.h"
 
 static gboolean
 check_file (GstElement *element, const gchar *property, const gchar *file)
@@ -40,7 +42,7 @@ create (GstElement *element, const GstSeedVR2Settings *settings,
   options.vae_path = files->vae_model;
   options.text_path = files->text_embedding;
   options.cache_folder = cache;
-  options.log = gst_seedvr2_report_log (element);
+  options.log = gst_seedvr2_log_of (element);
   options.event = gst_seedvr2_report_event;
   options.event_user = report;
 
@@ -61,7 +63,7 @@ gst_seedvr2_engine_open (GstElement *element,
   svr_upscaler *upscaler = NULL;
   GstSeedVR2Files files;
 
-  gst_seedvr2_settings_files (settings, &files);
+  gst_seedvr2_files_init (&files, settings);
   if (check_file (element, "model", files.model)
       && check_file (element, "vae-model", files.vae_model)
       && check_file (element, "text-embedding", files.text_embedding))

@@ -3,6 +3,7 @@
 #include "gstseedvr2cudalib.h"
 #include "gstseedvr2errors.h"
 #include "gstseedvr2frames.h"
+#include "gstseedvr2negotiate.h"
 #include "gstseedvr2private.h"
 
 #define GST_CAT_DEFAULT gst_seedvr2_upscale_debug
@@ -48,7 +49,7 @@ gst_seedvr2_flow_drop (GstSeedVR2Upscale *self)
   if (g_atomic_int_get (&self->flushing))
     svr_upscaler_cancel (self->upscaler);
   self->next_frame = self->active.frame_offset;
-  if (self->stream.first_frame != self->next_frame)
+  if (self->first_frame != self->next_frame)
     self->configured = FALSE;
 }
 
@@ -284,12 +285,11 @@ configure (GstSeedVR2Upscale *self)
       gst_seedvr2_report_end (self->report, TRUE);
     return engine_failed (self, &err);
   }
-  svr_upscaler_get_stats (self->upscaler, &stats);
-  if (config.batch_size == 0) {
-    config.batch_size = stats.plan.batch_size;
-    gst_seedvr2_upscale_update_latency (self, (guint)config.batch_size);
+  if (config.batch_size == 0) { /* the plan has chosen */
+    svr_upscaler_get_stats (self->upscaler, &stats);
+    gst_seedvr2_negotiate_update_latency (self, (guint)stats.plan.batch_size);
   }
-  self->stream = config;
+  self->first_frame = config.first_frame;
   self->configured = TRUE;
   return GST_FLOW_OK;
 }
@@ -333,7 +333,7 @@ check_progressive (GstSeedVR2Upscale *self, GstBuffer *buffer)
   ret = gst_seedvr2_flow_drain (self);
   if (ret != GST_FLOW_OK)
     return ret;
-  gst_seedvr2_upscale_refuse_interlaced (self, &self->in_info);
+  gst_seedvr2_negotiate_refuse_interlaced (self, &self->in_info);
   return self->last_flow = GST_FLOW_ERROR;
 }
 

@@ -13,9 +13,10 @@
 #define MIN_SIDE 16
 #define MAX_SIDE 16384
 
-/* With backend=auto the engine may have found that it has to use the CPU. */
-gboolean
-gst_seedvr2_upscale_takes_cuda (GstSeedVR2Upscale *self)
+/* Whether caps of frames in CUDA memory can be negotiated.  With backend=auto
+ * the engine may have found that it has to use the CPU. */
+static gboolean
+takes_cuda (GstSeedVR2Upscale *self)
 {
   gboolean on_cpu;
 
@@ -36,8 +37,7 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
                       : GST_BASE_TRANSFORM_SINK_PAD (trans);
   GstCaps *templ = gst_pad_get_pad_template_caps (other);
   GstCaps *result = gst_seedvr2_caps_transform (
-      direction, caps, templ,
-      gst_seedvr2_upscale_takes_cuda (GST_SEEDVR2_UPSCALE (trans)), filter);
+      direction, caps, templ, takes_cuda (GST_SEEDVR2_UPSCALE (trans)), filter);
 
   gst_caps_unref (templ);
   return result;
@@ -61,8 +61,8 @@ fixate_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
 }
 
 void
-gst_seedvr2_upscale_refuse_interlaced (GstSeedVR2Upscale *self,
-                                       const GstVideoInfo *in)
+gst_seedvr2_negotiate_refuse_interlaced (GstSeedVR2Upscale *self,
+                                         const GstVideoInfo *in)
 {
   GST_ELEMENT_ERROR_WITH_DETAILS (
       self, STREAM, FORMAT,
@@ -128,7 +128,7 @@ parse_caps (GstSeedVR2Upscale *self, const GstCaps *incaps,
 
   if (!ok && !self->refused) {
     if (sizes)
-      gst_seedvr2_upscale_refuse_interlaced (self, in);
+      gst_seedvr2_negotiate_refuse_interlaced (self, in);
     else
       post_wrong_size (self, incaps, outcaps);
   }
@@ -150,7 +150,7 @@ warn_of_hdr (GstSeedVR2Upscale *self, const GstVideoInfo *in)
 }
 
 void
-gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self, guint batch_size)
+gst_seedvr2_negotiate_update_latency (GstSeedVR2Upscale *self, guint batch_size)
 {
   const GstVideoInfo *in = &self->in_info;
   GstClockTime latency = 0;
@@ -199,7 +199,7 @@ set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
   self->configured = FALSE;
   warn_of_hdr (self, &in);
   tell_rate (self);
-  gst_seedvr2_upscale_update_latency (self, self->active.batch_size);
+  gst_seedvr2_negotiate_update_latency (self, self->active.batch_size);
   return TRUE;
 }
 

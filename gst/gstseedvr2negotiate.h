@@ -1,13 +1,25 @@
-/* Negotiation of caps and allocation. */
+/* Negotiation of caps, latency and allocation. */
 #ifndef GST_SEEDVR2_NEGOTIATE_H
 #define GST_SEEDVR2_NEGOTIATE_H
 
-#include <gst/base/gstbasetransform.h>
+#include "gstseedvr2upscale.h"
+
+#include <gst/video/video.h>
 
 G_BEGIN_DECLS
 
 /* Sets the virtual functions that negotiate. */
 void gst_seedvr2_negotiate_init_class (GstBaseTransformClass *transform);
+
+/* Tells the pipeline of the latency with such batches: one is collected while
+ * the one before it is computed.  0: the size is not known yet.
+ * Streaming thread. */
+void gst_seedvr2_negotiate_update_latency (GstSeedVR2Upscale *self,
+                                           guint batch_size);
+
+/* Posts the error for interlaced pictures. */
+void gst_seedvr2_negotiate_refuse_interlaced (GstSeedVR2Upscale *self,
+                                              const GstVideoInfo *in);
 
 G_END_DECLS
 #endif

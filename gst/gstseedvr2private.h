@@ -33,25 +33,14 @@ struct _GstSeedVR2Upscale {
   gboolean negotiated;        /* the infos are set */
   gboolean refused;           /* the last caps were, and it was said */
   gboolean configured;        /* the engine is set up for them */
-  svr_stream_config stream;   /* while configured */
+  guint64 first_frame;        /* the number that the engine counts from, while
+                                 configured */
   guint64 next_frame;         /* absolute number of the next input frame */
   GQueue line; /* frames that the engine holds, as buffers without memory, and
                   the serialized events between them, in order of arrival */
   GstBuffer *next_out;     /* output for the first frame in the line, or NULL */
   GstFlowReturn last_flow; /* of pushing; EOS and errors stop the element */
 };
-
-/* Tells the pipeline of the latency with such batches: one is collected while
- * the one before it is computed.  0: the size is not known yet. */
-void gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self,
-                                         guint batch_size);
-
-/* Whether caps of frames in CUDA memory can be negotiated.  Any thread. */
-gboolean gst_seedvr2_upscale_takes_cuda (GstSeedVR2Upscale *self);
-
-/* Posts the error for interlaced pictures. */
-void gst_seedvr2_upscale_refuse_interlaced (GstSeedVR2Upscale *self,
-                                            const GstVideoInfo *in);
 
 /* The class whose virtual functions ours chain up to. */
 GstBaseTransformClass *gst_seedvr2_upscale_parent (void);

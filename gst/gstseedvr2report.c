@@ -1,7 +1,5 @@
 #include "gstseedvr2report.h"
 
-GST_DEBUG_CATEGORY_STATIC (gst_seedvr2_core_debug);
-
 #define PROGRESS_CODE "load-model"
 
 struct GstSeedVR2Report {
@@ -108,9 +106,7 @@ gst_seedvr2_report_begin (GstSeedVR2Report *report,
 {
   g_mutex_lock (&report->lock);
   gst_seedvr2_files_clear (&report->files);
-  report->files.model = g_strdup (files->model);
-  report->files.vae_model = g_strdup (files->vae_model);
-  report->files.text_embedding = g_strdup (files->text_embedding);
+  gst_seedvr2_files_copy (&report->files, files);
   g_mutex_unlock (&report->lock);
 }
 
@@ -188,67 +184,15 @@ batch_times (GstSeedVR2Report *report, guint64 first, guint64 count)
   return batch;
 }
 
-/* ---- structures ---- */
-
-static void
-add_memory (GstStructure *s, const svr_memory_stats *memory)
-{
-  gst_structure_set (
-      s, "vram-used", G_TYPE_UINT64, memory->used, "vram-peak", G_TYPE_UINT64,
-      memory->peak, "vram-weights", G_TYPE_UINT64, memory->weights,
-      "vram-state", G_TYPE_UINT64, memory->state, "vram-scratch", G_TYPE_UINT64,
-      memory->scratch, "vram-scratch-peak", G_TYPE_UINT64, memory->scratch_peak,
-      "vram-free", G_TYPE_UINT64, memory->device_free, "vram-total",
-      G_TYPE_UINT64, memory->device_total, "host-pinned", G_TYPE_UINT64,
-      memory->host_pinned, "host-pinned-peak", G_TYPE_UINT64,
-      memory->host_pinned_peak, "copied-in", G_TYPE_UINT64, memory->copied_in,
-      "copied-out", G_TYPE_UINT64, memory->copied_out, "host-frames",
-      G_TYPE_UINT64, memory->host_frames, NULL);
-}
-
-static guint64
-phase_sum (const svr_phase_times *times)
-{
-  return times->encode_ns + times->dit_ns + times->decode_ns + times->finish_ns;
-}
-
-static void
-add_times (GstStructure *s, const svr_phase_times *times)
-{
-  gst_structure_set (s, "time-encode", G_TYPE_UINT64, times->encode_ns,
-                     "time-dit", G_TYPE_UINT64, times->dit_ns, "time-decode",
-                     G_TYPE_UINT64, times->decode_ns, "time-finish",
-                     G_TYPE_UINT64, times->finish_ns, "time-total",
-                     G_TYPE_UINT64, phase_sum (times), NULL);
-}
-
-/* As the property `precision` calls it. */
-static const gchar *
-precision_name (svr_dtype storage)
-{
-  return storage == SVR_F16 ? "fp16" : storage == SVR_BF16 ? "bf16" : "fp32";
-}
-
-GstStructure *
-gst_seedvr2_report_stats (const svr_upscaler_stats *stats, const gchar *backend)
-{
-  GstStructure *s = gst_structure_new (
-      "application/x-seedvr2-stats", "backend", G_TYPE_STRING, backend,
-      "precision", G_TYPE_STRING, precision_name (stats->storage), "frames-in",
-      G_TYPE_UINT64, stats->frames_in, "frames-out", G_TYPE_UINT64,
-      stats->frames_out, "frames-computed", G_TYPE_UINT64,
-      stats->frames_computed, "batches", G_TYPE_UINT64, stats->batches,
-      "batches-computed", G_TYPE_UINT64, stats->batches_computed, "cache-hits",
-      G_TYPE_UINT64, stats->batches_reused, "last-batch-time", G_TYPE_UINT64,
-      phase_sum (&stats->last), NULL);
-
-  add_times (s, &stats->total);
-  add_memory (s, &stats->memory);
-  return s;
-}
-
 /* ---- element messages ---- */
 
+static gboolean
+is_enabled (GstSeedVR2Report *report)
+{
+  return g_atomic_int_get (&report->enabled);
+}
+
+/* Takes over `s`. */
 static void
 post_structure (GstSeedVR2Report *report, GstStructure *s)
 {
@@ -258,135 +202,30 @@ post_structure (GstSeedVR2Report *report, GstStructure *s)
 }
 
 static void
-post_memory (GstSeedVR2Report *report, const svr_event *event)
-{
-  GstStructure *s = gst_structure_new (
-      "seedvr2-memory", "phase", G_TYPE_STRING, svr_point_name (event->point),
-      "batch", G_TYPE_UINT64, event->batch, "step", G_TYPE_INT, event->step,
-      "vram-in-use", G_TYPE_UINT64, event->in_use, "vram-high-water",
-      G_TYPE_UINT64, event->high_water, "vram-planned", G_TYPE_UINT64,
-      event->stats.plan.peak, NULL);
-
-  add_memory (s, &event->stats.memory);
-  post_structure (report, s);
-}
-
-/* Behind the last frame of a stream. */
-static void
-post_summary (GstSeedVR2Report *report, const svr_event *event)
-{
-  const svr_upscaler_stats *stats = &event->stats;
-  const guint64 *peaks = stats->memory.point_peak;
-  GstStructure *s = gst_structure_new (
-      "seedvr2-summary", "frames", G_TYPE_UINT64, stats->frames_out, "batches",
-      G_TYPE_UINT64, stats->batches, "vram-planned", G_TYPE_UINT64,
-      stats->plan.peak, "vram-peak-encode", G_TYPE_UINT64,
-      peaks[SVR_POINT_ENCODED], "vram-peak-dit", G_TYPE_UINT64,
-      MAX (peaks[SVR_POINT_POSITIVE_DONE], peaks[SVR_POINT_NEGATIVE_DONE]),
-      "vram-peak-decode", G_TYPE_UINT64, peaks[SVR_POINT_DECODED], NULL);
-
-  add_times (s, &stats->total);
-  add_memory (s, &stats->memory);
-  post_structure (report, s);
-}
-
-/* Weights on the device and, for streaming, in host memory. */
-static guint64
-model_bytes (const svr_memory_plan *plan)
-{
-  return plan->weights + plan->host - plan->host_parked;
-}
-
-static void
-post_model (GstSeedVR2Report *report, const svr_event *event)
+loaded (GstSeedVR2Report *report, const svr_event *event)
 {
   GstStructure *s;
 
-  g_mutex_lock (&report->lock);
-  s = gst_structure_new ("seedvr2-model", "model", G_TYPE_STRING,
-                         report->files.model, "vae-model", G_TYPE_STRING,
-                         report->files.vae_model, "text-embedding",
-                         G_TYPE_STRING, report->files.text_embedding, "bytes",
-                         G_TYPE_UINT64, model_bytes (&event->stats.plan), NULL);
-  g_mutex_unlock (&report->lock);
-  post_structure (report, s);
+  if (is_enabled (report)) {
+    g_mutex_lock (&report->lock);
+    s = gst_seedvr2_structure_model (&report->files, &event->stats.plan);
+    g_mutex_unlock (&report->lock);
+    post_structure (report, s);
+  }
+  close_progress (report, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
 }
 
 static void
-add_plan (GstStructure *s, const svr_memory_plan *plan)
-{
-  gst_structure_set (
-      s, "batch-size", G_TYPE_INT, plan->batch_size, "vram-budget",
-      G_TYPE_UINT64, plan->budget, "predicted-peak", G_TYPE_UINT64, plan->peak,
-      "planned-weights", G_TYPE_UINT64, plan->weights, "planned-state",
-      G_TYPE_UINT64, plan->state, "planned-scratch", G_TYPE_UINT64,
-      plan->scratch, "planned-host", G_TYPE_UINT64, plan->host, "blocks",
-      G_TYPE_INT, plan->blocks, "streamed-blocks", G_TYPE_INT,
-      plan->streamed_blocks, "vae-streamed", G_TYPE_BOOLEAN, plan->vae_streamed,
-      "state-on-host", G_TYPE_BOOLEAN, plan->state_on_host, "parked-precision",
-      G_TYPE_STRING, svr_parked_precision_name (plan->parked), "tiled",
-      G_TYPE_BOOLEAN, plan->tiled, "activation-chunk", G_TYPE_INT64,
-      plan->token_chunk, "copied-in-per-batch", G_TYPE_UINT64, plan->copied_in,
-      "copied-out-per-batch", G_TYPE_UINT64, plan->copied_out, "copies-hidden",
-      G_TYPE_BOOLEAN, plan->hidden, NULL);
-}
-
-static void
-post_plan (GstSeedVR2Report *report, const svr_event *event)
+planned (GstSeedVR2Report *report, const svr_event *event)
 {
   svr_stream_config stream;
-  GstStructure *s;
 
+  if (!is_enabled (report))
+    return;
   g_mutex_lock (&report->lock);
   stream = report->stream;
   g_mutex_unlock (&report->lock);
-  s = gst_structure_new (
-      "seedvr2-plan", "temporal-overlap", G_TYPE_INT, stream.temporal_overlap,
-      "input-width", G_TYPE_INT, stream.in.width, "input-height", G_TYPE_INT,
-      stream.in.height, "width", G_TYPE_INT, stream.out.width, "height",
-      G_TYPE_INT, stream.out.height, NULL);
-  add_plan (s, &event->stats.plan);
-  add_memory (s, &event->stats.memory);
-  post_structure (report, s);
-}
-
-/* Frames that were only computed to fill the batch; nothing was where the
- * frames of the batch before were reused. */
-static guint64
-padded_frames (const svr_event *event)
-{
-  return event->computed_frames > 0 ? event->computed_frames - event->frames
-                                    : 0;
-}
-
-static void
-post_batch (GstSeedVR2Report *report, const svr_event *event,
-            const GstSeedVR2FrameTimes *times)
-{
-  guint64 nanoseconds = phase_sum (&event->stats.last);
-  gdouble fps = nanoseconds > 0
-                    ? (gdouble)event->frames * 1e9 / (gdouble)nanoseconds
-                    : 0.0;
-  GstStructure *s = gst_structure_new (
-      "seedvr2-batch", "batch", G_TYPE_UINT64, event->batch, "first-frame",
-      G_TYPE_UINT64, event->first_frame, "frames", G_TYPE_UINT64, event->frames,
-      "padded", G_TYPE_UINT64, padded_frames (event), "timestamp",
-      GST_TYPE_CLOCK_TIME, times->timestamp, "stream-time", GST_TYPE_CLOCK_TIME,
-      times->stream_time, "running-time", GST_TYPE_CLOCK_TIME,
-      times->running_time, "duration", GST_TYPE_CLOCK_TIME, times->duration,
-      "fps", G_TYPE_DOUBLE, fps, NULL);
-
-  add_times (s, &event->stats.last);
-  add_memory (s, &event->stats.memory);
-  post_structure (report, s);
-}
-
-static void
-loaded (GstSeedVR2Report *report, const svr_event *event)
-{
-  if (g_atomic_int_get (&report->enabled))
-    post_model (report, event);
-  close_progress (report, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
+  post_structure (report, gst_seedvr2_structure_plan (&stream, &event->stats));
 }
 
 static void
@@ -395,13 +234,12 @@ batch_done (GstSeedVR2Report *report, const svr_event *event)
   GstSeedVR2FrameTimes times
       = batch_times (report, event->first_frame, event->frames);
   GstSeedVR2BatchSpeed speed
-      = { event->first_frame, phase_sum (&event->stats.last),
+      = { event->first_frame, gst_seedvr2_total_time (&event->stats.last),
           times.running_time };
 
   gst_seedvr2_speed_batch (&report->speed, report->element, &speed);
-  if (!g_atomic_int_get (&report->enabled))
-    return;
-  post_batch (report, event, &times);
+  if (is_enabled (report))
+    post_structure (report, gst_seedvr2_structure_batch (event, &times));
 }
 
 static void
@@ -430,16 +268,15 @@ gst_seedvr2_report_event (void *user, const svr_event *event)
     loaded (report, event);
     break;
   case SVR_EVENT_PLANNED:
-    if (g_atomic_int_get (&report->enabled))
-      post_plan (report, event);
+    planned (report, event);
     break;
   case SVR_EVENT_MEMORY:
-    if (g_atomic_int_get (&report->enabled))
-      post_memory (report, event);
+    if (is_enabled (report))
+      post_structure (report, gst_seedvr2_structure_memory (event));
     break;
   case SVR_EVENT_ENDED:
-    if (g_atomic_int_get (&report->enabled))
-      post_summary (report, event);
+    if (is_enabled (report))
+      post_structure (report, gst_seedvr2_structure_summary (&event->stats));
     break;
   case SVR_EVENT_BATCH:
     batch_done (report, event);
@@ -454,53 +291,4 @@ gst_seedvr2_report_event (void *user, const svr_event *event)
   case SVR_EVENT_CLOSED:
     break;
   }
-}
-
-/* ---- log ---- */
-
-static GstDebugLevel
-debug_level (svr_log_level level)
-{
-  switch (level) {
-  case SVR_LOG_ERROR:
-    return GST_LEVEL_ERROR;
-  case SVR_LOG_WARN:
-    return GST_LEVEL_WARNING;
-  case SVR_LOG_INFO:
-    return GST_LEVEL_INFO;
-  case SVR_LOG_DEBUG:
-    return GST_LEVEL_DEBUG;
-  case SVR_LOG_TRACE:
-  default:
-    return GST_LEVEL_TRACE;
-  }
-}
-
-static void
-write_log (void *element, svr_log_level level, const char *module,
-           const char *text)
-{
-  gst_debug_log (gst_seedvr2_core_debug, debug_level (level), module, module, 0,
-                 element, "%s", text);
-}
-
-void
-gst_seedvr2_report_init_debug (void)
-{
-  GST_DEBUG_CATEGORY_INIT (gst_seedvr2_core_debug, "seedvr2core", 0,
-                           "SeedVR2 engine");
-}
-
-svr_log
-gst_seedvr2_report_log (GstElement *element)
-{
-  svr_log log = { write_log, element, SVR_LOG_ERROR };
-  GstDebugLevel threshold
-      = gst_debug_category_get_threshold (gst_seedvr2_core_debug);
-
-  for (svr_log_level l = SVR_LOG_ERROR; l <= SVR_LOG_TRACE; l++) {
-    if (debug_level (l) <= threshold)
-      log.level = l;
-  }
-  return log;
 }

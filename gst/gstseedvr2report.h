@@ -1,5 +1,5 @@
-/* What the element tells the application: progress of loading, element
- * messages about the model, the plan, batches and memory, and statistics.
+/* What the element tells the application while it works: progress of loading,
+ * element messages about the model, the plan, batches and memory, warnings.
  *
  * Threads: gst_seedvr2_report_event() runs on the engine's worker, the rest on
  * any.  Messages are posted without a lock held: a synchronous handler may read
@@ -7,8 +7,9 @@
 #ifndef GST_SEEDVR2_REPORT_H
 #define GST_SEEDVR2_REPORT_H
 
-#include "gstseedvr2settings.h"
+#include "gstseedvr2files.h"
 #include "gstseedvr2speed.h"
+#include "gstseedvr2structures.h"
 #include "pipeline/upscaler.h"
 
 #include <gst/gst.h>
@@ -17,12 +18,6 @@ G_BEGIN_DECLS
 
 typedef struct GstSeedVR2Report GstSeedVR2Report;
 
-/* Times of an input frame; GST_CLOCK_TIME_NONE where unknown. */
-typedef struct {
-  guint64 number; /* absolute, as the engine counts */
-  GstClockTime timestamp, duration, stream_time, running_time;
-} GstSeedVR2FrameTimes;
-
 /* `element` is borrowed and posts the messages.  Caller owns. */
 GstSeedVR2Report *gst_seedvr2_report_new (GstElement *element);
 void gst_seedvr2_report_free (GstSeedVR2Report *report);
@@ -30,7 +25,8 @@ void gst_seedvr2_report_free (GstSeedVR2Report *report);
 /* Whether element messages are posted; progress and errors always are. */
 void gst_seedvr2_report_enable (GstSeedVR2Report *report, gboolean enabled);
 
-/* Loading begins: posts PROGRESS START.  Copies `files`. */
+/* The element starts with these files, which are copied.  PROGRESS START is
+ * posted with the first bytes that are loaded. */
 void gst_seedvr2_report_begin (GstSeedVR2Report *report,
                                const GstSeedVR2Files *files);
 
@@ -52,16 +48,6 @@ void gst_seedvr2_report_forget_frames (GstSeedVR2Report *report);
 
 /* svr_upscaler_options.event; `report` is a GstSeedVR2Report. */
 void gst_seedvr2_report_event (void *report, const svr_event *event);
-
-/* Creates the debug category seedvr2core; once, before the log is used. */
-void gst_seedvr2_report_init_debug (void);
-
-/* svr_upscaler_options.log for the debug category seedvr2core. */
-svr_log gst_seedvr2_report_log (GstElement *element);
-
-/* application/x-seedvr2-stats.  Returns: (transfer full). */
-GstStructure *gst_seedvr2_report_stats (const svr_upscaler_stats *stats,
-                                        const gchar *backend);
 
 G_END_DECLS
 #endif

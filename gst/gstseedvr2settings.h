@@ -1,8 +1,8 @@
-/* The properties of the element and what the engine is told by them. */
+/* The values of the properties, and what the engine is told by them. */
 #ifndef GST_SEEDVR2_SETTINGS_H
 #define GST_SEEDVR2_SETTINGS_H
 
-#include "gstseedvr2caps.h"
+#include "gstseedvr2size.h"
 #include "pipeline/upscaler.h"
 
 #include <gst/gst.h>
@@ -33,41 +33,22 @@ typedef struct {
   gboolean post_messages;
 } GstSeedVR2Settings;
 
-/* Model files with the defaults filled in. */
-typedef struct {
-  gchar *model, *vae_model;
-  gchar *text_embedding; /* NULL: what the model file carries */
-} GstSeedVR2Files;
-
+/* The defaults. */
 void gst_seedvr2_settings_init (GstSeedVR2Settings *settings);
+
+/* Frees the strings. */
 void gst_seedvr2_settings_clear (GstSeedVR2Settings *settings);
 
 /* A copy that owns its strings.  `to` need not be initialised. */
 void gst_seedvr2_settings_copy (GstSeedVR2Settings *to,
                                 const GstSeedVR2Settings *from);
 
-/* A free property id: those of the settings are below. */
-#define GST_SEEDVR2_PROP_STATS 100
-
-/* Installs the properties. */
-void gst_seedvr2_settings_install (GObjectClass *klass);
-
-/* Reads or writes the property `id`.  Returns: FALSE for an unknown one. */
+/* Writes or reads the property `id` of gstseedvr2properties.h, whose type
+ * `value` has.  Returns: FALSE for one that is not here. */
 gboolean gst_seedvr2_settings_set (GstSeedVR2Settings *settings, guint id,
                                    const GValue *value);
 gboolean gst_seedvr2_settings_get (const GstSeedVR2Settings *settings, guint id,
                                    GValue *value);
-
-/* TRUE when the property `id` changes the size of the output. */
-gboolean gst_seedvr2_settings_is_size (guint id);
-
-/* Where the models are: properties, else the shipped ones in the folder that
- * the environment variable SEEDVR2_MODEL_PATH names, else in the installed
- * folder, as seen from the plugin.  A model of the user's own gets the shipped
- * prompt embeddings unless text-embedding is set. */
-void gst_seedvr2_settings_files (const GstSeedVR2Settings *settings,
-                                 GstSeedVR2Files *files);
-void gst_seedvr2_files_clear (GstSeedVR2Files *files);
 
 /* All of a stream but its formats and the number of its first frame. */
 void gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,

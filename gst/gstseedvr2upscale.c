@@ -18,10 +18,11 @@
  *
  * The element needs progressive video: put a `deinterlace` before it.  Of a
  * stream that mixes both it takes the progressive frames and fails at the first
- * interlaced one.  Up to
- * two batches of frames are held back.  Where another branch of the pipeline,
- * such as audio, comes from the same demuxer, its queue must be able to hold
- * that long, or the pipeline stalls: see the second example.
+ * interlaced one.
+ *
+ * Up to two batches of frames are held back.  Where another branch of the
+ * pipeline, such as audio, comes from the same demuxer, its queue must be able
+ * to hold that long, or the pipeline stalls: see the second example.
  *
  * A live source is told the latency of two batches.  When it gives frames
  * faster than they can be made, a warning with both rates is posted once.
@@ -74,8 +75,10 @@
 #include "gstseedvr2cuda.h"
 #include "gstseedvr2engine.h"
 #include "gstseedvr2flow.h"
+#include "gstseedvr2log.h"
 #include "gstseedvr2negotiate.h"
 #include "gstseedvr2private.h"
+#include "gstseedvr2properties.h"
 
 GST_DEBUG_CATEGORY (gst_seedvr2_upscale_debug);
 #define GST_CAT_DEFAULT gst_seedvr2_upscale_debug
@@ -252,7 +255,7 @@ gst_seedvr2_upscale_set_property (GObject *object, guint id,
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   gst_seedvr2_report_enable (self->report, post);
-  if (gst_seedvr2_settings_is_size (id))
+  if (gst_seedvr2_property_is_size (id))
     gst_base_transform_reconfigure_src (GST_BASE_TRANSFORM (self));
 }
 
@@ -268,7 +271,7 @@ get_stats (GstSeedVR2Upscale *self)
     backend = svr_upscaler_backend_name (self->upscaler);
   }
   g_mutex_unlock (&self->lock);
-  return gst_seedvr2_report_stats (&stats, backend);
+  return gst_seedvr2_structure_stats (&stats, backend);
 }
 
 static void
@@ -338,7 +341,7 @@ gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (gst_seedvr2_upscale_debug, "seedvr2upscale", 0,
                            "SeedVR2 upscaler");
-  gst_seedvr2_report_init_debug ();
+  gst_seedvr2_log_init_debug ();
   gst_seedvr2_cuda_init_debug ();
   object->set_property = gst_seedvr2_upscale_set_property;
   object->get_property = gst_seedvr2_upscale_get_property;
@@ -346,15 +349,7 @@ gst_seedvr2_upscale_class_init (GstSeedVR2UpscaleClass *klass)
   element->change_state = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_change_state);
   init_transform_class (GST_BASE_TRANSFORM_CLASS (klass));
 
-  gst_seedvr2_settings_install (object);
-  g_object_class_install_property (
-      object, GST_SEEDVR2_PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-                          "Counters, times and memory use "
-                          "(application/x-seedvr2-stats)",
-                          GST_TYPE_STRUCTURE,
-                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
-
+  gst_seedvr2_properties_install (object);
   add_pad_templates (element);
   gst_element_class_set_static_metadata (
       element, "SeedVR2 video upscaler", "Filter/Effect/Converter/Video/Scaler",
