@@ -46,7 +46,8 @@ is_cuda (const GstCapsFeatures *features)
 gboolean
 gst_seedvr2_caps_are_cuda (GstCaps *caps)
 {
-  return is_cuda (gst_caps_get_features (caps, 0));
+  return gst_caps_get_size (caps) > 0
+         && is_cuda (gst_caps_get_features (caps, 0));
 }
 
 /* How what goes out is to be like what comes in. */

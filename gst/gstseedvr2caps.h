@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  * it, and in system memory.  Returns: (transfer full). */
 GstCaps *gst_seedvr2_caps_template (void);
 
-/* Whether caps are of frames in CUDA memory. */
+/* Whether caps are of frames in CUDA memory; FALSE for none and for any. */
 gboolean gst_seedvr2_caps_are_cuda (GstCaps *caps);
 
 /* The caps that the other pad could have where the one of `direction` has

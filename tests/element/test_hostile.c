@@ -197,7 +197,7 @@ GST_END_TEST;
 GST_START_TEST (test_allocation_queries)
 {
   static const gchar *const caps[]
-      = { SMALL, CAPS ("RGB", 8, 8), "audio/x-raw", NULL };
+      = { SMALL, CAPS ("RGB", 8, 8), "audio/x-raw", "ANY", "EMPTY", NULL };
   GstHarness *h = harness_new ("batch-size=5", "", SMALL);
 
   push_frames (h, 0, 3);
