@@ -125,6 +125,29 @@ push_frames (GstHarness *h, guint from, guint to)
                             GST_FLOW_OK);
 }
 
+void
+push_segment (GstHarness *h)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+}
+
+void
+push_flush (GstHarness *h)
+{
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  push_segment (h);
+}
+
+void
+push_eos (GstHarness *h)
+{
+  gst_harness_push_event (h, gst_event_new_eos ());
+}
+
 gdouble
 mean_level (GstBuffer *buffer, const GstVideoInfo *info)
 {
@@ -173,6 +196,36 @@ expect_nothing (GstHarness *h)
   GstBuffer *buffer = gst_harness_try_pull (h);
 
   fail_unless (buffer == NULL, "a frame too many");
+}
+
+void
+end_with_frames (GstHarness *h, guint from, guint to)
+{
+  push_eos (h);
+  expect_frames (h, from, to);
+  expect_nothing (h);
+}
+
+gchar *
+hash_frames (GstHarness *h, guint frames)
+{
+  GChecksum *sum = g_checksum_new (G_CHECKSUM_SHA256);
+  gchar *text;
+
+  for (guint i = 0; i < frames; i++) {
+    GstBuffer *buffer = gst_harness_pull (h);
+    GstMapInfo map;
+
+    fail_unless (buffer != NULL, "frame %u is missing", i);
+    fail_unless_equals_uint64 (GST_BUFFER_PTS (buffer), i * FRAME_DURATION);
+    fail_unless (gst_buffer_map (buffer, &map, GST_MAP_READ));
+    g_checksum_update (sum, map.data, (gssize)map.size);
+    gst_buffer_unmap (buffer, &map);
+    gst_buffer_unref (buffer);
+  }
+  text = g_strdup (g_checksum_get_string (sum));
+  g_checksum_free (sum);
+  return text;
 }
 
 static GstPadProbeReturn
@@ -266,17 +319,50 @@ element_end (GstElement *element, GstBus *bus)
 }
 
 void
-expect_one_error (GstBus *bus, const gchar *part)
+check_suggestion (GstMessage *message)
+{
+  const GstStructure *details = NULL;
+  const gchar *suggestion;
+
+  gst_message_parse_error_details (message, &details);
+  fail_unless (details != NULL, "an error without details");
+  suggestion = gst_structure_get_string (details, "suggestion");
+  fail_unless (suggestion && *suggestion, "an error without a suggestion");
+}
+
+/* The one error on the bus.  (transfer full) */
+static GstMessage *
+only_error (GstBus *bus, GError **error, const gchar *part)
 {
   GstMessage *message = wait_message (bus, GST_MESSAGE_ERROR);
+
+  gst_message_parse_error (message, error, NULL);
+  fail_unless (strstr ((*error)->message, part) != NULL, "no '%s' in: %s", part,
+               (*error)->message);
+  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR), "a second error");
+  return message;
+}
+
+void
+expect_one_error (GstBus *bus, const gchar *part)
+{
   GError *error = NULL;
 
-  gst_message_parse_error (message, &error, NULL);
-  fail_unless (strstr (error->message, part) != NULL, "no '%s' in: %s", part,
-               error->message);
+  gst_message_unref (only_error (bus, &error, part));
+  g_error_free (error);
+}
+
+void
+expect_error (GstBus *bus, GQuark domain, gint code, const gchar *part)
+{
+  GError *error = NULL;
+  GstMessage *message = only_error (bus, &error, part);
+
+  fail_unless (g_error_matches (error, domain, code), "domain %s, code %d: %s",
+               g_quark_to_string (error->domain), error->code, error->message);
+  check_suggestion (message);
   g_error_free (error);
   gst_message_unref (message);
-  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR), "a second error");
 }
 
 GObject *

@@ -46,11 +46,26 @@ GstBuffer *frame_new (GstHarness *h, guint number);
 /* Pushes frames from .. to-1; each must be taken. */
 void push_frames (GstHarness *h, guint from, guint to);
 
+/* Begins a segment in time. */
+void push_segment (GstHarness *h);
+
+/* Flushes and begins a segment. */
+void push_flush (GstHarness *h);
+
+void push_eos (GstHarness *h);
+
 /* Pulls frames from .. to-1, checking order, times, size and brightness. */
 void expect_frames (GstHarness *h, guint from, guint to);
 
 /* Checks that nothing more comes. */
 void expect_nothing (GstHarness *h);
+
+/* Ends the stream: frames from .. to-1 and nothing else come out. */
+void end_with_frames (GstHarness *h, guint from, guint to);
+
+/* The SHA-256 of all bytes of the next `frames` frames, which are timed from
+ * 0 on.  (transfer full) */
+gchar *hash_frames (GstHarness *h, guint frames);
 
 /* Mean of the first component of a buffer of these caps. */
 gdouble mean_level (GstBuffer *buffer, const GstVideoInfo *info);
@@ -78,8 +93,14 @@ void check_prompt (const Stopwatch *watch, const gchar *what);
  * (transfer full) */
 GstMessage *wait_message (GstBus *bus, GstMessageType types);
 
-/* Fails unless there was exactly one error, with `part` in its text. */
+/* Fails unless the details of an error hold a suggestion, in which programs
+ * find the remedy. */
+void check_suggestion (GstMessage *message);
+
+/* Fails unless there was exactly one error, with `part` in its text, and of
+ * this kind. */
 void expect_one_error (GstBus *bus, const gchar *part);
+void expect_error (GstBus *bus, GQuark domain, gint code, const gchar *part);
 
 /* An element with `properties`, in NULL, outside of any pipeline, and its end,
  * which unrefs the bus too. */

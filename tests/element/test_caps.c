@@ -235,7 +235,7 @@ GST_START_TEST (test_never_passthrough)
 
   gst_buffer_ref (in);
   fail_unless_equals_int (gst_harness_push (h, in), GST_FLOW_OK);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   fail_if (gst_base_transform_is_passthrough (GST_BASE_TRANSFORM (h->element)));
   out = gst_harness_pull (h);
   fail_unless (out != NULL && out != in);
@@ -267,7 +267,7 @@ GST_START_TEST (test_scale_changes_while_playing)
   push_frames (h, 2, 3);
   g_object_set (h->element, "resolution", 48, NULL);
   push_frames (h, 3, 4);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_size (h, 0, 64 * 64 * 3);
   expect_size (h, FRAME_DURATION, 64 * 64 * 3);
   expect_size (h, 2 * FRAME_DURATION, 32 * 32 * 3);
@@ -305,7 +305,7 @@ GST_START_TEST (test_pool_of_downstream)
   gst_harness_add_propose_allocation_meta (h, GST_VIDEO_META_API_TYPE, NULL);
   gst_harness_set_src_caps_str (h, SMALL);
   push_frames (h, 0, 2);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   buffer = gst_harness_pull (h);
   fail_unless (buffer != NULL && buffer->pool != NULL);
   meta = gst_buffer_get_video_meta (buffer);

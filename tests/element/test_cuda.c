@@ -243,7 +243,7 @@ GST_START_TEST (test_fault)
   fail_unless_equals_int (ret, GST_FLOW_ERROR);
   fail_unless_equals_int (gst_harness_push (h, frame_new (h, 0)),
                           GST_FLOW_ERROR);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_one_error (bus, "restart the program");
 
   for (guint i = 0; i < 2; i++) {

@@ -1,126 +1,10 @@
 /* Frames in CUDA memory: negotiation with neighbours of both kinds, pools, the
  * same pixels as through system memory, and what is refused; on a fake CUDA
  * module and driver, whose device memory the host cannot read. */
-#include "element_test.h"
+#include "cuda_frames.h"
 #include "fake_cuda.h"
 
-#include <gst/base/gstbasetransform.h>
-#include <gst/cuda/gstcudabufferpool.h>
-#include <gst/cuda/gstcudacontext.h>
-#include <gst/cuda/gstcudamemory.h>
-
-#define ON_CUDA "backend=cuda precision=fp32 post-messages=false "
-#define CUDA "video/x-raw(memory:CUDAMemory)"
-#define ANYWHERE CUDA ";video/x-raw"
-#define NV12_FIELDS ",format=NV12,width=36,height=32,framerate=25/1"
 #define COUNT 7
-
-/* An element on the fake GPU between caps. */
-static GstHarness *
-cuda_harness_new (GstBus *bus, const gchar *properties, const gchar *in,
-                  const gchar *out)
-{
-  gchar *all = g_strconcat (ON_CUDA, properties, NULL);
-  gchar *fixed = g_strconcat (in, NV12_FIELDS, NULL);
-  GstHarness *h = harness_new_on_bus (bus, all, "", NULL);
-
-  gst_harness_set_sink_caps_str (h, out);
-  gst_harness_set_src_caps_str (h, fixed);
-  g_free (fixed);
-  g_free (all);
-  return h;
-}
-
-static GstCudaContext *
-context_ref (GstHarness *h)
-{
-  GObject *object = cuda_context_of (h->element, "src");
-
-  fail_unless (object != NULL);
-  return (GstCudaContext *)object;
-}
-
-/* A pool of the harness's input caps, of at most `most` buffers (0: any). */
-static GstBufferPool *
-pool_new (GstHarness *h, GstCudaContext *context, guint most)
-{
-  GstBufferPool *pool = gst_cuda_buffer_pool_new (context);
-  GstCaps *caps = gst_pad_get_current_caps (h->srcpad);
-  GstStructure *config = gst_buffer_pool_get_config (pool);
-  GstVideoInfo info = input_info (h);
-
-  gst_buffer_pool_config_set_params (config, caps, (guint)info.size, 0, most);
-  fail_unless (gst_buffer_pool_set_config (pool, config));
-  fail_unless (gst_buffer_pool_set_active (pool, TRUE));
-  gst_caps_unref (caps);
-  return pool;
-}
-
-static void
-pool_end (GstBufferPool *pool)
-{
-  gst_buffer_pool_set_active (pool, FALSE);
-  gst_object_unref (pool);
-}
-
-/* A row of a plane that is mapped for the host. */
-static guint8 *
-row_of (const GstVideoFrame *frame, guint plane, gint y)
-{
-  return (guint8 *)GST_VIDEO_FRAME_PLANE_DATA (frame, plane)
-         + y * GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
-}
-
-/* All samples of NV12: as many bytes in a row of either plane. */
-static guint
-row_bytes (const GstVideoFrame *frame)
-{
-  return (guint)GST_VIDEO_FRAME_WIDTH (frame);
-}
-
-/* Fills a buffer, in any memory, with the picture `number` and times it. */
-static GstBuffer *
-painted (GstHarness *h, GstBuffer *buffer, guint number)
-{
-  GstVideoInfo info = input_info (h);
-  GstVideoFrame frame;
-  guint seed = number;
-
-  fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_WRITE));
-  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&frame); p++) {
-    for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (&frame, p); y++)
-      for (guint x = 0; x < row_bytes (&frame); x++)
-        row_of (&frame, p, y)[x] = (guint8)(60 + (seed++ * 37 + x * 3) % 120);
-  }
-  gst_video_frame_unmap (&frame);
-  GST_BUFFER_PTS (buffer) = number * FRAME_DURATION;
-  GST_BUFFER_DURATION (buffer) = FRAME_DURATION;
-  return buffer;
-}
-
-static GstBuffer *
-system_frame (GstHarness *h, guint number)
-{
-  GstVideoInfo info = input_info (h);
-
-  return painted (h, gst_buffer_new_allocate (NULL, info.size, NULL), number);
-}
-
-static GstBuffer *
-cuda_frame (GstHarness *h, GstBufferPool *pool, guint number)
-{
-  GstBuffer *buffer = NULL;
-
-  fail_unless_equals_int (gst_buffer_pool_acquire_buffer (pool, &buffer, NULL),
-                          GST_FLOW_OK);
-  return painted (h, buffer, number);
-}
-
-static gboolean
-is_cuda (GstBuffer *buffer)
-{
-  return gst_is_cuda_memory (gst_buffer_peek_memory (buffer, 0));
-}
 
 /* The samples of what comes out, in order; each frame once, in time, in the
  * memory that the caps say. */
@@ -136,7 +20,7 @@ pull_samples (GstHarness *h, gboolean cuda)
 
     fail_unless (buffer != NULL, "frame %u is missing", i);
     fail_unless_equals_uint64 (GST_BUFFER_PTS (buffer), i * FRAME_DURATION);
-    fail_unless_equals_int (is_cuda (buffer), cuda);
+    fail_unless_equals_int (is_in_cuda_memory (buffer), cuda);
     fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ));
     for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&frame); p++)
       for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (&frame, p); y++)
@@ -157,21 +41,21 @@ run (gboolean in_cuda, gboolean out_cuda)
   GstHarness *h = cuda_harness_new (NULL, "batch-size=3 temporal-overlap=1",
                                     in_cuda ? CUDA : "video/x-raw",
                                     out_cuda ? CUDA : "video/x-raw");
-  GstCudaContext *context = context_ref (h);
-  GstBufferPool *pool = in_cuda ? pool_new (h, context, 1) : NULL;
+  GstCudaContext *context = cuda_context_ref (h);
+  GstBufferPool *pool = in_cuda ? cuda_pool_new (h, context, 1) : NULL;
   GByteArray *samples;
 
   for (guint i = 0; i < COUNT; i++)
     fail_unless_equals_int (gst_harness_push (h, pool ? cuda_frame (h, pool, i)
                                                       : system_frame (h, i)),
                             GST_FLOW_OK);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   samples = pull_samples (h, out_cuda);
   fail_unless_equals_int (fake_cuda_get ()->frames_read, in_cuda ? COUNT : 0);
   fail_unless_equals_int (fake_cuda_get ()->frames_written,
                           out_cuda ? COUNT : 0);
   if (pool)
-    pool_end (pool);
+    cuda_pool_end (pool);
   gst_harness_teardown (h);
   gst_object_unref (context);
   return samples;
@@ -303,7 +187,7 @@ GST_START_TEST (test_proposes_a_pool)
   GstHarness *h = cuda_harness_new (NULL, "", CUDA, "video/x-raw");
   GstCaps *caps = gst_pad_get_current_caps (h->srcpad);
   GstQuery *query = gst_query_new_allocation (caps, TRUE);
-  GstCudaContext *context = context_ref (h);
+  GstCudaContext *context = cuda_context_ref (h);
   GstBufferPool *pool = NULL;
   GstBuffer *buffer = NULL;
   guint size = 0, min = 7, max = 7;
@@ -319,7 +203,7 @@ GST_START_TEST (test_proposes_a_pool)
   gst_buffer_pool_acquire_buffer (pool, &buffer, NULL);
   fail_unless_equals_uint64 (gst_buffer_get_size (buffer), size);
   gst_buffer_unref (buffer);
-  pool_end (pool);
+  cuda_pool_end (pool);
   gst_object_unref (context);
   gst_query_unref (query);
   gst_caps_unref (caps);
@@ -350,7 +234,7 @@ offer_pools (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 GST_START_TEST (test_takes_a_pool_that_fits)
 {
   GstHarness *h = harness_new_on_bus (NULL, ON_CUDA "batch-size=1", "", NULL);
-  GstCudaContext *ours = context_ref (h);
+  GstCudaContext *ours = cuda_context_ref (h);
   GstCudaContext *other
       = gst_cuda_context_new_wrapped (gst_cuda_context_get_handle (ours), 0);
   Offer offer = { { __i__ == 0 ? gst_cuda_buffer_pool_new (other)
@@ -363,9 +247,9 @@ GST_START_TEST (test_takes_a_pool_that_fits)
   gst_harness_set_sink_caps_str (h, CUDA);
   gst_harness_set_src_caps_str (h, "video/x-raw" NV12_FIELDS);
   gst_harness_push (h, system_frame (h, 0));
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   buffer = gst_harness_pull (h);
-  fail_unless (buffer && is_cuda (buffer));
+  fail_unless (buffer && is_in_cuda_memory (buffer));
   fail_unless (
       GST_CUDA_MEMORY_CAST (gst_buffer_peek_memory (buffer, 0))->context
       == ours);
@@ -385,16 +269,16 @@ GST_END_TEST;
 GST_START_TEST (test_another_context)
 {
   GstHarness *h = cuda_harness_new (NULL, "batch-size=1", CUDA, "video/x-raw");
-  GstCudaContext *ours = context_ref (h);
+  GstCudaContext *ours = cuda_context_ref (h);
   GstCudaContext *other
       = gst_cuda_context_new_wrapped (gst_cuda_context_get_handle (ours), 0);
-  GstBufferPool *pool = pool_new (h, other, 0);
+  GstBufferPool *pool = cuda_pool_new (h, other, 0);
 
   fail_unless_equals_int (gst_harness_push (h, cuda_frame (h, pool, 0)),
                           GST_FLOW_OK);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   gst_buffer_unref (gst_harness_pull (h));
-  pool_end (pool);
+  cuda_pool_end (pool);
   gst_harness_teardown (h);
   gst_object_unref (other);
   gst_object_unref (ours);
@@ -406,17 +290,17 @@ GST_START_TEST (test_wrong_memory)
 {
   GstBus *bus = gst_bus_new ();
   GstHarness *h = cuda_harness_new (bus, "device-id=0", CUDA, "video/x-raw");
-  GstCudaContext *ours = context_ref (h);
+  GstCudaContext *ours = cuda_context_ref (h);
   GstCudaContext *other
       = gst_cuda_context_new_wrapped (gst_cuda_context_get_handle (ours), 1);
-  GstBufferPool *pool = pool_new (h, other, 0);
+  GstBufferPool *pool = cuda_pool_new (h, other, 0);
   GstBuffer *buffer
       = __i__ == 0 ? cuda_frame (h, pool, 0) : system_frame (h, 0);
 
   fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_ERROR);
   expect_one_error (bus, __i__ == 0 ? "GPU 1, but this element works on GPU 0"
                                     : "holds no CUDA memory");
-  pool_end (pool);
+  cuda_pool_end (pool);
   harness_end (h, bus);
   gst_object_unref (other);
   gst_object_unref (ours);
@@ -440,20 +324,16 @@ GST_END_TEST;
 GST_START_TEST (test_flush_gives_frames_back)
 {
   GstHarness *h = cuda_harness_new (NULL, "batch-size=5", CUDA, CUDA);
-  GstCudaContext *context = context_ref (h);
-  GstBufferPool *pool = pool_new (h, context, 1);
-  GstSegment segment;
+  GstCudaContext *context = cuda_context_ref (h);
+  GstBufferPool *pool = cuda_pool_new (h, context, 1);
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   for (guint round = 0; round < 4; round++) {
     for (guint i = 0; i < 6; i++)
       fail_unless_equals_int (gst_harness_push (h, cuda_frame (h, pool, i)),
                               GST_FLOW_OK);
-    gst_harness_push_event (h, gst_event_new_flush_start ());
-    gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-    gst_harness_push_event (h, gst_event_new_segment (&segment));
+    push_flush (h);
   }
-  pool_end (pool);
+  cuda_pool_end (pool);
   gst_harness_teardown (h);
   gst_object_unref (context);
 }

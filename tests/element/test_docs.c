@@ -205,7 +205,7 @@ GST_START_TEST (test_messages)
   guint told = 0;
 
   push_frames (h, 0, 1);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT))) {
     const GstStructure *s = gst_message_get_structure (message);
     const gchar *name = gst_structure_get_name (s);

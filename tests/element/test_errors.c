@@ -3,37 +3,6 @@
 
 #include <glib/gstdio.h>
 
-/* Programs find the remedy in the details. */
-static void
-check_suggestion (GstMessage *message)
-{
-  const GstStructure *details = NULL;
-  const gchar *suggestion;
-
-  gst_message_parse_error_details (message, &details);
-  fail_unless (details != NULL, "an error without details");
-  suggestion = gst_structure_get_string (details, "suggestion");
-  fail_unless (suggestion && *suggestion, "an error without a suggestion");
-}
-
-/* Checks the next error on the bus. */
-static void
-expect_error (GstBus *bus, GQuark domain, gint code, const gchar *part)
-{
-  GstMessage *message = wait_message (bus, GST_MESSAGE_ERROR);
-  GError *error = NULL;
-
-  gst_message_parse_error (message, &error, NULL);
-  fail_unless (g_error_matches (error, domain, code), "domain %s, code %d: %s",
-               g_quark_to_string (error->domain), error->code, error->message);
-  fail_unless (strstr (error->message, part) != NULL, "no '%s' in: %s", part,
-               error->message);
-  check_suggestion (message);
-  g_error_free (error);
-  gst_message_unref (message);
-  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR), "a second error");
-}
-
 static const struct {
   const gchar *properties;
   GQuark (*domain) (void);
@@ -56,20 +25,15 @@ static void
 check_start (const gchar *properties, GQuark domain, gint code,
              const gchar *part)
 {
-  gchar *line = g_strdup_printf ("seedvr2upscale backend=cpu %s", properties);
-  GstElement *element = gst_parse_launch (line, NULL);
+  gchar *all = g_strconcat ("backend=cpu ", properties, NULL);
   GstBus *bus = gst_bus_new ();
+  GstElement *element = element_new (bus, all);
 
-  gst_object_ref_sink (element);
-  gst_element_set_bus (element, bus);
   fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED),
                           GST_STATE_CHANGE_FAILURE);
   expect_error (bus, domain, code, part);
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_element_set_bus (element, NULL);
-  gst_object_unref (element);
-  gst_object_unref (bus);
-  g_free (line);
+  element_end (element, bus);
+  g_free (all);
 }
 
 GST_START_TEST (test_start)
@@ -191,14 +155,12 @@ GST_END_TEST;
 /* A missing file is named, with the property that it is the value of. */
 GST_START_TEST (test_missing_file)
 {
-  GstElement *element = gst_parse_launch (
-      "seedvr2upscale backend=cpu vae-model=/nowhere/v.safetensors", NULL);
   GstBus *bus = gst_bus_new ();
+  GstElement *element
+      = element_new (bus, "backend=cpu vae-model=/nowhere/v.safetensors");
   GstMessage *message;
   const GstStructure *details = NULL;
 
-  gst_object_ref_sink (element);
-  gst_element_set_bus (element, bus);
   gst_element_set_state (element, GST_STATE_PAUSED);
   message = wait_message (bus, GST_MESSAGE_ERROR);
   gst_message_parse_error_details (message, &details);
@@ -207,10 +169,7 @@ GST_START_TEST (test_missing_file)
   fail_unless_equals_string (gst_structure_get_string (details, "file"),
                              "/nowhere/v.safetensors");
   gst_message_unref (message);
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_element_set_bus (element, NULL);
-  gst_object_unref (element);
-  gst_object_unref (bus);
+  element_end (element, bus);
 }
 GST_END_TEST;
 
@@ -224,7 +183,7 @@ GST_START_TEST (test_guidance_without_negative_text)
                           GST_FLOW_ERROR);
   fail_unless_equals_int (gst_harness_push (h, frame_new (h, 1)),
                           GST_FLOW_ERROR);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_error (bus, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, "negative");
   harness_end (h, bus);
 }
@@ -257,8 +216,7 @@ GST_START_TEST (test_recovers)
   gst_harness_push_event (h, gst_event_new_stream_start ("again"));
   gst_harness_set_src_caps_str (h, SMALL);
   push_frames (h, 0, 7);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 7);
+  end_with_frames (h, 0, 7);
   gst_harness_teardown (h);
 }
 GST_END_TEST;

@@ -8,6 +8,24 @@ custom_event (void)
                                gst_structure_new_empty ("test"));
 }
 
+/* A harness with batches that are not full before the end, whose output is
+ * written down. */
+static GstHarness *
+logged_harness_new (GString **log)
+{
+  GstHarness *h = harness_new ("batch-size=9", "", SMALL);
+
+  *log = output_log_new (h);
+  return h;
+}
+
+static void
+logged_harness_end (GstHarness *h, GString *log)
+{
+  g_string_free (log, TRUE);
+  gst_harness_teardown (h);
+}
+
 static void
 expect_log (GString *log, const gchar *want)
 {
@@ -17,8 +35,8 @@ expect_log (GString *log, const gchar *want)
 
 GST_START_TEST (test_keep_their_place)
 {
-  GstHarness *h = harness_new ("batch-size=9", "", SMALL);
-  GString *log = output_log_new (h);
+  GString *log;
+  GstHarness *h = logged_harness_new (&log);
 
   gst_harness_push_event (h, custom_event ());
   expect_log (log, "custom-downstream");
@@ -31,38 +49,34 @@ GST_START_TEST (test_keep_their_place)
   push_frames (h, 4, 6);
   gst_harness_push_event (h, custom_event ());
   expect_log (log, "");
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_log (log, "0 1 tag 2 gap custom-downstream 4 5 custom-downstream eos");
-  g_string_free (log, TRUE);
-  gst_harness_teardown (h);
+  logged_harness_end (h, log);
 }
 GST_END_TEST;
 
 /* They would arrive too late in their place. */
 GST_START_TEST (test_out_of_band_is_not_held)
 {
-  GstHarness *h = harness_new ("batch-size=9", "", SMALL);
-  GString *log = output_log_new (h);
+  GString *log;
+  GstHarness *h = logged_harness_new (&log);
 
   push_frames (h, 0, 2);
   gst_harness_push_event (
       h, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_OOB,
                                gst_structure_new_empty ("test")));
   expect_log (log, "custom-downstream-oob");
-  g_string_free (log, TRUE);
-  gst_harness_teardown (h);
+  logged_harness_end (h, log);
 }
 GST_END_TEST;
 
 GST_START_TEST (test_drain)
 {
-  GstHarness *h = harness_new ("batch-size=9", "", SMALL);
-  GString *log = output_log_new (h);
-  GstSegment segment;
+  GString *log;
+  GstHarness *h = logged_harness_new (&log);
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   push_frames (h, 0, 3);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_segment (h);
   expect_log (log, "0 1 2 segment");
   push_frames (h, 3, 5);
   gst_harness_push_event (h, gst_event_new_segment_done (GST_FORMAT_TIME, 0));
@@ -71,32 +85,30 @@ GST_START_TEST (test_drain)
   gst_harness_set_src_caps_str (h, CAPS ("RGB", 48, 32));
   expect_log (log, "5 caps segment");
   push_frames (h, 6, 8);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_log (log, "6 7 eos");
-  g_string_free (log, TRUE);
-  gst_harness_teardown (h);
+  logged_harness_end (h, log);
 }
 GST_END_TEST;
 
 GST_START_TEST (test_same_caps_do_not_drain)
 {
-  GstHarness *h = harness_new ("batch-size=9", "", SMALL);
-  GString *log = output_log_new (h);
+  GString *log;
+  GstHarness *h = logged_harness_new (&log);
   GstCaps *caps = gst_caps_from_string (SMALL);
 
   push_frames (h, 0, 3);
   gst_harness_push_event (h, gst_event_new_caps (caps));
   expect_log (log, "");
   gst_caps_unref (caps);
-  g_string_free (log, TRUE);
-  gst_harness_teardown (h);
+  logged_harness_end (h, log);
 }
 GST_END_TEST;
 
 GST_START_TEST (test_discont_closes_the_batch)
 {
-  GstHarness *h = harness_new ("batch-size=9", "", SMALL);
-  GString *log = output_log_new (h);
+  GString *log;
+  GstHarness *h = logged_harness_new (&log);
   GstBuffer *buffer;
 
   push_frames (h, 0, 3);
@@ -104,10 +116,9 @@ GST_START_TEST (test_discont_closes_the_batch)
   GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
   fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   expect_log (log, "0 1 2");
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_log (log, "3 eos");
-  g_string_free (log, TRUE);
-  gst_harness_teardown (h);
+  logged_harness_end (h, log);
 }
 GST_END_TEST;
 
@@ -122,6 +133,7 @@ push_until_stopped (gpointer data)
   return GINT_TO_POINTER (ret);
 }
 
+/* While another thread pushes. */
 static void
 flush (GstHarness *h, GThread *pushing)
 {
@@ -141,19 +153,16 @@ check_flush (gulong wait)
   GstHarness *h = harness_new ("batch-size=13", "", SLOW);
   GThread *pushing = g_thread_new ("push", push_until_stopped, h);
   GstBuffer *buffer;
-  GstSegment segment;
 
   g_usleep (wait);
   flush (h, pushing);
   while ((buffer = gst_harness_try_pull (h)))
     gst_buffer_unref (buffer);
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_segment (h);
   gst_harness_set_src_caps_str (h, SMALL);
   push_frames (h, 0, 3);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 3);
+  end_with_frames (h, 0, 3);
   gst_harness_teardown (h);
 }
 
@@ -167,17 +176,11 @@ GST_END_TEST;
 GST_START_TEST (test_flush_drops)
 {
   GstHarness *h = harness_new ("batch-size=5", "", SMALL);
-  GstSegment segment;
 
   push_frames (h, 0, 3);
-  gst_harness_push_event (h, gst_event_new_flush_start ());
-  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_flush (h);
   push_frames (h, 5, 7);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 5, 7);
-  expect_nothing (h);
+  end_with_frames (h, 5, 7);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -189,7 +192,7 @@ GST_START_TEST (test_downstream_eos)
   fail_unless_equals_int (GPOINTER_TO_INT (push_until_stopped (h)),
                           GST_FLOW_EOS);
   fail_unless_equals_int (gst_harness_push (h, frame_new (h, 0)), GST_FLOW_EOS);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_frames (h, 0, 2); /* it stops with the third */
   expect_nothing (h);
   gst_harness_teardown (h);

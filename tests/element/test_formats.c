@@ -292,7 +292,7 @@ through_element (const gchar *format, const Picture *source, Picture *out,
     gst_video_frame_unmap (&in.frame);
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   fail_unless_equals_int (gst_harness_buffers_received (h), FRAMES);
   info = output_info (h);
   fail_unless_equals_string (info.finfo->name, format);

@@ -7,9 +7,7 @@ check_count (const gchar *properties, guint frames)
   GstHarness *h = harness_new (properties, "", SMALL);
 
   push_frames (h, 0, frames);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, frames);
-  expect_nothing (h);
+  end_with_frames (h, 0, frames);
   gst_harness_teardown (h);
 }
 
@@ -36,12 +34,10 @@ GST_END_TEST;
 GST_START_TEST (test_several_sequences)
 {
   GstHarness *h = harness_new ("batch-size=5", "", SMALL);
-  GstSegment segment;
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   for (guint i = 0; i < 3; i++) {
     push_frames (h, 0, 5 + i);
-    gst_harness_push_event (h, gst_event_new_segment (&segment));
+    push_segment (h);
     expect_frames (h, 0, 5 + i);
   }
   expect_nothing (h);
@@ -65,7 +61,7 @@ GST_START_TEST (test_flags)
     GST_BUFFER_FLAG_SET (buffer, flags[i]);
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   for (guint i = 0; i < G_N_ELEMENTS (flags); i++) {
     GstBuffer *buffer = gst_harness_pull (h);
 
@@ -85,7 +81,7 @@ GST_START_TEST (test_without_timestamps)
   GST_BUFFER_PTS (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
   fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   buffer = gst_harness_pull (h);
   fail_unless (buffer != NULL);
   fail_if (GST_BUFFER_PTS_IS_VALID (buffer));
@@ -101,8 +97,7 @@ GST_START_TEST (test_still_image)
 
   push_frames (h, 3, 4);
   fail_unless_equals_uint64 (gst_harness_query_latency (h), 0);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 3, 4);
+  end_with_frames (h, 3, 4);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -121,7 +116,7 @@ GST_START_TEST (test_metas)
   gst_buffer_add_parent_buffer_meta (buffer, parent);
   gst_buffer_unref (parent);
   fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
 
   buffer = gst_harness_pull (h);
   region = gst_buffer_get_video_region_of_interest_meta_id (buffer, 0);
@@ -201,8 +196,7 @@ GST_START_TEST (test_strides)
                             GST_FLOW_OK);
     gst_buffer_unref (packed);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 5);
+  end_with_frames (h, 0, 5);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -215,7 +209,7 @@ output_of (const gchar *properties, guint from, guint to, guint number)
   GBytes *bytes = NULL;
 
   push_frames (h, from, to);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   for (guint i = from; i < to; i++) {
     GstBuffer *buffer = gst_harness_pull (h);
     gpointer data;

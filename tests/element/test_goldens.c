@@ -35,7 +35,7 @@ push_pictures (GstHarness *h, const guint8 *pixels, guint frames,
     gst_video_frame_unmap (&frame);
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
 }
 
 /* Every code within one of the golden value. */
@@ -108,7 +108,7 @@ GST_START_TEST (test_overflow_is_a_warning)
       = g_strdup_printf ("precision=fp16 batch-size=5 vae-model=%s", loud);
   h = harness_new_on_bus (bus, properties, "", SMALL);
   push_frames (h, 0, 7);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   fail_unless_equals_int (gst_harness_buffers_received (h), 7);
   message = wait_message (bus, GST_MESSAGE_WARNING);
   gst_message_parse_warning (message, &warning, NULL);

@@ -5,12 +5,7 @@
 static void
 restart (GstHarness *h, const gchar *caps)
 {
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_flush_start ());
-  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_flush (h);
   gst_harness_set_src_caps_str (h, caps);
 }
 
@@ -37,7 +32,7 @@ GST_START_TEST (test_end_before_caps)
   GstHarness *h = harness_new_on_bus (NULL, "batch-size=5", "", NULL);
 
   gst_harness_push_event (h, gst_event_new_stream_start ("empty"));
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_nothing (h);
   gst_harness_teardown (h);
 }
@@ -46,11 +41,9 @@ GST_END_TEST;
 GST_START_TEST (test_frame_before_caps)
 {
   GstHarness *h = harness_new_on_bus (NULL, "batch-size=5", "", NULL);
-  GstSegment segment;
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_harness_push_event (h, gst_event_new_stream_start ("no caps"));
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_segment (h);
   fail_unless_equals_int (
       gst_harness_push (h, gst_buffer_new_allocate (NULL, 3072, NULL)),
       GST_FLOW_NOT_NEGOTIATED);
@@ -90,9 +83,7 @@ GST_START_TEST (test_bad_buffer)
   expect_frames (h, 0, 7);
   restart (h, SMALL);
   push_frames (h, 0, 6);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 6);
-  expect_nothing (h);
+  end_with_frames (h, 0, 6);
   harness_end (h, bus);
 }
 GST_END_TEST;
@@ -149,8 +140,7 @@ GST_START_TEST (test_larger_meta)
     GST_BUFFER_OFFSET (buffer) = i;
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 6);
+  end_with_frames (h, 0, 6);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -171,7 +161,7 @@ GST_START_TEST (test_odd_sizes)
   GstVideoInfo info;
 
   push_frames (h, 0, 6);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   info = output_info (h);
   fail_unless_equals_int (info.width, odd[__i__].width);
   fail_unless_equals_int (info.height, odd[__i__].height);
@@ -188,8 +178,7 @@ GST_START_TEST (test_odd_output)
                      CAPS ("NV12", 17, 19));
 
   push_frames (h, 0, 6);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 6);
+  end_with_frames (h, 0, 6);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -211,8 +200,7 @@ GST_START_TEST (test_allocation_queries)
     gst_clear_caps (&asked);
   }
   push_frames (h, 3, 6);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 6);
+  end_with_frames (h, 0, 6);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -240,8 +228,7 @@ GST_START_TEST (test_flush_keeps_tags)
   fail_unless_equals_string (log->str, "");
   restart (h, SMALL);
   push_frames (h, 0, 1);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 1);
+  end_with_frames (h, 0, 1);
   event = gst_pad_get_sticky_event (h->sinkpad, GST_EVENT_TAG, 0);
   fail_unless (event != NULL, "the tags are lost: %s", log->str);
   gst_event_parse_tag (event, &tags);
@@ -270,17 +257,15 @@ GST_START_TEST (test_odd_flushes)
   restart (h, SMALL);
   restart (h, SMALL);
   push_frames (h, 0, 6);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 6);
-  expect_nothing (h);
+  end_with_frames (h, 0, 6);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
 
 static gpointer
-push_eos (gpointer data)
+end_stream (gpointer harness)
 {
-  gst_harness_push_event (data, gst_event_new_eos ());
+  push_eos (harness);
   return NULL;
 }
 
@@ -292,7 +277,7 @@ GST_START_TEST (test_flush_at_the_end)
   Stopwatch watch;
 
   push_frames (h, 0, 10);
-  thread = g_thread_new ("eos", push_eos, h);
+  thread = g_thread_new ("eos", end_stream, h);
   g_usleep (100000);
   watch = stopwatch_start ();
   gst_harness_push_event (h, gst_event_new_flush_start ());
@@ -300,9 +285,7 @@ GST_START_TEST (test_flush_at_the_end)
   check_prompt (&watch, "a flush at the end");
   restart (h, SMALL);
   push_frames (h, 0, 6);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 6);
-  expect_nothing (h);
+  end_with_frames (h, 0, 6);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -346,14 +329,13 @@ GST_START_TEST (test_answers)
     ret = gst_harness_push (h, frame_new (h, i));
   fail_unless_equals_int (ret, answers[__i__]);
   expect_frames (h, 0, 3);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_nothing (h);
   gst_pad_remove_probe (h->sinkpad, probe);
   gst_harness_push_event (h, gst_event_new_stream_start ("again"));
   restart (h, SMALL);
   push_frames (h, 0, 6);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 6);
+  end_with_frames (h, 0, 6);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -378,7 +360,7 @@ GST_START_TEST (test_unlinked_and_linked_again)
   for (; i < 13; i++)
     fail_unless_equals_int (gst_harness_push (h, frame_new (h, i)),
                             GST_FLOW_OK);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   for (next = lost; (buffer = gst_harness_try_pull (h)); next++) {
     fail_unless_equals_uint64 (GST_BUFFER_OFFSET (buffer), next);
     gst_buffer_unref (buffer);
@@ -397,118 +379,10 @@ GST_START_TEST (test_end_while_unlinked)
 
   push_frames (h, 0, 3);
   gst_pad_unlink (pad, h->sinkpad);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   expect_nothing (h);
   gst_object_unref (pad);
   gst_harness_teardown (h);
-}
-GST_END_TEST;
-
-/* ---- neighbours in other threads ---- */
-
-typedef struct {
-  GstElement *pipeline;
-  gint frames, meddling; /* atomic */
-} Branches;
-
-static void
-count_frame (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
-{
-  (void)sink;
-  (void)buffer;
-  (void)pad;
-  g_atomic_int_inc ((gint *)data);
-}
-
-static void
-count_frames_of (GstElement *pipeline, const gchar *name, gint *frames)
-{
-  GstElement *sink = gst_bin_get_by_name (GST_BIN (pipeline), name);
-
-  g_object_set (sink, "signal-handoffs", TRUE, NULL);
-  g_signal_connect (sink, "handoff", G_CALLBACK (count_frame), frames);
-  gst_object_unref (sink);
-}
-
-static void
-run_to_end (GstElement *pipeline)
-{
-  GstBus *bus = gst_element_get_bus (pipeline);
-  GstMessage *message;
-
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = wait_message (bus, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  fail_unless_equals_int (GST_MESSAGE_TYPE (message), GST_MESSAGE_EOS);
-  gst_message_unref (message);
-  gst_object_unref (bus);
-}
-
-/* One source, two elements. */
-GST_START_TEST (test_tee)
-{
-  GstElement *pipeline = gst_parse_launch (
-      "videotestsrc num-buffers=13 ! " SMALL " ! tee name=t "
-      "t. ! queue ! seedvr2upscale backend=cpu batch-size=5 ! fakesink name=a "
-      "t. ! queue ! seedvr2upscale backend=cpu batch-size=1 "
-      "scale=1 ! fakesink name=b",
-      NULL);
-  gint a = 0, b = 0;
-
-  count_frames_of (pipeline, "a", &a);
-  count_frames_of (pipeline, "b", &b);
-  run_to_end (pipeline);
-  fail_unless_equals_int (g_atomic_int_get (&a), 13);
-  fail_unless_equals_int (g_atomic_int_get (&b), 13);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (pipeline);
-}
-GST_END_TEST;
-
-static gpointer
-meddle (gpointer data)
-{
-  Branches *b = data;
-  GstElement *sink = gst_bin_get_by_name (GST_BIN (b->pipeline), "out");
-  GstElement *element = gst_bin_get_by_name (GST_BIN (b->pipeline), "up");
-  GstPad *pad = gst_element_get_static_pad (sink, "sink");
-
-  for (guint i = 0; g_atomic_int_get (&b->meddling); i++) {
-    GstQuery *latency = gst_query_new_latency ();
-    GstStructure *stats;
-
-    gst_pad_push_event (pad, gst_event_new_reconfigure ());
-    g_object_set (element, "scale", i % 2 ? 1.0 : 1.5, NULL);
-    g_object_get (element, "stats", &stats, NULL);
-    gst_structure_free (stats);
-    gst_element_query (b->pipeline, latency);
-    gst_query_unref (latency);
-    g_usleep (3000);
-  }
-  gst_object_unref (pad);
-  gst_object_unref (element);
-  gst_object_unref (sink);
-  return NULL;
-}
-
-/* Sizes, events and questions from another thread at any time. */
-GST_START_TEST (test_meddling)
-{
-  Branches b = { .meddling = TRUE };
-  GThread *thread;
-
-  b.pipeline = gst_parse_launch (
-      "videotestsrc num-buffers=40 ! " SMALL
-      " ! seedvr2upscale name=up backend=cpu batch-size=5 scale=1 ! queue ! "
-      "fakesink name=out",
-      NULL);
-  count_frames_of (b.pipeline, "out", &b.frames);
-  thread = g_thread_new ("meddle", meddle, &b);
-  run_to_end (b.pipeline);
-  g_atomic_int_set (&b.meddling, FALSE);
-  g_thread_join (thread);
-  fail_unless_equals_int (g_atomic_int_get (&b.frames), 40);
-  gst_element_set_state (b.pipeline, GST_STATE_NULL);
-  gst_object_unref (b.pipeline);
 }
 GST_END_TEST;
 
@@ -534,8 +408,6 @@ seedvr2_hostile_suite (void)
   tcase_add_loop_test (tcase, test_answers, 0, G_N_ELEMENTS (answers));
   tcase_add_test (tcase, test_unlinked_and_linked_again);
   tcase_add_test (tcase, test_end_while_unlinked);
-  tcase_add_test (tcase, test_tee);
-  tcase_add_test (tcase, test_meddling);
   return suite;
 }
 

@@ -231,7 +231,7 @@ GST_START_TEST (test_element)
     GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING))) {
     fail_unless (GST_MESSAGE_SRC (message) == GST_OBJECT (h->element));
     gst_message_unref (message);

@@ -256,7 +256,7 @@ convert (const gchar *in, const gchar *out, gdouble mean[4])
   buffer = frame_new (h, 0);
   fill_rgb (h, buffer);
   fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   buffer = gst_harness_pull (h);
   info = output_info (h);
   fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ));

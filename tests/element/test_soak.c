@@ -98,14 +98,10 @@ live_once (void)
 {
   GstHarness *h
       = harness_new ("batch-size=5 scale=1", "", CAPS ("RGB", 16, 16));
-  GstSegment segment;
   guint frames = 0;
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   push_frames (h, 0, 7);
-  gst_harness_push_event (h, gst_event_new_flush_start ());
-  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_flush (h);
   push_frames (h, 0, 3);
   gst_harness_set_src_caps_str (h, CAPS ("I420", 32, 16));
   push_frames (h, 3, 6);

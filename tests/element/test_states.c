@@ -67,9 +67,7 @@ GST_START_TEST (test_start_again)
   gst_harness_push_event (h, gst_event_new_stream_start ("again"));
   gst_harness_set_src_caps_str (h, CAPS ("RGB", 48, 32));
   push_frames (h, 0, 7);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 7);
-  expect_nothing (h);
+  end_with_frames (h, 0, 7);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
@@ -81,12 +79,30 @@ GST_START_TEST (test_two_elements)
       SMALL);
 
   push_frames (h, 0, 7);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 7);
-  expect_nothing (h);
+  end_with_frames (h, 0, 7);
   gst_harness_teardown (h);
 }
 GST_END_TEST;
+
+static void
+check_default (GstElement *element, const gchar *property, const gchar *text)
+{
+  GParamSpec *spec
+      = g_object_class_find_property (G_OBJECT_GET_CLASS (element), property);
+  GValue value = G_VALUE_INIT, want = G_VALUE_INIT;
+
+  fail_unless (spec != NULL, "no property %s", property);
+  g_value_init (&value, spec->value_type);
+  g_value_init (&want, spec->value_type);
+  fail_unless (gst_value_deserialize (&want, text));
+  g_object_get_property (G_OBJECT (element), property, &value);
+  fail_unless (gst_value_compare (&value, &want) == GST_VALUE_EQUAL,
+               "property %s is not %s", property, text);
+  fail_unless (g_param_value_defaults (spec, &value),
+               "property %s documents another default", property);
+  g_value_unset (&value);
+  g_value_unset (&want);
+}
 
 GST_START_TEST (test_defaults)
 {
@@ -102,10 +118,15 @@ GST_START_TEST (test_defaults)
     { "frame-offset", "0" },
     { "cfg-scale", "1" },
     { "cfg-offload", "auto" },
+    { "async", "true" },
+    { "vram-mode", "auto" },
+    { "vram-budget", "0" },
+    { "offload-threshold", "20" },
     { "vae-tile-size", "0" },
     { "parked-precision", "16-bit" },
     { "color-correction", "lab" },
     { "backend", "auto" },
+    { "device-id", "-1" },
     { "precision", "auto" },
     { "quantization", "auto-fp16" },
     { "scale", "2" },
@@ -115,24 +136,8 @@ GST_START_TEST (test_defaults)
   };
   GstElement *element = gst_element_factory_make ("seedvr2upscale", NULL);
 
-  for (guint i = 0; i < G_N_ELEMENTS (defaults); i++) {
-    GParamSpec *spec = g_object_class_find_property (
-        G_OBJECT_GET_CLASS (element), defaults[i].property);
-    GValue value = G_VALUE_INIT, want = G_VALUE_INIT;
-
-    fail_unless (spec != NULL, "no property %s", defaults[i].property);
-    g_value_init (&value, spec->value_type);
-    g_value_init (&want, spec->value_type);
-    fail_unless (gst_value_deserialize (&want, defaults[i].value));
-    g_object_get_property (G_OBJECT (element), defaults[i].property, &value);
-    fail_unless (gst_value_compare (&value, &want) == GST_VALUE_EQUAL,
-                 "property %s is not %s", defaults[i].property,
-                 defaults[i].value);
-    fail_unless (g_param_value_defaults (spec, &value),
-                 "property %s documents another default", defaults[i].property);
-    g_value_unset (&value);
-    g_value_unset (&want);
-  }
+  for (guint i = 0; i < G_N_ELEMENTS (defaults); i++)
+    check_default (element, defaults[i].property, defaults[i].value);
   gst_object_unref (element);
 }
 GST_END_TEST;
@@ -146,8 +151,7 @@ GST_START_TEST (test_properties)
   guint64 seed, offset;
   gboolean uniform, invariant, post;
   gdouble cfg, scale;
-  gint resolution, max_resolution, backend, colour, precision, quantization;
-  gint offload, parked;
+  gint resolution, max_resolution;
 
   g_object_set (element, "model", "m", "vae-model", "v", "text-embedding", "t",
                 "batch-size", 9, "temporal-overlap", 3, "prepend-frames", 4,
@@ -156,22 +160,13 @@ GST_START_TEST (test_properties)
                 3.0, "resolution", 1080, "max-resolution", 3840,
                 "post-messages", FALSE, "noise-time-invariant", TRUE,
                 "vae-tile-size", 512, NULL);
-  gst_util_set_object_arg (G_OBJECT (element), "backend", "cuda");
-  gst_util_set_object_arg (G_OBJECT (element), "color-correction", "adain");
-  gst_util_set_object_arg (G_OBJECT (element), "precision", "bf16");
-  gst_util_set_object_arg (G_OBJECT (element), "quantization", "fp8");
-  gst_util_set_object_arg (G_OBJECT (element), "cfg-offload", "always");
-  gst_util_set_object_arg (G_OBJECT (element), "parked-precision", "int8");
   g_object_get (element, "model", &model, "vae-model", &vae, "text-embedding",
                 &text, "batch-size", &batch, "temporal-overlap", &overlap,
                 "prepend-frames", &prepend, "uniform-batch-size", &uniform,
                 "seed", &seed, "frame-offset", &offset, "cfg-scale", &cfg,
                 "scale", &scale, "resolution", &resolution, "max-resolution",
-                &max_resolution, "post-messages", &post, "backend", &backend,
-                "color-correction", &colour, "precision", &precision,
-                "quantization", &quantization, "cfg-offload", &offload,
-                "noise-time-invariant", &invariant, "parked-precision", &parked,
-                "vae-tile-size", &tile, NULL);
+                &max_resolution, "post-messages", &post, "noise-time-invariant",
+                &invariant, "vae-tile-size", &tile, NULL);
   fail_unless_equals_string (model, "m");
   fail_unless_equals_string (vae, "v");
   fail_unless_equals_string (text, "t");
@@ -186,15 +181,36 @@ GST_START_TEST (test_properties)
   fail_unless_equals_float (scale, 3.0);
   fail_unless_equals_int (resolution, 1080);
   fail_unless_equals_int (max_resolution, 3840);
-  fail_unless_equals_int (backend, 2);
-  fail_unless_equals_int (colour, 4);
-  fail_unless_equals_int (precision, 2);
-  fail_unless_equals_int (quantization, 3);
-  fail_unless_equals_int (offload, 2);
-  fail_unless_equals_int (parked, 2);
   g_free (model);
   g_free (vae);
   g_free (text);
+  gst_object_unref (element);
+}
+GST_END_TEST;
+
+/* Those that choose among names. */
+GST_START_TEST (test_choices)
+{
+  static const struct {
+    const gchar *property, *nick;
+    gint value;
+  } choices[] = {
+    { "backend", "cuda", 2 },       { "color-correction", "adain", 4 },
+    { "precision", "bf16", 2 },     { "quantization", "fp8", 3 },
+    { "cfg-offload", "always", 2 }, { "parked-precision", "int8", 2 },
+    { "vram-mode", "economy", 1 },
+  };
+  GstElement *element = gst_element_factory_make ("seedvr2upscale", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
+    gst_util_set_object_arg (G_OBJECT (element), choices[i].property,
+                             choices[i].nick);
+  for (guint i = 0; i < G_N_ELEMENTS (choices); i++) {
+    gint value = -1;
+
+    g_object_get (element, choices[i].property, &value, NULL);
+    fail_unless_equals_int (value, choices[i].value);
+  }
   gst_object_unref (element);
 }
 GST_END_TEST;
@@ -233,6 +249,7 @@ seedvr2_states_suite (void)
   tcase_add_test (tcase, test_two_elements);
   tcase_add_test (tcase, test_defaults);
   tcase_add_test (tcase, test_properties);
+  tcase_add_test (tcase, test_choices);
   tcase_add_test (tcase, test_quantization);
   return suite;
 }

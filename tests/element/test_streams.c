@@ -1,25 +1,13 @@
 /* Kinds of streams: interlaced and mixed ones, rates that vary, missing times,
- * backwards, segment seeks, stills and sequences. */
+ * gaps, backwards. */
 #include "element_test.h"
-
-#include <glib/gstdio.h>
 
 /* ---- interlacing ---- */
 
 static void
 expect_interlaced_error (GstBus *bus)
 {
-  GstMessage *message = wait_message (bus, GST_MESSAGE_ERROR);
-  GError *error = NULL;
-
-  gst_message_parse_error (message, &error, NULL);
-  fail_unless (
-      g_error_matches (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
-  fail_unless (strstr (error->message, "deinterlace") != NULL, "%s",
-               error->message);
-  g_error_free (error);
-  gst_message_unref (message);
-  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR), "a second error");
+  expect_error (bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "deinterlace");
 }
 
 /* Also where downstream asks for progressive video, as encoders do. */
@@ -70,7 +58,7 @@ GST_START_TEST (test_progressive_frames_of_a_mixed_stream)
                          GST_VIDEO_BUFFER_FLAG_TFF | GST_VIDEO_BUFFER_FLAG_RFF);
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   caps = gst_pad_get_current_caps (h->sinkpad);
   fail_unless_equals_string (
       gst_structure_get_string (gst_caps_get_structure (caps, 0),
@@ -157,7 +145,7 @@ check_times (const gchar *caps, const Times *times, guint count)
     GST_BUFFER_DURATION (buffer) = from_ms (times[i].duration);
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_OK);
   }
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   for (guint i = 0; i < count; i++) {
     GstBuffer *buffer = gst_harness_pull (h);
 
@@ -247,7 +235,7 @@ GST_START_TEST (test_gaps)
   push_frames (h, 8, 9);
   gst_harness_push_event (
       h, gst_event_new_gap (360 * GST_MSECOND, 40 * GST_MSECOND));
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   fail_unless_equals_string (log->str,
                              "0+40 frame frame 120+200 frame 360+40 ");
   g_string_free (log, TRUE);
@@ -267,7 +255,7 @@ GST_START_TEST (test_backwards)
   gst_harness_push_event (h, gst_event_new_segment (&segment));
   for (guint i = 12; i-- > 0;)
     push_frames (h, i, i + 1);
-  gst_harness_push_event (h, gst_event_new_eos ());
+  push_eos (h);
   for (guint i = 12; i-- > 0;)
     expect_frames (h, i, i + 1);
   expect_nothing (h);
@@ -284,249 +272,8 @@ GST_START_TEST (test_segment_in_bytes)
   gst_segment_init (&segment, GST_FORMAT_BYTES);
   gst_harness_push_event (h, gst_event_new_segment (&segment));
   push_frames (h, 0, 7);
-  gst_harness_push_event (h, gst_event_new_eos ());
-  expect_frames (h, 0, 7);
+  end_with_frames (h, 0, 7);
   gst_harness_teardown (h);
-}
-GST_END_TEST;
-
-/* ---- whole pipelines ---- */
-
-/* A pipeline whose frames are written down when they reach its sink, `out`, as
- * numbers by their PTS at 25 frames a second; those of before a flush are
- * forgotten. */
-typedef struct {
-  GstElement *pipeline;
-  GstBus *bus;
-  GMutex lock;
-  GString *log;
-} Film;
-
-/* A source posts SEGMENT_DONE before it sends the event: of that there is an
- * application message. */
-static GstPadProbeReturn
-note_arrival (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  Film *film = data;
-
-  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER) {
-    GstClockTime pts = GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info));
-
-    g_mutex_lock (&film->lock);
-    g_string_append_printf (film->log, "%d ", (gint)(pts / FRAME_DURATION));
-    g_mutex_unlock (&film->lock);
-  } else if (GST_EVENT_TYPE (info->data) == GST_EVENT_FLUSH_STOP) {
-    g_mutex_lock (&film->lock);
-    g_string_truncate (film->log, 0);
-    g_mutex_unlock (&film->lock);
-  } else if (GST_EVENT_TYPE (info->data) == GST_EVENT_SEGMENT_DONE) {
-    gst_bus_post (film->bus,
-                  gst_message_new_application (
-                      GST_OBJECT (pad), gst_structure_new_empty ("done")));
-  }
-  return GST_PAD_PROBE_OK;
-}
-
-static void
-film_open (Film *film, const gchar *line)
-{
-  GstElement *sink;
-  GstPad *pad;
-
-  film->pipeline = gst_parse_launch (line, NULL);
-  fail_unless (film->pipeline != NULL, "cannot make: %s", line);
-  film->bus = gst_element_get_bus (film->pipeline);
-  film->log = g_string_new (NULL);
-  g_mutex_init (&film->lock);
-  sink = gst_bin_get_by_name (GST_BIN (film->pipeline), "out");
-  pad = gst_element_get_static_pad (sink, "sink");
-  gst_pad_add_probe (pad,
-                     GST_PAD_PROBE_TYPE_BUFFER
-                         | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM
-                         | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
-                     note_arrival, film, NULL);
-  gst_object_unref (pad);
-  gst_object_unref (sink);
-}
-
-static void
-film_close (Film *film)
-{
-  gst_element_set_state (film->pipeline, GST_STATE_NULL);
-  gst_object_unref (film->bus);
-  gst_object_unref (film->pipeline);
-  g_string_free (film->log, TRUE);
-  g_mutex_clear (&film->lock);
-}
-
-static void
-film_wait (Film *film, GstMessageType type, const gchar *frames)
-{
-  GstMessage *message = wait_message (film->bus, type | GST_MESSAGE_ERROR);
-
-  fail_unless_equals_int (GST_MESSAGE_TYPE (message), type);
-  gst_message_unref (message);
-  g_mutex_lock (&film->lock);
-  fail_unless_equals_string (film->log->str, frames);
-  g_string_truncate (film->log, 0);
-  g_mutex_unlock (&film->lock);
-}
-
-static void
-film_seek (Film *film, GstSeekFlags flags, guint from, guint to)
-{
-  fail_unless (gst_element_seek (film->pipeline, 1.0, GST_FORMAT_TIME,
-                                 flags | GST_SEEK_FLAG_ACCURATE,
-                                 GST_SEEK_TYPE_SET, from * FRAME_DURATION,
-                                 GST_SEEK_TYPE_SET, to * FRAME_DURATION));
-}
-
-/* A segment's last frames are out before its end is told. */
-GST_START_TEST (test_segment_seeks)
-{
-  Film film;
-
-  film_open (&film, "videotestsrc ! " SMALL
-                    " ! seedvr2upscale backend=cpu batch-size=5 "
-                    "! fakesink name=out");
-  gst_element_set_state (film.pipeline, GST_STATE_PAUSED);
-  film_wait (&film, GST_MESSAGE_ASYNC_DONE, "0 ");
-  film_seek (&film, GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_SEGMENT, 2, 9);
-  film_wait (&film, GST_MESSAGE_ASYNC_DONE, "2 ");
-  gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
-  film_wait (&film, GST_MESSAGE_APPLICATION, "3 4 5 6 7 8 ");
-  film_seek (&film, GST_SEEK_FLAG_SEGMENT, 20, 23);
-  film_wait (&film, GST_MESSAGE_APPLICATION, "20 21 22 ");
-  film_seek (&film, GST_SEEK_FLAG_NONE, 1, 3);
-  film_wait (&film, GST_MESSAGE_EOS, "1 2 ");
-  film_close (&film);
-}
-GST_END_TEST;
-
-/* Each seek drops what is held and gives its own first frame. */
-GST_START_TEST (test_seeks_in_pause)
-{
-  static const gchar *const first[] = { "7 ", "3 ", "11 " };
-  static const guint from[] = { 7, 3, 11 };
-  Film film;
-
-  film_open (&film, "videotestsrc ! " SMALL
-                    " ! queue ! seedvr2upscale backend=cpu batch-size=5 "
-                    "! queue ! fakesink name=out");
-  gst_element_set_state (film.pipeline, GST_STATE_PAUSED);
-  film_wait (&film, GST_MESSAGE_ASYNC_DONE, "0 ");
-  for (guint i = 0; i < G_N_ELEMENTS (from); i++) {
-    film_seek (&film, GST_SEEK_FLAG_FLUSH, from[i], 14);
-    film_wait (&film, GST_MESSAGE_ASYNC_DONE, first[i]);
-  }
-  gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
-  film_wait (&film, GST_MESSAGE_EOS, "12 13 ");
-  film_close (&film);
-}
-GST_END_TEST;
-
-/* Wherever a batch is when it comes, a seek leaves nothing of before. */
-GST_START_TEST (test_seeks_while_playing)
-{
-  Film film;
-
-  film_open (&film, "videotestsrc ! " SMALL
-                    " ! queue ! seedvr2upscale backend=cpu batch-size=5 "
-                    "! queue ! fakesink name=out");
-  gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
-  gst_element_get_state (film.pipeline, NULL, NULL, GST_CLOCK_TIME_NONE);
-  for (guint i = 0; i < 12; i++) {
-    film_seek (&film, GST_SEEK_FLAG_FLUSH, i, 100000);
-    g_usleep ((gulong)(i * i) * 500);
-  }
-  film_seek (&film, GST_SEEK_FLAG_FLUSH, 30, 37);
-  film_wait (&film, GST_MESSAGE_EOS, "30 31 32 33 34 35 36 ");
-  film_close (&film);
-}
-GST_END_TEST;
-
-/* `line` with the folder in the place of every @. */
-static gchar *
-in_folder (const gchar *line, const gchar *folder)
-{
-  GString *full = g_string_new (line);
-
-  g_string_replace (full, "@", folder, 0);
-  return g_string_free (full, FALSE);
-}
-
-/* A folder of its own with files from `line`. */
-static gchar *
-make_files (const gchar *line)
-{
-  gchar *folder = g_dir_make_tmp ("seedvr2-test-XXXXXX", NULL);
-  gchar *full = in_folder (line, folder);
-  GstElement *pipeline = gst_parse_launch (full, NULL);
-  GstBus *bus = gst_element_get_bus (pipeline);
-  GstMessage *message;
-
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = wait_message (bus, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  fail_unless_equals_int (GST_MESSAGE_TYPE (message), GST_MESSAGE_EOS);
-  gst_message_unref (message);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (bus);
-  gst_object_unref (pipeline);
-  g_free (full);
-  return folder;
-}
-
-static void
-remove_files (gchar *folder)
-{
-  GDir *dir = g_dir_open (folder, 0, NULL);
-  const gchar *name;
-
-  while ((name = g_dir_read_name (dir))) {
-    gchar *path = g_build_filename (folder, name, NULL);
-
-    g_unlink (path);
-    g_free (path);
-  }
-  g_dir_close (dir);
-  g_rmdir (folder);
-  g_free (folder);
-}
-
-static void
-check_files (const gchar *make, const gchar *read, const gchar *frames)
-{
-  gchar *folder = make_files (make);
-  gchar *line = in_folder (read, folder);
-  Film film;
-
-  film_open (&film, line);
-  gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
-  film_wait (&film, GST_MESSAGE_EOS, frames);
-  film_close (&film);
-  g_free (line);
-  remove_files (folder);
-}
-
-#define UPSCALE_TO_OUT                                                         \
-  " ! seedvr2upscale backend=cpu batch-size=5 ! fakesink name=out"
-
-/* A photograph is one frame. */
-GST_START_TEST (test_photograph)
-{
-  check_files ("videotestsrc num-buffers=1 ! video/x-raw,width=48,height=32 "
-               "! jpegenc ! filesink location=@/photo.jpg",
-               "filesrc location=@/photo.jpg ! jpegdec" UPSCALE_TO_OUT, "0 ");
-}
-GST_END_TEST;
-
-GST_START_TEST (test_image_sequence)
-{
-  check_files ("videotestsrc num-buffers=7 ! video/x-raw,width=48,height=32 "
-               "! pngenc ! multifilesink location=@/%02d.png",
-               "multifilesrc location=@/%02d.png "
-               "caps=image/png,framerate=25/1 ! pngdec" UPSCALE_TO_OUT,
-               "0 1 2 3 4 5 6 ");
 }
 GST_END_TEST;
 
@@ -547,11 +294,6 @@ seedvr2_streams_suite (void)
   tcase_add_test (tcase, test_gaps);
   tcase_add_test (tcase, test_backwards);
   tcase_add_test (tcase, test_segment_in_bytes);
-  tcase_add_test (tcase, test_segment_seeks);
-  tcase_add_test (tcase, test_seeks_in_pause);
-  tcase_add_test (tcase, test_seeks_while_playing);
-  tcase_add_test (tcase, test_photograph);
-  tcase_add_test (tcase, test_image_sequence);
   return suite;
 }
 

@@ -52,6 +52,18 @@ settle (GstElement *element, GstState want)
   fail_unless_equals_int (pending, GST_STATE_VOID_PENDING);
 }
 
+/* From each state to each, itself too. */
+static void
+settle_all_ways (GstElement *element)
+{
+  for (guint from = 0; from < ALL; from++) {
+    for (guint to = 0; to < ALL; to++) {
+      settle (element, all[from]);
+      settle (element, all[to]);
+    }
+  }
+}
+
 /* ---- an element by itself ---- */
 
 static void
@@ -63,18 +75,12 @@ check_never_started (GstElementFactory *factory)
 GST_START_TEST (test_never_started) { for_each_element (check_never_started); }
 GST_END_TEST;
 
-/* From each state to each, itself too. */
 static void
 check_alone (GstElementFactory *factory)
 {
   GstElement *element = make (factory);
 
-  for (guint from = 0; from < ALL; from++) {
-    for (guint to = 0; to < ALL; to++) {
-      settle (element, all[from]);
-      settle (element, all[to]);
-    }
-  }
+  settle_all_ways (element);
   settle (element, GST_STATE_NULL);
   gst_object_unref (element);
 }
@@ -110,12 +116,7 @@ check_settled (GstElementFactory *factory)
 {
   GstElement *pipeline = pipeline_of (factory, "videotestsrc", "fakesink");
 
-  for (guint from = 0; from < ALL; from++) {
-    for (guint to = 0; to < ALL; to++) {
-      settle (pipeline, all[from]);
-      settle (pipeline, all[to]);
-    }
-  }
+  settle_all_ways (pipeline);
   end (pipeline);
 }
 
