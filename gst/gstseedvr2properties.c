@@ -5,7 +5,7 @@
 
 #include <gst/gst.h>
 
-/* Latched when the element goes from READY to PAUSED. */
+/* When they may change: AT_START ones are latched from READY to PAUSED. */
 #define AT_START                                                               \
   ((GParamFlags)(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS                    \
                  | GST_PARAM_MUTABLE_READY))
@@ -106,6 +106,11 @@ install_memory (GObjectClass *klass)
           "peak would pass so many GB (10^9 bytes), even if more is free (0: "
           "never)",
           0.0, 1e6, 20.0, AT_START));
+}
+
+static void
+install_vae_memory (GObjectClass *klass)
+{
   g_object_class_install_property (
       klass, GST_SEEDVR2_PROP_VAE_TILE_SIZE,
       g_param_spec_uint (
@@ -258,6 +263,7 @@ gst_seedvr2_properties_install (GObjectClass *klass)
   install_files (klass);
   install_engine (klass);
   install_memory (klass);
+  install_vae_memory (klass);
   install_batching (klass);
   install_picture (klass);
   install_size (klass);
