@@ -11,7 +11,6 @@
 
 #define ON_CUDA "backend=cuda precision=fp32 post-messages=false "
 #define CUDA "video/x-raw(memory:CUDAMemory)"
-#define ANYWHERE CUDA ";video/x-raw"
 #define NV12_FIELDS ",format=NV12,width=36,height=32,framerate=25/1"
 
 /* An element on the fake GPU between caps. */

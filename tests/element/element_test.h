@@ -46,12 +46,9 @@ GstBuffer *frame_new (GstHarness *h, guint number);
 /* Pushes frames from .. to-1; each must be taken. */
 void push_frames (GstHarness *h, guint from, guint to);
 
-/* Begins a segment in time. */
+/* A new segment in time; a flush and a new segment; the end of the stream. */
 void push_segment (GstHarness *h);
-
-/* Flushes and begins a segment. */
 void push_flush (GstHarness *h);
-
 void push_eos (GstHarness *h);
 
 /* Pulls frames from .. to-1, checking order, times, size and brightness. */

@@ -4,6 +4,7 @@
 #include "cuda_frames.h"
 #include "fake_cuda.h"
 
+#define ANYWHERE CUDA ";video/x-raw"
 #define COUNT 7
 
 /* The samples of what comes out, in order; each frame once, in time, in the

@@ -226,12 +226,14 @@ push_some (gpointer data)
 static void
 do_sudden_flush (Model *m)
 {
+  /* before the thread takes random numbers too */
+  gulong wait = (gulong)model_pick (m, 4) * 2000;
   GThread *thread;
   GstFlowReturn ret;
 
   model_say (m, "sudden-flush");
   thread = g_thread_new ("push", push_some, m);
-  g_usleep ((gulong)model_pick (m, 4) * 2000);
+  g_usleep (wait);
   gst_harness_push_event (m->h, gst_event_new_flush_start ());
   ret = GPOINTER_TO_INT (g_thread_join (thread));
   gst_harness_push_event (m->h, gst_event_new_flush_stop (TRUE));
