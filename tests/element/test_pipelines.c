@@ -131,6 +131,11 @@ GST_START_TEST (test_segment_seeks)
 }
 GST_END_TEST;
 
+static const gchar between_queues[]
+    = "videotestsrc ! " SMALL
+      " ! queue ! seedvr2upscale backend=cpu batch-size=5 ! queue "
+      "! fakesink name=out";
+
 /* Each seek drops what is held and gives its own first frame. */
 GST_START_TEST (test_seeks_in_pause)
 {
@@ -138,9 +143,7 @@ GST_START_TEST (test_seeks_in_pause)
   static const guint from[] = { 7, 3, 11 };
   Film film;
 
-  film_open (&film, "videotestsrc ! " SMALL
-                    " ! queue ! seedvr2upscale backend=cpu batch-size=5 "
-                    "! queue ! fakesink name=out");
+  film_open (&film, between_queues);
   gst_element_set_state (film.pipeline, GST_STATE_PAUSED);
   film_wait (&film, GST_MESSAGE_ASYNC_DONE, "0 ");
   for (guint i = 0; i < G_N_ELEMENTS (from); i++) {
@@ -158,9 +161,7 @@ GST_START_TEST (test_seeks_while_playing)
 {
   Film film;
 
-  film_open (&film, "videotestsrc ! " SMALL
-                    " ! queue ! seedvr2upscale backend=cpu batch-size=5 "
-                    "! queue ! fakesink name=out");
+  film_open (&film, between_queues);
   gst_element_set_state (film.pipeline, GST_STATE_PLAYING);
   gst_element_get_state (film.pipeline, NULL, NULL, GST_CLOCK_TIME_NONE);
   for (guint i = 0; i < 12; i++) {
