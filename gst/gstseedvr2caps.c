@@ -129,11 +129,11 @@ GstCaps *
 gst_seedvr2_caps_fixate (const GstSeedVR2Size *size, GstCaps *in, GstCaps *out)
 {
   GstVideoInfo info;
-  GstStructure *s;
 
   out = gst_caps_make_writable (gst_caps_truncate (out));
   if (gst_video_info_from_caps (&info, in)) {
-    s = gst_caps_get_structure (out, 0);
+    GstStructure *s = gst_caps_get_structure (out, 0);
+
     gst_seedvr2_format_fixate (&info, s);
     gst_seedvr2_size_fixate (size, &info, s);
     gst_seedvr2_colour_fixate (&info, s);

@@ -204,9 +204,9 @@ post_structure (GstSeedVR2Report *report, GstStructure *s)
 static void
 loaded (GstSeedVR2Report *report, const svr_event *event)
 {
-  GstStructure *s;
-
   if (is_enabled (report)) {
+    GstStructure *s;
+
     g_mutex_lock (&report->lock);
     s = gst_seedvr2_structure_model (&report->files, &event->stats.plan);
     g_mutex_unlock (&report->lock);

@@ -30,7 +30,6 @@ check_frame (Model *m, const Item *want, GstBuffer *buffer, GstPad *pad)
 {
   GstCaps *caps = gst_pad_get_current_caps (pad);
   GstVideoInfo info;
-  gdouble level;
 
   if (GST_BUFFER_PTS (buffer) != want->pts
       || GST_BUFFER_DURATION (buffer) != want->duration)
@@ -45,7 +44,8 @@ check_frame (Model *m, const Item *want, GstBuffer *buffer, GstPad *pad)
       || info.size != gst_buffer_get_size (buffer)) {
     note_problem (m, "frame %u has another size", want->id);
   } else {
-    level = mean_level (buffer, &info);
+    gdouble level = mean_level (buffer, &info);
+
     if (ABS (level - frame_level (model_level (want->id))) >= 6.0)
       note_problem (m, "frame %u has level %g", want->id, level);
   }

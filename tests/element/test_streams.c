@@ -84,11 +84,11 @@ GST_START_TEST (test_interlaced_frame_of_a_mixed_stream)
 {
   GstBus *bus = gst_bus_new ();
   GstHarness *h = mixed_harness (bus, "video/x-raw");
-  GstBuffer *buffer;
 
   push_frames (h, 0, 3);
   for (guint i = 3; i < 5; i++) {
-    buffer = frame_new (h, i);
+    GstBuffer *buffer = frame_new (h, i);
+
     GST_BUFFER_FLAG_SET (buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED);
     fail_unless_equals_int (gst_harness_push (h, buffer), GST_FLOW_ERROR);
   }

@@ -110,12 +110,13 @@ start_and_stop (gpointer data)
 GST_START_TEST (test_a_restless_neighbour)
 {
   gchar properties[] = "batch-size=5 scale=1";
-  gchar *alone = run (properties), *together;
+  gchar *alone = run (properties);
   gint working = TRUE;
   GThread *thread = g_thread_new ("restless", start_and_stop, &working);
 
   for (guint i = 0; i < 3; i++) {
-    together = run (properties);
+    gchar *together = run (properties);
+
     fail_unless_equals_string (together, alone);
     g_free (together);
   }
