@@ -160,3 +160,20 @@ gst_seedvr2_color_correction_get_type (void)
 
   return registered (&type, "GstSeedVR2ColorCorrection", values);
 }
+
+GType
+gst_seedvr2_padding_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { SVR_PADDING_BLACK,
+      "Black, as the reference implementation has it; the lowest rows or the "
+      "rightmost columns may show it",
+      "black" },
+    { SVR_PADDING_REPLICATE, "The last column and row again and again",
+      "replicate" },
+    { 0, NULL, NULL },
+  };
+
+  return registered (&type, "GstSeedVR2Padding", values);
+}

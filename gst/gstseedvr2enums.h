@@ -14,6 +14,7 @@ GType gst_seedvr2_vram_mode_get_type (void);        /* svr_vram_mode */
 GType gst_seedvr2_parked_precision_get_type (void); /* svr_parked_precision */
 GType gst_seedvr2_cfg_offload_get_type (void);      /* svr_cfg_offload */
 GType gst_seedvr2_color_correction_get_type (void); /* svr_colour_method */
+GType gst_seedvr2_padding_get_type (void);          /* svr_padding */
 
 G_END_DECLS
 #endif

@@ -210,6 +210,13 @@ install_picture (GObjectClass *klass)
                          "How the colours of the input are kept",
                          gst_seedvr2_color_correction_get_type (),
                          SVR_COLOUR_LAB, AT_START));
+  g_object_class_install_property (
+      klass, GST_SEEDVR2_PROP_PADDING,
+      g_param_spec_enum (
+          "padding", "Padding",
+          "What the model sees right of and below a picture whose sides are "
+          "no multiples of 16; it is cut off again",
+          gst_seedvr2_padding_get_type (), SVR_PADDING_REPLICATE, AT_START));
 }
 
 static void

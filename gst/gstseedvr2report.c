@@ -81,9 +81,13 @@ close_progress (GstSeedVR2Report *report, GstProgressType type,
     post_progress (report, type, text);
 }
 
+/* In steps, since gst-launch prints a line for each message. */
 static void
 continue_progress (GstSeedVR2Report *report, const svr_event *event)
 {
+  enum {
+    STEP = 5 /* per cent */
+  };
   gint percent;
   gchar *text;
 
@@ -92,6 +96,7 @@ continue_progress (GstSeedVR2Report *report, const svr_event *event)
   open_progress (report);
   percent = (gint)gst_util_uint64_scale (event->bytes_done, 100,
                                          event->bytes_total);
+  percent -= percent % STEP;
   if (percent <= report->percent)
     return;
   report->percent = percent;

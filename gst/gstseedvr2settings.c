@@ -20,6 +20,7 @@ gst_seedvr2_settings_init (GstSeedVR2Settings *settings)
     .cfg_scale = 1.0,
     .cfg_offload = SVR_CFG_OFFLOAD_AUTO,
     .color_correction = SVR_COLOUR_LAB,
+    .padding = SVR_PADDING_REPLICATE,
     .size = { .scale = 2.0 },
     .post_messages = TRUE,
   };
@@ -72,6 +73,7 @@ field_of (const GstSeedVR2Settings *settings, guint id)
     [GST_SEEDVR2_PROP_CFG_SCALE] = AT (cfg_scale),
     [GST_SEEDVR2_PROP_CFG_OFFLOAD] = AT (cfg_offload),
     [GST_SEEDVR2_PROP_COLOR_CORRECTION] = AT (color_correction),
+    [GST_SEEDVR2_PROP_PADDING] = AT (padding),
     [GST_SEEDVR2_PROP_SCALE] = AT (size.scale),
     [GST_SEEDVR2_PROP_RESOLUTION] = AT (size.resolution),
     [GST_SEEDVR2_PROP_MAX_RESOLUTION] = AT (size.max_resolution),
@@ -175,4 +177,5 @@ gst_seedvr2_settings_stream (const GstSeedVR2Settings *settings,
   config->cfg_scale = settings->cfg_scale;
   config->cfg_offload = (svr_cfg_offload)settings->cfg_offload;
   config->color_correction = (svr_colour_method)settings->color_correction;
+  config->padding = (svr_padding)settings->padding;
 }

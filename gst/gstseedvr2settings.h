@@ -29,6 +29,7 @@ typedef struct {
   gdouble cfg_scale;
   gint cfg_offload;      /* svr_cfg_offload */
   gint color_correction; /* svr_colour_method */
+  gint padding;          /* svr_padding */
   GstSeedVR2Size size;
   gboolean post_messages;
 } GstSeedVR2Settings;

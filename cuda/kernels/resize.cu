@@ -60,21 +60,24 @@ __global__ void resize_rows_kernel(const float *x, float *y, resample_axis axis,
  */
 struct pad_shape {
     int n, n_padded, h, h_padded, rows;
+    svr_padding padding;
 };
 
 /* One thread an element of a row of y. */
 template <typename Y> __global__ void to_model_kernel(const float *x, Y *y, pad_shape s)
 {
     int i = blockIdx.x * PIXEL_THREADS + threadIdx.x;
+    int source = i < s.n ? i : s.n - 3 + i % 3;
 
     if (i >= s.n_padded)
         return;
     for (int row = blockIdx.y; row < s.rows; row += gridDim.y) {
         int frame = row / s.h_padded, line = row - frame * s.h_padded;
+        int64_t from = (int64_t) frame * s.h + min(line, s.h - 1);
         float v = 0.0f;
 
-        if (line < s.h && i < s.n)
-            v = clamp_unit(x[((int64_t) frame * s.h + line) * s.n + i]);
+        if (s.padding != SVR_PADDING_BLACK || (line < s.h && i < s.n))
+            v = clamp_unit(x[from * s.n + source]);
         y[(int64_t) row * s.n_padded + i] = from_float<Y>(2.0f * v - 1.0f);
     }
 }
@@ -190,8 +193,8 @@ svr_status svr_cuda_to_model(svr_exec *exec, const svr_to_model_args *args, void
 {
     cudaStream_t stream = svr_cuda_of(exec)->stream;
     const int64_t *d = args->x.dims, *padded = args->y.dims;
-    pad_shape s = {(int) (d[2] * d[3]), (int) (padded[2] * padded[3]), (int) d[1], (int) padded[1],
-                   (int) (padded[0] * padded[1])};
+    pad_shape s = {(int) (d[2] * d[3]), (int) (padded[2] * padded[3]), (int) d[1],
+                   (int) padded[1],     (int) (padded[0] * padded[1]), args->padding};
 
     (void) workspace;
     SVR_STORAGE_SWITCH(args->y.dtype, Y,

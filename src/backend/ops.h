@@ -15,6 +15,7 @@
 
 #include "backend/exec.h"
 #include "base/frame.h"
+#include "base/padding.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -317,10 +318,11 @@ typedef struct svr_resize_args {
     svr_resize_axis horizontal, vertical;
 } svr_resize_args;
 
-/* Unit picture to model values: clamp to [0,1], 2v-1, missing columns and rows (right, bottom) are
- * black (-1).   x [T,H,W,3] F32, y [T,Hp,Wp,3] storage, Hp >= H, Wp >= W. */
+/* Unit picture to model values: clamp to [0,1], 2v-1, missing columns and rows (right, bottom) as
+ * `padding` says, black being -1.   x [T,H,W,3] F32, y [T,Hp,Wp,3] storage, Hp >= H, Wp >= W. */
 typedef struct svr_to_model_args {
     svr_tensor x, y;
+    svr_padding padding;
 } svr_to_model_args;
 
 /* Top left [H,W] part of each frame.   x [T,Hp,Wp,C], y [T,H,W,C] storage types. */

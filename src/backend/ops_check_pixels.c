@@ -101,6 +101,8 @@ svr_status svr_check_to_model(const svr_to_model_args *args, svr_error *err)
     };
 
     SVR_TRY(SVR_CHECK_OPERANDS("to_model", args, operands, err));
+    SVR_TRY(svr_check_option("to_model", (unsigned) args->padding < SVR_PADDING_COUNT,
+                             "padding must be black or replicate", err));
     return svr_check_fit(args->y.dims[1] >= args->x.dims[1] && args->y.dims[2] >= args->x.dims[2],
                          "to_model: y must be at least as high and wide as x", &args->y, &args->x,
                          err);

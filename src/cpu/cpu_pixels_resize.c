@@ -84,6 +84,7 @@ enum { CHUNK = 768 }; /* values of a row that are converted at a time */
 
 typedef struct rows_context {
     const svr_tensor *x, *y;
+    svr_padding padding; /* to_model */
 } rows_context;
 
 static char *row_of(const svr_tensor *t, int64_t row)
@@ -115,26 +116,42 @@ static void model_values(const float *in, char *out, svr_dtype dtype, int64_t n)
     }
 }
 
+/* Fills a row of model values up from its first `inside` pixels. */
+static void pad_row(const svr_tensor *y, char *out, int64_t inside, svr_padding padding)
+{
+    size_t pixel = (size_t) y->dims[3] * svr_dtype_size(y->dtype);
+
+    if (padding == SVR_PADDING_BLACK) {
+        black(out + (size_t) inside * pixel, y->dtype, (y->dims[2] - inside) * y->dims[3]);
+        return;
+    }
+    for (int64_t i = inside; i < y->dims[2]; i++)
+        memcpy(out + (size_t) i * pixel, out + (size_t) (inside - 1) * pixel, pixel);
+}
+
 static void to_model_row(void *context, int64_t index, int thread)
 {
-    const svr_tensor *x = ((const rows_context *) context)->x;
-    const svr_tensor *y = ((const rows_context *) context)->y;
-    int64_t frame = index / y->dims[1], row = index % y->dims[1];
-    int64_t inside = row < x->dims[1] ? x->dims[2] * x->dims[3] : 0;
+    const rows_context *c = context;
+    const svr_tensor *x = c->x, *y = c->y;
+    int64_t frame = index / y->dims[1], row = index % y->dims[1], height = x->dims[1];
     char *out = row_of(y, index);
 
     (void) thread;
-    if (inside > 0)
-        model_values((const float *) (const void *) row_of(x, frame * x->dims[1] + row), out,
-                     y->dtype, inside);
-    black(out + (size_t) inside * svr_dtype_size(y->dtype), y->dtype,
-          y->dims[2] * y->dims[3] - inside);
+    if (row >= height && c->padding == SVR_PADDING_BLACK) {
+        pad_row(y, out, 0, c->padding);
+        return;
+    }
+    if (row >= height)
+        row = height - 1;
+    model_values((const float *) (const void *) row_of(x, frame * height + row), out, y->dtype,
+                 x->dims[2] * x->dims[3]);
+    pad_row(y, out, x->dims[2], c->padding);
 }
 
 svr_status svr_cpu_to_model(svr_exec *exec, const svr_to_model_args *args, void *workspace,
                             svr_error *err)
 {
-    rows_context context = {&args->x, &args->y};
+    rows_context context = {&args->x, &args->y, args->padding};
 
     (void) workspace;
     return svr_cpu_for(exec, args->y.dims[0] * args->y.dims[1], to_model_row, &context, err);
@@ -169,7 +186,7 @@ static void crop_row(void *context, int64_t index, int thread)
 
 svr_status svr_cpu_crop(svr_exec *exec, const svr_crop_args *args, void *workspace, svr_error *err)
 {
-    rows_context context = {&args->x, &args->y};
+    rows_context context = {.x = &args->x, .y = &args->y};
 
     (void) workspace;
     return svr_cpu_for(exec, args->y.dims[0] * args->y.dims[1], crop_row, &context, err);

@@ -15,6 +15,7 @@ void svr_stream_config_init(svr_stream_config *config)
     config->steps = 1;
     config->cfg_scale = 1.0;
     config->color_correction = SVR_COLOUR_LAB;
+    config->padding = SVR_PADDING_REPLICATE;
 }
 
 static svr_status check_range(const char *option, int value, int low, int high, svr_error *err)
@@ -63,6 +64,7 @@ static svr_status check_options(const svr_stream_config *config, svr_error *err)
     SVR_TRY(check_range("temporal-overlap", config->temporal_overlap, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("prepend-frames", config->prepend_frames, 0, MAX_FRAMES, err));
     SVR_TRY(check_range("steps", config->steps, 1, SVR_MAX_STEPS, err));
+    SVR_TRY(check_range("padding", (int) config->padding, 0, SVR_PADDING_COUNT - 1, err));
     SVR_TRY(check_range("color-correction", (int) config->color_correction, 0, SVR_COLOUR_COUNT - 1,
                         err));
     return SVR_OK;
@@ -118,6 +120,7 @@ svr_status svr_stream_config_resolve(const svr_stream_config *config, const svr_
         .truncate = reference && config->reference.truncate,
     };
     SVR_TRY(resolve_sizes(config, networks->grid_multiple, &o.phases.sizes, err));
+    o.phases.sizes.padding = reference ? SVR_PADDING_BLACK : config->padding;
     o.memory = config->memory;
     o.may_park_guidance = config->cfg_offload == SVR_CFG_OFFLOAD_AUTO && config->cfg_scale != 1.0;
     /* an open batch is chosen when the memory is planned */

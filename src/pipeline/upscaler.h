@@ -18,6 +18,7 @@
 #include "base/api.h"
 #include "base/frame.h"
 #include "base/log.h"
+#include "base/padding.h"
 #include "base/status.h"
 #include "pipeline/memory_plan.h"
 #include "pipeline/quantization.h"
@@ -136,13 +137,16 @@ typedef struct svr_stream_config {
     double cfg_rescale;                 /* default 0 */
     svr_cfg_offload cfg_offload;        /* default auto */
     svr_colour_method color_correction; /* default lab */
-    svr_memory_request memory;          /* default: automatic, of what the device has free */
+    /* of pictures whose sides are no multiples of 16; cut off again.  Only what is near the right
+     * and the lower edge changes with it.  default replicate */
+    svr_padding padding;
+    svr_memory_request memory; /* default: automatic, of what the device has free */
     /* The reference's habits, for verification; leave zeroed. */
     struct {
         bool active;
         int short_side, max_edge; /* sizes by its rule, with its second resampling */
         bool blend_weights, exact_colour, truncate;
-    } reference;
+    } reference; /* pads with black, too */
 } svr_stream_config;
 
 /* Fills in the defaults named above. */

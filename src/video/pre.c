@@ -186,7 +186,8 @@ svr_status svr_pre_model(svr_exec *exec, const svr_pre *pre, const uint8_t *data
 
     SVR_TRY(alloc_picture(exec, last_size(pre), &picture, err));
     SVR_TRY(unpack_resized(exec, pre, data, &picture, NULL, err));
-    SVR_TRY(svr_op_to_model(exec, &(svr_to_model_args){.x = picture, .y = *y}, err));
+    SVR_TRY(svr_op_to_model(
+        exec, &(svr_to_model_args){.x = picture, .y = *y, .padding = pre->plan.padding}, err));
     svr_exec_free(exec, &picture);
     return SVR_OK;
 }

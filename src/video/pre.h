@@ -29,7 +29,7 @@ void svr_pre_set_on_device(svr_pre *pre, bool on_device);
 SVR_CHECKED svr_status svr_pre_unit(svr_exec *exec, const svr_pre *pre, const uint8_t *data,
                                     const svr_tensor *rgb, const svr_tensor *alpha, svr_error *err);
 
-/* The network's input.   y [1,Hp,Wp,3] storage, model values, padding black. */
+/* The network's input.   y [1,Hp,Wp,3] storage, model values, padding as the plan says. */
 SVR_CHECKED svr_status svr_pre_model(svr_exec *exec, const svr_pre *pre, const uint8_t *data,
                                      const svr_tensor *y, svr_error *err);
 

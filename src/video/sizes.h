@@ -2,6 +2,8 @@
 #ifndef SVR_VIDEO_SIZES_H
 #define SVR_VIDEO_SIZES_H
 
+#include "base/padding.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -12,10 +14,11 @@ typedef struct svr_size {
 
 /* The sizes that a picture goes through. */
 typedef struct svr_size_plan {
-    int resizes;        /* 1; 2 when the reference's second resampling is asked for */
-    svr_size resize[2]; /* successive targets; the last is what the network sees, unpadded */
-    svr_size output;    /* cut from the top left of resize[resizes-1] */
-    svr_size padded;    /* right and bottom filled up to multiples of the network's grid */
+    int resizes;         /* 1; 2 when the reference's second resampling is asked for */
+    svr_size resize[2];  /* successive targets; the last is what the network sees, unpadded */
+    svr_size output;     /* cut from the top left of resize[resizes-1] */
+    svr_size padded;     /* right and bottom filled up to multiples of the network's grid */
+    svr_padding padding; /* how; what the functions here leave black, as the reference has it */
 } svr_size_plan;
 
 /* The short-side rule: long side truncated, `max_edge` > 0 caps the long side; output made even.

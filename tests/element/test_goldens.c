@@ -11,9 +11,11 @@
 static const struct {
   const gchar *golden, *properties, *in, *out;
 } runs[] = {
-  { "nano_e3", "batch-size=5 color-correction=adain seed=1099511627781",
+  { "nano_e3",
+    "batch-size=5 color-correction=adain padding=black seed=1099511627781",
     CAPS ("RGB", 50, 38), "video/x-raw,width=100,height=76" },
-  { "nano_e4", "batch-size=4 prepend-frames=2 color-correction=none seed=1",
+  { "nano_e4",
+    "batch-size=4 prepend-frames=2 color-correction=none padding=black seed=1",
     CAPS ("RGB", 48, 64), "video/x-raw,width=72,height=96" },
 };
 

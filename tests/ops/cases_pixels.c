@@ -184,26 +184,32 @@ void ops_cases_resize(ops_bench *bench)
 /* ---------------------------------------------------------------------------- to_model, crop, blur
  */
 
+/* s: frames, height and width, padded height and width */
+static void to_model_case(ops_bench *bench, const int s[5], svr_padding padding, svr_dtype storage)
+{
+    svr_to_model_args args[OPS_SIDES];
+    ops_array *x, *y;
+
+    ops_case(bench, "to_model %dx%d in %dx%d padding %d %s", s[2], s[1], s[4], s[3], padding,
+             svr_dtype_name(storage));
+    x = ops_input(bench, SVR_F32, SVR_DIMS(s[0], s[1], s[2], 3));
+    y = ops_output(bench, storage, SVR_DIMS(s[0], s[3], s[4], 3));
+    for (int side = 0; side < OPS_SIDES; side++)
+        args[side] = (svr_to_model_args){ops_view(x, side), ops_view(y, side), padding};
+    OPS_RUN(bench, to_model, &args[OPS_DEVICE]);
+    reference_to_model(&args[OPS_REFERENCE]);
+    ops_compare(bench, y, NULL, OPS_F32_EPS);
+}
+
 void ops_cases_to_model(ops_bench *bench)
 {
-    /* frames, height and width, padded height and width */
-    static const int shapes[][5] = {{1, 5, 7, 16, 16}, {2, 16, 16, 16, 16}, {1, 1, 1, 3, 400}};
+    static const int shapes[][5] = {
+        {1, 5, 7, 16, 16}, {2, 16, 16, 16, 16}, {1, 1, 1, 3, 400}, {2, 20, 3, 32, 16}};
 
-    for (int i = 0; i < 3; i++)
-        for (int d = 0; d < 3 && ops_wants(bench, i == 0); d++) {
-            const int *s = shapes[i];
-            svr_to_model_args args[OPS_SIDES];
-            ops_array *x, *y;
-
-            ops_case(bench, "to_model[%d] %s", i, svr_dtype_name(ops_storage[d]));
-            x = ops_input(bench, SVR_F32, SVR_DIMS(s[0], s[1], s[2], 3));
-            y = ops_output(bench, ops_storage[d], SVR_DIMS(s[0], s[3], s[4], 3));
-            for (int side = 0; side < OPS_SIDES; side++)
-                args[side] = (svr_to_model_args){ops_view(x, side), ops_view(y, side)};
-            OPS_RUN(bench, to_model, &args[OPS_DEVICE]);
-            reference_to_model(&args[OPS_REFERENCE]);
-            ops_compare(bench, y, NULL, OPS_F32_EPS);
-        }
+    for (int i = 0; i < 4; i++)
+        for (int padding = 0; padding < SVR_PADDING_COUNT; padding++)
+            for (int d = 0; d < 3 && ops_wants(bench, i == 0); d++)
+                to_model_case(bench, shapes[i], (svr_padding) padding, ops_storage[d]);
 }
 
 void ops_cases_crop(ops_bench *bench)

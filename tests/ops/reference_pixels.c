@@ -48,12 +48,16 @@ void reference_resize(const svr_resize_args *args)
 
 void reference_to_model(const svr_to_model_args *args)
 {
+    int64_t height = args->x.dims[1], width = args->x.dims[2];
+
     for (int64_t i = 0; i < svr_tensor_elems(&args->y); i++) {
         place p = place_of(&args->y, i);
-        bool inside = p.y < args->x.dims[1] && p.x < args->x.dims[2];
+        bool inside = p.y < height && p.x < width;
+        double v =
+            *at(&args->x, p.t, p.y < height ? p.y : height - 1, p.x < width ? p.x : width - 1, p.c);
 
         ((double *) args->y.data)[i] =
-            inside ? 2 * reference_clamp(*at(&args->x, p.t, p.y, p.x, p.c), 0, 1) - 1 : -1;
+            inside || args->padding != SVR_PADDING_BLACK ? 2 * reference_clamp(v, 0, 1) - 1 : -1;
     }
 }
 

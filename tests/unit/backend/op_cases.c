@@ -211,7 +211,7 @@ svr_resize_args good_resize(void)
 
 svr_to_model_args good_to_model(void)
 {
-    return (svr_to_model_args){F32(2, 6, 7, 3), F16(2, 8, 16, 3)};
+    return (svr_to_model_args){F32(2, 6, 7, 3), F16(2, 8, 16, 3), SVR_PADDING_REPLICATE};
 }
 
 svr_crop_args good_crop(void)

@@ -396,6 +396,7 @@ static void test_pixel_ops(void)
     REFUSED(resize, a.x.dtype = SVR_F16, TYPE, "x is f16");
     REFUSED(to_model, a.y.dims[1] = 5, SHAPE, "at least as high");
     REFUSED(to_model, a.y.dims[3] = 4, SHAPE, "axis 3 must be 3");
+    REFUSED(to_model, a.padding = SVR_PADDING_COUNT, INVALID, "padding must be");
     REFUSED(crop, a.y.dims[2] = 17, SHAPE, "not be higher or wider");
     REFUSED(crop, a.y.dims[3] = 1, SHAPE, "y is f32 [2, 6, 7, 1]");
     REFUSED(blur, a.radius = 0, INVALID, "radius");

@@ -462,6 +462,7 @@ static void test_configuration_is_checked(void)
     REFUSES(cfg_scale, 2.0, SVR_ERR_INVALID, "text-embedding");
     REFUSES(cfg_rescale, -0.1, SVR_ERR_INVALID, "cfg-rescale");
     REFUSES(color_correction, SVR_COLOUR_COUNT, SVR_ERR_INVALID, "color-correction");
+    REFUSES(padding, SVR_PADDING_COUNT, SVR_ERR_INVALID, "padding");
     REFUSES(in.width, 15, SVR_ERR_SHAPE, "input");
     REFUSES(out.height, 8, SVR_ERR_SHAPE, "output");
     REFUSES(in.format, SVR_PIXEL_FORMAT_COUNT, SVR_ERR_INVALID, "pixel format");

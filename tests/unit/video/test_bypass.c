@@ -142,7 +142,7 @@ static void run(picture *p)
 
     CHECK_OK(svr_backend_upload(rig.backend, in.data, p->in, (size_t) bytes, &err), err);
     CHECK_OK(svr_op_unpack(&rig.exec, &unpack, &err), err);
-    CHECK_OK(svr_op_to_model(&rig.exec, &(svr_to_model_args){unit, model}, &err), err);
+    CHECK_OK(svr_op_to_model(&rig.exec, &(svr_to_model_args){.x = unit, .y = model}, &err), err);
     CHECK_OK(svr_op_pack(&rig.exec, &pack, &err), err);
     CHECK_OK(svr_backend_download(rig.backend, p->out, out.data, (size_t) bytes, &err), err);
     svr_scratch_reset(rig.exec.scratch);

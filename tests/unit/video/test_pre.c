@@ -189,6 +189,40 @@ static void check_area(fixture *f, const resize_golden *g)
     svr_pre_destroy(pre);
 }
 
+/* Replicated columns and rows repeat the last one, whatever black padding leaves there; the picture
+ * itself is the same. */
+static void test_replicated_padding(void)
+{
+    fixture f = fixture_open();
+    svr_safetensors *file = golden_open(data_dir, "pipe_resize");
+    resize_golden g = resize_golden_open(file, 0);
+    svr_size_plan plan = svr_size_plan_exact((svr_size){37, 21}, 16);
+    svr_tensor black = fixture_floats(4, (int64_t[]){1, 32, 48, 3});
+    svr_tensor filled = fixture_floats(4, (int64_t[]){1, 32, 48, 3});
+    svr_pre *pre = pre_of(&f, &g.info, &plan);
+    svr_error err = {0};
+
+    CHECK_OK(svr_pre_model(&f.exec, pre, g.in.data, &black, &err), err);
+    svr_pre_destroy(pre);
+    plan.padding = SVR_PADDING_REPLICATE;
+    pre = pre_of(&f, &g.info, &plan);
+    CHECK_OK(svr_pre_model(&f.exec, pre, g.in.data, &filled, &err), err);
+    for (int64_t i = 0; i < 32 * 48 * 3; i++) {
+        int64_t y = i / 3 / 48, x = i / 3 % 48;
+        int64_t from = ((y < 21 ? y : 20) * 48 + (x < 37 ? x : 36)) * 3 + i % 3;
+
+        CHECK(((const float *) filled.data)[i] == ((const float *) black.data)[from]);
+        if (y > 20 || x > 36)
+            CHECK(((const float *) black.data)[i] == -1.0f);
+    }
+    svr_pre_destroy(pre);
+    free(black.data);
+    free(filled.data);
+    resize_golden_close(&g);
+    svr_safetensors_close(file);
+    fixture_close(&f);
+}
+
 static void test_resize_goldens(void)
 {
     svr_safetensors *file = golden_open(data_dir, "pipe_resize");
@@ -358,6 +392,7 @@ int main(int argc, char **argv)
     RUN(test_bad_sizes);
     RUN(test_resampler);
     RUN(test_resize_goldens);
+    RUN(test_replicated_padding);
     RUN(test_style_is_cut_model);
     RUN(test_pass_through);
     RUN(test_model_storage);
