@@ -91,4 +91,17 @@ timeout 100 gst-launch-1.0 -m videotestsrc num-buffers=3 ! video/x-raw,width=32,
 grep -F 'seedvr2-model' "$work/out" | tr -d '\\' | grep -Fq "$models/nano_dit" ||
     die "the installed plugin takes other models"
 says 'seedvr2-plan.*streamed-blocks=\(int\)6'
+
+# all three open the CUDA module of this tree: one that holds nothing is refused as such
+refuses() {
+    ! env -u LD_LIBRARY_PATH "$@" >"$work/out" 2>&1 || die "$1 takes an empty CUDA module"
+    says 'libseedvr2-cuda.so has no svr_cuda_.*another version'
+}
+cc -shared -x c /dev/null -o "$lib/libseedvr2-cuda.so"
+refuses "$root/bin/seedvr2" selftest --backend cuda
+refuses gst-launch-1.0 videotestsrc num-buffers=1 ! seedvr2upscale backend=cuda ! fakesink
+sed 's/SVR_BACKEND_CPU/SVR_BACKEND_CUDA/' "$source/examples/engine.c" >"$work/engine-cuda.c"
+# shellcheck disable=SC2046
+cc "$work/engine-cuda.c" $(pkg-config --cflags --libs seedvr2) -Wl,-rpath,"$lib" -o "$work/engine-cuda"
+refuses "$work/engine-cuda" "$models" "$work/a" "$work/b"
 echo ok
