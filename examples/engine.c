@@ -29,11 +29,13 @@ static int write_ppm(const char *path, const svr_video_info *info, const uint8_t
     FILE *file = fopen(path, "wb");
     int ok;
 
-    if (!file)
-        return 0;
-    ok = fprintf(file, "P6 %d %d 255\n", info->width, info->height) > 0 &&
+    ok = file && fprintf(file, "P6 %d %d 255\n", info->width, info->height) > 0 &&
          fwrite(data, 1, svr_frame_bytes(info), file) == svr_frame_bytes(info);
-    return fclose(file) == 0 && ok;
+    if (file)
+        ok = fclose(file) == 0 && ok;
+    if (!ok)
+        perror(path);
+    return ok;
 }
 
 static svr_status open_engine(const char *models, svr_upscaler **out, svr_error *err)
@@ -107,8 +109,10 @@ int main(int argc, char **argv)
     in = paint(&config.in);
     out = malloc(svr_frame_bytes(&config.out));
     ok = in && out && run(argv[1], &config, in, out, &err) == SVR_OK;
-    if (!ok)
+    if (err.code != SVR_OK)
         fprintf(stderr, "%s: %s\n", svr_status_name(err.code), err.text);
+    else if (!ok)
+        perror(argv[0]);
     else
         ok = write_ppm(argv[2], &config.in, in) && write_ppm(argv[3], &config.out, out);
     free(in);

@@ -1,5 +1,5 @@
-/* Upscales the video of a file and tells what happens: loading, batches, summary, errors with their
- * details.  Ctrl-C ends the film early, with a file that plays.
+/* Upscales the video of a file and tells what happens: loading, batches, summary, warnings, errors
+ * with their details.  Ctrl-C ends the film early, with a file that plays.
  *     cc upscale.c $(pkg-config --cflags --libs gstreamer-1.0) -o upscale
  *     ./upscale IN OUT.mkv [PRESET] */
 #include <glib-unix.h>
@@ -51,7 +51,15 @@ static void show_element(const GstStructure *s)
     }
 }
 
-/* The text is for people, the details are for programs. */
+static void show_warning(GstMessage *message)
+{
+    g_autoptr(GError) warning = NULL;
+
+    gst_message_parse_warning(message, &warning, NULL);
+    g_printerr("warning: %s\n", warning->message);
+}
+
+/* The text is for people, the details are for programs, the last is for who looks into it. */
 static void show_error(GstMessage *message)
 {
     g_autoptr(GError) error = NULL;
@@ -66,6 +74,7 @@ static void show_error(GstMessage *message)
     if (details && gst_structure_has_field(details, "vram-needed"))
         g_printerr("needed: %" G_GUINT64_FORMAT " bytes, available: %" G_GUINT64_FORMAT "\n",
                    number(details, "vram-needed"), number(details, "vram-available"));
+    g_printerr("%s\n", debug ? debug : "");
 }
 
 static gboolean on_message(GstBus *bus, GstMessage *message, gpointer user)
@@ -80,6 +89,9 @@ static gboolean on_message(GstBus *bus, GstMessage *message, gpointer user)
     case GST_MESSAGE_ELEMENT:
         show_element(gst_message_get_structure(message));
         break;
+    case GST_MESSAGE_WARNING:
+        show_warning(message);
+        break;
     case GST_MESSAGE_ERROR:
         show_error(message);
         app->status = 1;
@@ -92,24 +104,35 @@ static gboolean on_message(GstBus *bus, GstMessage *message, gpointer user)
     return G_SOURCE_CONTINUE;
 }
 
-/* The first Ctrl-C lets the frames that are held out and the file be finished, the second does not
- * wait. */
+static GstElement *element(App *app, const char *name)
+{
+    return gst_bin_get_by_name(GST_BIN(app->pipeline), name);
+}
+
+static GstPadProbeReturn drop(GstPad *pad, GstPadProbeInfo *info, gpointer user)
+{
+    (void) pad, (void) info, (void) user;
+    return GST_PAD_PROBE_DROP;
+}
+
+/* The first Ctrl-C lets the frames that the element holds and the file be finished; what was
+ * decoded ahead is dropped.  The second does not wait. */
 static gboolean on_interrupt(gpointer user)
 {
     App *app = user;
 
-    if (app->interrupted)
+    if (app->interrupted) {
         g_main_loop_quit(app->loop);
-    else
-        g_print("finishing what was read\n");
-    app->interrupted = TRUE;
-    gst_element_send_event(app->pipeline, gst_event_new_eos());
-    return G_SOURCE_CONTINUE;
-}
+    } else {
+        g_autoptr(GstElement) upscale = element(app, "upscale");
+        g_autoptr(GstPad) pad = gst_element_get_static_pad(upscale, "sink");
 
-static GstElement *element(App *app, const char *name)
-{
-    return gst_bin_get_by_name(GST_BIN(app->pipeline), name);
+        g_print("finishing the frames at hand\n");
+        gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, drop, NULL, NULL);
+        gst_element_send_event(app->pipeline, gst_event_new_eos());
+    }
+    app->interrupted = TRUE;
+    return G_SOURCE_CONTINUE;
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Upscales the video of a file and tells what happens: loading, batches, summary, errors with their details.
-Ctrl-C ends the film early, with a file that plays.
+"""Upscales the video of a file and tells what happens: loading, batches, summary, warnings, errors with their
+details.  Ctrl-C ends the film early, with a file that plays.
 
     upscale.py IN OUT.mkv [PRESET]
 """
@@ -19,7 +19,7 @@ PIPELINE = """
 
 
 class Upscale:
-    def __init__(self, source, target, preset):
+    def __init__(self, source, target, preset=None):
         self.status = 0
         self.interrupted = False
         self.loop = GLib.MainLoop()
@@ -31,9 +31,9 @@ class Upscale:
             sys.exit(f"no preset {preset}")
         self.bus = self.pipeline.get_bus()
         self.bus.add_signal_watch()
-        for kind in ("progress", "element", "error", "eos"):
+        for kind in ("progress", "element", "warning", "error", "eos"):
             self.bus.connect(f"message::{kind}", getattr(self, f"on_{kind}"))
-        GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, self.on_interrupt)
+        signal.signal(signal.SIGINT, self.on_interrupt)
 
     def run(self):
         self.pipeline.set_state(Gst.State.PLAYING)
@@ -58,9 +58,13 @@ class Upscale:
             print(f"{value('frames')} frames in {value('time-total') / 1e9:.1f} s of computation, "
                   f"peak memory {value('vram-peak') / 1e6:.0f} MB")
 
+    def on_warning(self, _bus, message):
+        warning, _debug = message.parse_warning()
+        print(f"warning: {warning.message}", file=sys.stderr)
+
     def on_error(self, _bus, message):
-        """The text is for people, the details are for programs."""
-        error, _debug = message.parse_error()
+        """The text is for people, the details are for programs, the last is for who looks into it."""
+        error, debug = message.parse_error()
         details = message.parse_error_details()
         print(f"{message.src.get_name()}: {error.message}", file=sys.stderr)
         if details and details.has_field("suggestion"):
@@ -68,21 +72,24 @@ class Upscale:
         if details and details.has_field("vram-needed"):
             print(f"needed: {details.get_value('vram-needed')} bytes, "
                   f"available: {details.get_value('vram-available')}", file=sys.stderr)
+        print(debug or "", file=sys.stderr)
         self.status = 1
         self.loop.quit()
 
     def on_eos(self, _bus, _message):
         self.loop.quit()
 
-    def on_interrupt(self):
-        """The first Ctrl-C lets the frames that are held out and the file be finished, the second does not wait."""
+    def on_interrupt(self, _number, _frame):
+        """The first Ctrl-C lets the frames that the element holds and the file be finished; what was decoded ahead is
+        dropped.  The second does not wait."""
         if self.interrupted:
             self.loop.quit()
         else:
-            print("finishing what was read")
+            print("finishing the frames at hand")
+            pad = self.upscale.get_static_pad("sink")
+            pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: Gst.PadProbeReturn.DROP)
+            self.pipeline.send_event(Gst.Event.new_eos())
         self.interrupted = True
-        self.pipeline.send_event(Gst.Event.new_eos())
-        return GLib.SOURCE_CONTINUE
 
     def show_stats(self):
         value = self.upscale.get_property("stats").get_value
@@ -96,7 +103,10 @@ def main():
     Gst.init(None)
     # lines appear as they are printed, also in a pipe
     sys.stdout.reconfigure(line_buffering=True)
-    return Upscale(sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None).run()
+    try:
+        return Upscale(*sys.argv[1:]).run()
+    except GLib.Error as error:
+        sys.exit(error.message)
 
 
 sys.exit(main())

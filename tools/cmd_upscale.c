@@ -33,6 +33,8 @@ static const struct {
     {"cfg-scale", "cfg-scale", "guidance; 1: none", "F"},
     {"cfg-offload", "cfg-offload", "auto, never or always: one prediction waits on the host",
      "NAME"},
+    {"vram-mode", "vram-mode", "auto, economy or extreme-economy", "NAME"},
+    {"vram-budget", "vram-budget", "GPU memory to take at most, e.g. 6GiB; what is free", "BYTES"},
     {"vae-tile-size", "vae-tile-size", "pixels of the VAE's tiles; 0: only where nothing else fits",
      "N"},
     {"color-correction", "color-correction", "lab, wavelet, wavelet-adaptive, hsv, adain or none",
@@ -190,12 +192,24 @@ static int upscale(GstElement *upscaler, const upscale_format *format, const cha
     return run.code;
 }
 
+static bool set_bytes(GstElement *upscaler, size_t i, const char *text)
+{
+    uint64_t bytes;
+
+    if (!command_bytes(knobs[i].name, text, &bytes))
+        return false;
+    g_object_set(upscaler, knobs[i].property, (guint64) bytes, NULL);
+    return true;
+}
+
 static bool set_knob(GstElement *upscaler, size_t i, const char *text)
 {
     GParamSpec *spec =
         g_object_class_find_property(G_OBJECT_GET_CLASS(upscaler), knobs[i].property);
     g_auto(GValue) value = G_VALUE_INIT;
 
+    if (strcmp(knobs[i].metavar, "BYTES") == 0)
+        return set_bytes(upscaler, i, text);
     g_value_init(&value, spec->value_type);
     if (!gst_value_deserialize(&value, text) || g_param_value_validate(spec, &value)) {
         fprintf(stderr, "%s: --%s cannot be \"%s\"; see gst-inspect-1.0 seedvr2upscale\n",

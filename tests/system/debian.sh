@@ -17,7 +17,7 @@ git ls-files -z | xargs -0 cp --parents -t "$work/source"
     tail -40 "$work/log"
     exit 1
 }
-[ $# -eq 0 ] || cp -t "$1" "$work"/*.deb "$work"/*.changes
+[ $# -eq 0 ] || cp -t "$1" "$work"/*.deb "$work"/*.changes "$work"/*.buildinfo
 for deb in "$work"/*.deb; do
     echo "$(basename "$deb"): $(dpkg-deb -f "$deb" Depends)"
     case $deb in

@@ -18,6 +18,8 @@ if [ ! -d "$work"/usr/lib/*-linux-gnu* ]; then
     mkdir "$work/usr/lib/any" && mv "$work"/usr/lib*/{*.so*,gstreamer-1.0,pkgconfig} "$work/usr/lib/any"
 fi
 cd "$work"
+soname=$(readlink usr/lib/*/libseedvr2.so)
+echo "$packages" | grep -qx "libseedvr2-${soname#libseedvr2.so.}" || die "debian/control has no package for $soname"
 for file in "$source"/debian/*.install; do
     package=$(basename "$file" .install)
     echo "$packages" | grep -qx "$package" || die "debian/control has no package $package"

@@ -41,6 +41,30 @@ error = sum((large[3 * (y * 2 * w + x) + c] - small[3 * (y // 2 * w + x // 2) + 
 print("mean square error", error)
 sys.exit(not 0 < error < 700)
 PY
+# the same headers in C++, where there is a compiler for it
+if command -v c++ >/dev/null; then
+    cat >"$work/engine.cc" <<'CC'
+#include <pipeline/upscaler.h>
+int main()
+{
+    svr_upscaler_options options;
+    svr_stream_config config;
+    svr_upscaler *upscaler = nullptr;
+    svr_error error{};
+
+    svr_upscaler_options_init(&options);
+    svr_stream_config_init(&config);
+    options.backend = SVR_BACKEND_CPU;
+    options.model_path = options.vae_path = "/nowhere/model.safetensors";
+    return config.batch_size == 5 && svr_upscaler_create(&options, &upscaler, &error) == SVR_ERR_IO && !upscaler ? 0 : 1;
+}
+CC
+    # shellcheck disable=SC2046,SC2086
+    c++ -std=c++17 $flags "$work/engine.cc" $(pkg-config --cflags --libs seedvr2) -o "$work/engine-cc" \
+        >"$work/out" 2>"$work/err" || die "the headers are not C++"
+    LD_LIBRARY_PATH=$lib "$work/engine-cc" >"$work/out" 2>"$work/err" || die "the engine in C++ does not answer"
+fi
+
 got=0
 LD_LIBRARY_PATH=$lib "$work/engine" "$work/nowhere" "$work/a" "$work/b" >"$work/out" 2>"$work/err" || got=$?
 [ $got -eq 1 ] && grep -q 'nowhere/nano_' "$work/err" || die "a missing model is no error of the engine"
@@ -67,4 +91,17 @@ timeout 100 gst-launch-1.0 -m videotestsrc num-buffers=3 ! video/x-raw,width=32,
 grep -F 'seedvr2-model' "$work/out" | tr -d '\\' | grep -Fq "$models/nano_dit" ||
     die "the installed plugin takes other models"
 says 'seedvr2-plan.*streamed-blocks=\(int\)6'
+
+# all three open the CUDA module of this tree: one that holds nothing is refused as such
+refuses() {
+    ! env -u LD_LIBRARY_PATH "$@" >"$work/out" 2>&1 || die "$1 takes an empty CUDA module"
+    says 'libseedvr2-cuda.so has no svr_cuda_.*another version'
+}
+cc -shared -x c /dev/null -o "$lib/libseedvr2-cuda.so"
+refuses "$root/bin/seedvr2" selftest --backend cuda
+refuses gst-launch-1.0 videotestsrc num-buffers=1 ! seedvr2upscale backend=cuda ! fakesink
+sed 's/SVR_BACKEND_CPU/SVR_BACKEND_CUDA/' "$source/examples/engine.c" >"$work/engine-cuda.c"
+# shellcheck disable=SC2046
+cc "$work/engine-cuda.c" $(pkg-config --cflags --libs seedvr2) -Wl,-rpath,"$lib" -o "$work/engine-cuda"
+refuses "$work/engine-cuda" "$models" "$work/a" "$work/b"
 echo ok

@@ -66,6 +66,12 @@ run 2 upscale "$clip" "$work/o.mkv" --scale much
 complains 'scale'
 run 2 upscale "$clip" "$work/o.mkv" --batch-size=-3
 complains 'batch-size'
+run 2 upscale "$clip" "$work/o.mkv" --vram-mode thrifty
+complains 'vram-mode'
+run 2 upscale "$clip" "$work/o.mkv" --vram-budget 4GiBs
+complains 'KB, MB, GB, KiB, MiB or GiB'
+run 1 upscale "$clip" "$work/o.mkv" --backend cpu --vram-budget 1.5MiB
+complains '1\.5 MiB of .*smallest vram-budget that works'
 run 2 upscale "$clip" "$work/o.mkv" --device=-2
 complains '\-\-device'
 cp "$clip" "$work/same.mkv"
