@@ -193,6 +193,12 @@ void svr_stream_destroy(svr_stream *s)
     free(s);
 }
 
+static bool has_room(const svr_stream *s, const svr_phases_need *need)
+{
+    return s->exec.scratch && need->scratch <= s->plan.scratch &&
+           (s->exec.host || need->host == 0) && need->host <= s->plan.host_parked;
+}
+
 svr_status svr_stream_replan(svr_stream *s, svr_error *err)
 {
     svr_phases_need need;
@@ -201,9 +207,9 @@ svr_status svr_stream_replan(svr_stream *s, svr_error *err)
         svr_batch_cache_forget(s->cache);
     SVR_TRY(svr_phases_plan(s->phases, &s->options.temporal, s->options.uniform,
                             SVR_PLAN_EVERY_BATCH, s->exec.cancel, &need, err));
-    if (need.scratch <= s->plan.scratch && need.host <= s->plan.host_parked)
+    if (has_room(s, &need))
         return SVR_OK;
-    free_scratch(s);
+    free_scratch(s); /* and if the new one fails, the next attempt takes it */
     s->plan.peak += need.scratch - s->plan.scratch;
     s->plan.scratch = need.scratch;
     s->plan.host += need.host - s->plan.host_parked;
@@ -277,7 +283,7 @@ const svr_memory_plan *svr_stream_plan(const svr_stream *s)
 
 uint64_t svr_stream_scratch_peak(const svr_stream *s)
 {
-    return svr_scratch_peak(s->exec.scratch);
+    return s->exec.scratch ? svr_scratch_peak(s->exec.scratch) : 0;
 }
 
 int64_t svr_stream_computed_frames(const svr_stream *s, int count)

@@ -62,7 +62,8 @@ void svr_stream_settle(svr_stream *s, svr_status status)
     /* what fails here fails again in the next call, which says so */
     if (status != SVR_OK && svr_backend_synchronize(s->backend, &ignored) != SVR_OK)
         svr_error_clear(&ignored);
-    svr_scratch_reset(s->exec.scratch);
+    if (s->exec.scratch) /* svr_stream_replan() may have failed to take one */
+        svr_scratch_reset(s->exec.scratch);
     if (s->exec.host)
         svr_scratch_reset(s->exec.host);
 }
