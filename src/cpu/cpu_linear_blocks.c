@@ -5,7 +5,6 @@
 #include "cpu/cpu_integers.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/cpu_library.h"
-#include "cpu/cpu_pack.h"
 #include "cpu/cpu_rows.h"
 
 #include <string.h>

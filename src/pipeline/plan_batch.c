@@ -60,7 +60,8 @@ static svr_status choose_batch(const svr_planning *p, int most, int *out, svr_er
     return SVR_OK;
 }
 
-svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *err)
+/* Never 0. */
+static svr_status largest_batch(const svr_planning *p, int most, int *out, svr_error *err)
 {
     svr_planning untiled = *p;
 
@@ -71,5 +72,17 @@ svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *
     if (*out == 0)
         *out = 1;
     forget_tables(p);
+    return SVR_OK;
+}
+
+svr_status svr_plan_open_batch(const svr_planning *p, int most, svr_temporal_plan *temporal,
+                               svr_error *err)
+{
+    int batch;
+
+    if (temporal->batch > 0)
+        return SVR_OK;
+    SVR_TRY(largest_batch(p, most, &batch, err));
+    *temporal = svr_temporal_plan_make(batch, temporal->overlap, temporal->prepend);
     return SVR_OK;
 }

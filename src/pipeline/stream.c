@@ -120,16 +120,11 @@ static svr_planning planning_of(svr_stream *s)
 /* Chooses the batch where that is open, and the plan. */
 static svr_status plan(svr_stream *s, svr_error *err)
 {
-    svr_temporal_plan *t = &s->options.temporal;
     svr_planning planning = planning_of(s);
     bool device = svr_backend_memory(s->backend).device_total > 0;
-    int batch;
+    int most = device ? SVR_LARGEST_BATCH : SVR_LARGEST_CPU_BATCH;
 
-    if (t->batch == 0) {
-        SVR_TRY(svr_plan_batch(&planning, device ? SVR_LARGEST_BATCH : SVR_LARGEST_CPU_BATCH,
-                               &batch, err));
-        *t = svr_temporal_plan_make(batch, t->overlap, t->prepend);
-    }
+    SVR_TRY(svr_plan_open_batch(&planning, most, &s->options.temporal, err));
     return svr_plan_make(&planning, &s->plan, err);
 }
 

@@ -6,7 +6,6 @@
 #include "weights/specs.h"
 #include "weights/weights_internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,51 +145,20 @@ svr_dtype svr_weights_factor_type(const svr_weights *weights)
     return SVR_F32;
 }
 
-/* True when all elements of a tensor pass `test`; false also when they cannot be read. */
-static bool all_elements(const svr_weights *weights, const svr_weight_spec *spec,
-                         bool (*test)(float value))
+bool svr_weights_is_zero(const svr_weights *weights, const char *name)
 {
+    const svr_weight_spec *spec = svr_weights_find(weights, name);
     float values[SCAN_ELEMS];
-    size_t total = svr_weight_elems(spec);
+    size_t total = spec ? svr_weight_elems(spec) : 0;
 
     for (size_t first = 0; first < total; first += SCAN_ELEMS) {
         size_t n = total - first < SCAN_ELEMS ? total - first : SCAN_ELEMS;
 
-        if (svr_weights_read_range(weights, spec->name, first, n, values, NULL) != SVR_OK)
+        if (svr_weights_read_range(weights, name, first, n, values, NULL) != SVR_OK)
             return false;
         for (size_t i = 0; i < n; i++)
-            if (!test(values[i]))
+            if (values[i] != 0.0f)
                 return false;
     }
-    return true;
-}
-
-static bool is_zero(float value)
-{
-    return value == 0.0f;
-}
-
-static bool is_finite(float value)
-{
-    return isfinite(value) != 0;
-}
-
-bool svr_weights_is_zero(const svr_weights *weights, const char *name)
-{
-    const svr_weight_spec *spec = svr_weights_find(weights, name);
-
-    return spec && all_elements(weights, spec, is_zero);
-}
-
-svr_status svr_weights_check_finite(const svr_weights *weights, svr_error *err)
-{
-    for (size_t i = 0; i < weights->count; i++)
-        if (!all_elements(weights, &weights->specs[i], is_finite))
-            return SVR_FAIL(
-                err, SVR_ERR_FORMAT,
-                "%s: tensor '%s' holds values that are not finite; fetch or convert the "
-                "file again",
-                weights->file ? svr_safetensors_path(weights->file) : "generated",
-                weights->specs[i].name);
-    return SVR_OK;
+    return spec != NULL;
 }

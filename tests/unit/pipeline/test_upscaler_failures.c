@@ -7,8 +7,6 @@
 #include "check.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 static void *cancel_soon(void *user)
 {

@@ -4,7 +4,6 @@
 #include "check.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void test_order_of_calls(void)

@@ -2,8 +2,6 @@
 #include "lazy_queues.h"
 #include "sample.h"
 
-#include "random.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

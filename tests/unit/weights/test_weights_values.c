@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char path[] = "test_weights_values.tmp";
@@ -68,13 +67,12 @@ static void test_values_of_all_types(void)
         CHECK(!svr_weights_is_zero(weights, name));
         CHECK(svr_weights_is_zero(weights, "encoder.conv_in.bias"));
         CHECK(!svr_weights_is_zero(weights, "no.tensor"));
-        CHECK_OK(svr_weights_check_finite(weights, &err), err);
         svr_weights_destroy(weights);
         svr_safetensors_close(file);
     }
 }
 
-static void test_values_that_are_not_finite(void)
+static void test_what_is_not_finite_is_not_zero(void)
 {
     const float bad[] = {NAN, INFINITY, -INFINITY};
     float values[VALUES] = {0};
@@ -82,13 +80,9 @@ static void test_values_that_are_not_finite(void)
     for (int i = 0; i < 3; i++) {
         svr_safetensors *file;
         svr_weights *weights;
-        svr_error err = {0};
 
         values[VALUES - 1] = bad[i];
         weights = bind_values(SVR_F32, values, &file);
-        CHECK(svr_weights_check_finite(weights, &err) == SVR_ERR_FORMAT);
-        CHECK_TEXT(err.text, path);
-        CHECK_TEXT(err.text, "encoder.conv_in.weight");
         CHECK(!svr_weights_is_zero(weights, "encoder.conv_in.weight"));
         svr_weights_destroy(weights);
         svr_safetensors_close(file);
@@ -290,7 +284,7 @@ static void test_generated_values(void)
 int main(void)
 {
     RUN(test_values_of_all_types);
-    RUN(test_values_that_are_not_finite);
+    RUN(test_what_is_not_finite_is_not_zero);
     RUN(test_scaled_matrices);
     RUN(test_wrong_scales);
     RUN(test_notes_beside_scales);
