@@ -259,9 +259,11 @@ static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *
 /* fp16 could not hold this film: what was loaded for it goes. */
 static void leave_fp16(svr_upscaler *u, const task *t)
 {
+    uint64_t frame = t->first_frame + (uint64_t) t->span.start;
+
     svr_log_write(&u->log, SVR_LOG_WARN, "pipeline",
                   "fp16 overflowed in the batch of frame %llu: computing in bf16 from here on",
-                  (unsigned long long) (t->first_frame + (uint64_t) t->span.start));
+                  (unsigned long long) frame);
     svr_model_set_storage(u->model, SVR_BF16);
     u->widening = true;
 }
