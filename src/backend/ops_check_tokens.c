@@ -2,6 +2,30 @@
 
 enum { MAX_PATCH = 64 };
 
+svr_status svr_check_rms_norm(const svr_rms_norm_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(rms_norm, x, ".D", STORAGE, 0),
+        SVR_OPERAND(rms_norm, weight, "D", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, scale, "D", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, shift, "D", F32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, rows, "M", I32, SVR_OPERAND_OPTIONAL),
+        SVR_OPERAND(rms_norm, y, "MD", FACTOR, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(rms_norm, y_scale, "M", F32, SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
+    };
+    static const char *const y[2] = {"y", "y_scale"};
+
+    SVR_TRY(SVR_CHECK_OPERANDS("rms_norm", args, operands, err));
+    SVR_TRY(svr_check_scale("rms_norm", y, &args->y, &args->y_scale, err));
+    SVR_TRY(svr_check_fit(svr_tensor_present(&args->rows) || args->x.dims[0] == args->y.dims[0],
+                          "rms_norm: without rows, x and y must have the same number of them",
+                          &args->x, &args->y, err));
+    SVR_TRY(svr_check_option("rms_norm",
+                             svr_tensor_present(&args->scale) == svr_tensor_present(&args->shift),
+                             "scale and shift go together; give both or none", err));
+    return svr_check_option("rms_norm", args->eps >= 0, "eps must not be negative", err);
+}
+
 static svr_status check_patch(const char *op, int patch, svr_error *err)
 {
     return svr_check_option(op, patch >= 1 && patch <= MAX_PATCH, "patch must be between 1 and 64",
@@ -128,4 +152,30 @@ svr_status svr_check_window_attention(const svr_window_attention_args *args, svr
                                 (args->windows_before > 0 && (svr_tensor_present(&args->text_sum) ||
                                                               !svr_tensor_present(&args->out_txt))),
                             "the sum over the windows before must be in text_sum", err);
+}
+
+svr_status svr_check_guidance(const svr_guidance_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(guidance, pos, "NC", STORAGE, SVR_OPERAND_WRITTEN),
+        SVR_OPERAND(guidance, neg, "NC", STORAGE, 0),
+        SVR_OPERAND(guidance, x, "NC", STORAGE, SVR_OPERAND_OPTIONAL | SVR_OPERAND_WRITTEN),
+    };
+
+    SVR_TRY(SVR_CHECK_OPERANDS("guidance", args, operands, err));
+    return svr_check_option("guidance", args->rescale == 0 || args->pos.dims[1] >= 2,
+                            "rescale needs at least 2 channels for a deviation", err);
+}
+
+svr_status svr_check_noise(const svr_noise_args *args, svr_error *err)
+{
+    static const svr_operand operands[] = {
+        SVR_OPERAND(noise, y, "THWC", STORAGE, SVR_OPERAND_WRITTEN),
+    };
+    int64_t channels = args->y.dims[3];
+
+    SVR_TRY(SVR_CHECK_OPERANDS("noise", args, operands, err));
+    /* a counter holds 256 groups of four channels per stream */
+    return svr_check_option("noise", channels % 4 == 0 && channels <= 1024,
+                            "y must have a multiple of 4 channels, at most 1024", err);
 }

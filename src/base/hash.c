@@ -40,7 +40,7 @@ static uint64_t hash_stripes(const uint8_t **p, const uint8_t *end, uint64_t see
     uint64_t lane[LANES] = {seed + prime1 + prime2, seed + prime2, seed, seed - prime1}, hash;
 
     for (; end - *p >= STRIPE; *p += STRIPE)
-        for (int i = 0; i < LANES; i++)
+        for (size_t i = 0; i < LANES; i++)
             lane[i] = mix(lane[i], load64(*p + 8 * i));
     hash = rotate(lane[0], 1) + rotate(lane[1], 7) + rotate(lane[2], 12) + rotate(lane[3], 18);
     for (int i = 0; i < LANES; i++)

@@ -28,7 +28,7 @@ uint32_t svr_rank_key(float value)
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-float svr_rank_value(uint32_t key)
+static float value_of(uint32_t key)
 {
     uint32_t bits = key & 0x80000000u ? key & 0x7FFFFFFFu : ~key;
     float value;
@@ -110,5 +110,5 @@ void svr_rank_match(svr_rank_buffers *buffers, int64_t n_source, int64_t n_refer
     sort_reference(buffers, n_reference);
     for (int64_t k = 0; k < n_source; k++)
         out[buffers->a[k].place * out_step] =
-            svr_rank_value(buffers->ref[reference_rank(k, n_source, n_reference)]);
+            value_of(buffers->ref[reference_rank(k, n_source, n_reference)]);
 }

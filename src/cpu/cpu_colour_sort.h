@@ -22,9 +22,8 @@ typedef struct svr_rank_buffers {
 size_t svr_rank_buffers_bytes(int64_t n_source, int64_t n_reference);
 svr_rank_buffers svr_rank_buffers_at(void *memory, int64_t n_source, int64_t n_reference);
 
-/* Key of a float (-0 equals +0), and back. */
+/* Key of a float (-0 equals +0). */
 uint32_t svr_rank_key(float value);
-float svr_rank_value(uint32_t key);
 
 /* Sorts a[0..n_source) and ref[0..n_reference) (both >= 1), then gives each source value the
  * reference value of its rank: out[place * out_step].  Where the counts differ, rank k takes

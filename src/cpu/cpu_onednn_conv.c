@@ -5,7 +5,6 @@
 #include "base/checked.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/cpu_library.h"
-#include "cpu/cpu_rows.h"
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>

@@ -8,7 +8,8 @@
 
 /* ---------------------------------------------------------------------------- layout */
 
-int svr_dit_modulation_sets(const svr_dit_config *config)
+/* Modulation sets; a set: one branch of one block. */
+static int modulation_sets(const svr_dit_config *config)
 {
     return config->layers + config->split_layers;
 }
@@ -234,7 +235,7 @@ static svr_status fill_head(const svr_dit *dit, const float *emb, float *head, s
 static svr_status fold_constants(const svr_dit *dit, const float *emb, float **out, svr_error *err)
 {
     size_t dim = (size_t) dit->config.dim;
-    size_t rows = (size_t) svr_dit_modulation_sets(&dit->config) * DIT_PARTS * DIT_KINDS;
+    size_t rows = (size_t) modulation_sets(&dit->config) * DIT_PARTS * DIT_KINDS;
     float *values = calloc((rows + 2) * dim, sizeof(float));
 
     if (!values)
@@ -256,7 +257,7 @@ static svr_status upload(svr_backend *backend, const float *folded, const float 
                          svr_dit_condition *condition, svr_error *err)
 {
     const svr_dit_config *config = &condition->config;
-    int64_t rows = (int64_t) svr_dit_modulation_sets(config) * DIT_PARTS * DIT_KINDS;
+    int64_t rows = (int64_t) modulation_sets(config) * DIT_PARTS * DIT_KINDS;
     dit_table list[3] = {{&condition->txt, txt}, {&condition->modulation, folded}};
     size_t count = 2;
 

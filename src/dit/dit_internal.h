@@ -105,8 +105,7 @@ svr_tensor svr_dit_item(const svr_dit *dit, int id);
 /* Scales of the rows of an item that is quantised; no tensor for others. */
 svr_tensor svr_dit_scale(const svr_dit *dit, int id);
 
-/* Number of modulation sets (a set: one branch of one block), and the set of a stream. */
-int svr_dit_modulation_sets(const svr_dit_config *config);
+/* The modulation set (one branch of one block) of a stream. */
 int svr_dit_modulation_set(const svr_dit_config *config, int layer, dit_stream stream);
 
 /* Tensor `index` (part * DIT_KINDS + kind) of the vectors that a checkpoint adds to the embedding.

@@ -1,7 +1,5 @@
 #include "dit/rope.h"
 
-#include "base/checked.h"
-
 #include <assert.h>
 #include <math.h>
 

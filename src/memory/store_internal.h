@@ -41,6 +41,7 @@ typedef struct store_pass {
 /* Page-locked memory between the file and the slots, where streamed groups have no copy. */
 typedef struct store_relay {
     void *memory[STORE_MAX_SLOTS];
+    int count;    /* slots that have some */
     size_t bytes; /* of each */
     svr_mark sent[STORE_MAX_SLOTS];
 } store_relay;

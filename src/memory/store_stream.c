@@ -24,10 +24,11 @@ svr_status svr_store_relay_open(svr_store *store, svr_error *err)
     store_relay *relay = &store->relay;
     size_t bytes = largest_streamed(store, 0, store->group_count);
 
-    if (bytes <= relay->bytes)
+    if (bytes == 0 || (bytes <= relay->bytes && store->slots <= relay->count))
         return SVR_OK;
     svr_store_relay_close(store);
     relay->bytes = bytes;
+    relay->count = store->slots;
     for (int i = 0; i < store->slots; i++) {
         svr_status status = svr_backend_host_alloc(store->backend, bytes, &relay->memory[i], err);
 

@@ -389,16 +389,6 @@ const svr_networks *svr_model_networks(svr_model *m)
     return &m->networks;
 }
 
-const svr_vae_config *svr_model_vae_config(const svr_model *m)
-{
-    return &m->vae_config;
-}
-
-const svr_dit_config *svr_model_dit_config(const svr_model *m)
-{
-    return &m->dit_config;
-}
-
 svr_dtype svr_model_factor_type(const svr_model *m)
 {
     return m->dit_store ? svr_store_factor_type(m->dit_store) : m->storage;

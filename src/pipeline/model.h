@@ -58,9 +58,6 @@ void svr_model_set_storage(svr_model *model, svr_dtype storage);
 /* Valid while the model is; usable after svr_model_load(). */
 const svr_networks *svr_model_networks(svr_model *model);
 
-const svr_vae_config *svr_model_vae_config(const svr_model *model);
-const svr_dit_config *svr_model_dit_config(const svr_model *model);
-
 /* Type in which the transformer's factors are kept: F8_E4M3, I8, or that of all matrices. */
 svr_dtype svr_model_factor_type(const svr_model *model);
 

@@ -22,13 +22,8 @@ static svr_status plan(offline *o, svr_offline_plan *out, svr_error *err)
                              .request = &o->options.memory};
     svr_error refused = {.code = SVR_OK};
     svr_status status;
-    int batch;
 
-    if (o->options.temporal.batch == 0) {
-        SVR_TRY(svr_plan_batch(&planning, SVR_LARGEST_BATCH, &batch, err));
-        o->options.temporal =
-            svr_temporal_plan_make(batch, o->options.temporal.overlap, o->options.temporal.prepend);
-    }
+    SVR_TRY(svr_plan_open_batch(&planning, SVR_LARGEST_BATCH, &o->options.temporal, err));
     SVR_TRY(svr_plan_smallest(&planning, &out->smallest, err));
     status = svr_plan_make(&planning, &out->plan, &refused);
     out->fits = status == SVR_OK;

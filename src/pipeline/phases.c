@@ -55,6 +55,13 @@ void svr_phases_park_guidance(svr_phases *p, bool park)
     p->config.sampler.park_on_host = park;
 }
 
+int64_t svr_phases_most_frames(const svr_phases *p)
+{
+    svr_size output = p->config.sizes.output;
+
+    return svr_colour_most_frames(p->config.colour, (int64_t) output.width * output.height);
+}
+
 svr_size svr_phases_padded(const svr_phases *p)
 {
     return p->config.sizes.padded;

@@ -127,6 +127,9 @@ void svr_phases_park_guidance(svr_phases *phases, bool park);
  * host none. */
 uint64_t svr_phases_device_frames(const svr_phases *phases, int64_t sources, int64_t finished);
 
+/* Most frames of a batch whose colours can be corrected. */
+int64_t svr_phases_most_frames(const svr_phases *phases);
+
 /* Size of the frames that the networks see. */
 svr_size svr_phases_padded(const svr_phases *phases);
 

@@ -1,6 +1,8 @@
 /* How many frames an open batch gets. */
 #include "pipeline/planner.h"
 
+#include "base/checked.h"
+
 /* An open batch whose copies nothing hides is not made larger than ENOUGH_FRAMES, and none is made
  * smaller than FEWEST_FRAMES only to hide them. */
 enum { ENOUGH_FRAMES = 21, FEWEST_FRAMES = 5 };
@@ -60,7 +62,8 @@ static svr_status choose_batch(const svr_planning *p, int most, int *out, svr_er
     return SVR_OK;
 }
 
-svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *err)
+/* Never 0. */
+static svr_status largest_batch(const svr_planning *p, int most, int *out, svr_error *err)
 {
     svr_planning untiled = *p;
 
@@ -71,5 +74,18 @@ svr_status svr_plan_batch(const svr_planning *p, int most, int *out, svr_error *
     if (*out == 0)
         *out = 1;
     forget_tables(p);
+    return SVR_OK;
+}
+
+svr_status svr_plan_open_batch(const svr_planning *p, int most, svr_temporal_plan *temporal,
+                               svr_error *err)
+{
+    int batch;
+
+    if (temporal->batch > 0)
+        return SVR_OK;
+    most = (int) svr_min_i64(most, svr_phases_most_frames(p->phases));
+    SVR_TRY(largest_batch(p, most, &batch, err));
+    *temporal = svr_temporal_plan_make(batch, temporal->overlap, temporal->prepend);
     return SVR_OK;
 }

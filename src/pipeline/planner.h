@@ -46,11 +46,12 @@ SVR_CHECKED svr_status svr_plan_make(const svr_planning *planning, svr_memory_pl
 SVR_CHECKED svr_status svr_plan_smallest(const svr_planning *planning, svr_memory_plan *out,
                                          svr_error *err);
 
-/* The largest of some batches 4n+1 of at most `most` frames that fits the request and whose copies
+/* Chooses the batch of the planning's temporal plan where it is open (0); others stay.  It becomes
+ * the largest of some batches 4n+1 of at most `most` frames that fits the request and whose copies
  * hide behind the computation and that park at most 32 GiB on the host; without such one, the
  * largest of at most 21 that fits, with tiles if none fits without. */
-SVR_CHECKED svr_status svr_plan_batch(const svr_planning *planning, int most, int *out,
-                                      svr_error *err);
+SVR_CHECKED svr_status svr_plan_open_batch(const svr_planning *planning, int most,
+                                           svr_temporal_plan *temporal, svr_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,5 @@
 #include "pipeline/prompt.h"
 
-#include "base/checked.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -120,16 +120,11 @@ static svr_planning planning_of(svr_stream *s)
 /* Chooses the batch where that is open, and the plan. */
 static svr_status plan(svr_stream *s, svr_error *err)
 {
-    svr_temporal_plan *t = &s->options.temporal;
     svr_planning planning = planning_of(s);
     bool device = svr_backend_memory(s->backend).device_total > 0;
-    int batch;
+    int most = device ? SVR_LARGEST_BATCH : SVR_LARGEST_CPU_BATCH;
 
-    if (t->batch == 0) {
-        SVR_TRY(svr_plan_batch(&planning, device ? SVR_LARGEST_BATCH : SVR_LARGEST_CPU_BATCH,
-                               &batch, err));
-        *t = svr_temporal_plan_make(batch, t->overlap, t->prepend);
-    }
+    SVR_TRY(svr_plan_open_batch(&planning, most, &s->options.temporal, err));
     return svr_plan_make(&planning, &s->plan, err);
 }
 
@@ -193,6 +188,12 @@ void svr_stream_destroy(svr_stream *s)
     free(s);
 }
 
+static bool has_room(const svr_stream *s, const svr_phases_need *need)
+{
+    return s->exec.scratch && need->scratch <= s->plan.scratch &&
+           (s->exec.host || need->host == 0) && need->host <= s->plan.host_parked;
+}
+
 svr_status svr_stream_replan(svr_stream *s, svr_error *err)
 {
     svr_phases_need need;
@@ -201,9 +202,9 @@ svr_status svr_stream_replan(svr_stream *s, svr_error *err)
         svr_batch_cache_forget(s->cache);
     SVR_TRY(svr_phases_plan(s->phases, &s->options.temporal, s->options.uniform,
                             SVR_PLAN_EVERY_BATCH, s->exec.cancel, &need, err));
-    if (need.scratch <= s->plan.scratch && need.host <= s->plan.host_parked)
+    if (has_room(s, &need))
         return SVR_OK;
-    free_scratch(s);
+    free_scratch(s); /* and if the new one fails, the next attempt takes it */
     s->plan.peak += need.scratch - s->plan.scratch;
     s->plan.scratch = need.scratch;
     s->plan.host += need.host - s->plan.host_parked;
@@ -277,7 +278,7 @@ const svr_memory_plan *svr_stream_plan(const svr_stream *s)
 
 uint64_t svr_stream_scratch_peak(const svr_stream *s)
 {
-    return svr_scratch_peak(s->exec.scratch);
+    return s->exec.scratch ? svr_scratch_peak(s->exec.scratch) : 0;
 }
 
 int64_t svr_stream_computed_frames(const svr_stream *s, int count)

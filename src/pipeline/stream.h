@@ -47,7 +47,8 @@ SVR_CHECKED svr_status svr_stream_create(svr_backend *backend, const svr_network
 void svr_stream_destroy(svr_stream *stream);
 
 /* Plans again for networks that changed their storage type, and takes a larger scratch where that
- * is needed; the sequence goes on.  Errors as above. */
+ * is needed; the sequence goes on.  After a failure no batch is computed until another call
+ * succeeds.  Errors as above. */
 SVR_CHECKED svr_status svr_stream_replan(svr_stream *stream, svr_error *err);
 
 /* Named intermediate tensors go to `tap` from now on (tests, verification); NULL: nowhere. */

@@ -37,7 +37,4 @@ struct svr_stream {
     void *note_user;
 };
 
-/* Behind a batch, whatever came of it: all scratch memory is free. */
-void svr_stream_settle(svr_stream *stream, svr_status status);
-
 #endif

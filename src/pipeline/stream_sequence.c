@@ -54,15 +54,17 @@ static svr_status drop_front(svr_stream *s, int count, svr_error *err)
     return SVR_OK;
 }
 
-/* After a failure copies may still be under way to scratch memory. */
-void svr_stream_settle(svr_stream *s, svr_status status)
+/* Behind a batch, whatever came of it: all scratch memory is free.  After a failure copies may
+ * still be under way to it. */
+static void settle(svr_stream *s, svr_status status)
 {
     svr_error ignored = {.code = SVR_OK};
 
     /* what fails here fails again in the next call, which says so */
     if (status != SVR_OK && svr_backend_synchronize(s->backend, &ignored) != SVR_OK)
         svr_error_clear(&ignored);
-    svr_scratch_reset(s->exec.scratch);
+    if (s->exec.scratch) /* svr_stream_replan() may have failed to take one */
+        svr_scratch_reset(s->exec.scratch);
     if (s->exec.host)
         svr_scratch_reset(s->exec.host);
 }
@@ -199,7 +201,7 @@ static svr_status run_batch(svr_stream *s, const svr_batch_span *span, int64_t f
 {
     svr_status status = compute_batch(s, span, first_frame, io, times, err);
 
-    svr_stream_settle(s, status);
+    settle(s, status);
     if (status == SVR_OK)
         svr_exec_note(&s->exec, SVR_POINT_CLEANED);
     return status;
@@ -213,7 +215,7 @@ svr_status svr_stream_batch(svr_stream *s, const svr_batch_span *span, int64_t f
 
     assert(span->start == s->next_start && span->count > overlap);
     assert(s->base + s->length == span->start + overlap && s->slice_count < s->depth);
-    svr_stream_settle(s, SVR_OK);
+    settle(s, SVR_OK);
     look_up(io, span->start, span->count, s->frames);
     if (s->cache)
         SVR_TRY(ask_cache(s, span, io, &repeated, err));
@@ -234,7 +236,7 @@ void svr_stream_restart(svr_stream *s)
     s->base = s->length = s->next_start = 0;
     s->kept_start = -1;
     s->slice_count = 0;
-    svr_stream_settle(s, SVR_OK);
+    settle(s, SVR_OK);
 }
 
 int64_t svr_stream_needed_from(const svr_stream *s)

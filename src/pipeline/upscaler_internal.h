@@ -44,8 +44,9 @@ struct svr_upscaler {
     pthread_cond_t changed;
 
     /* the worker's */
-    bool loaded; /* weights were there once */
-    int step;    /* of the sampler, in the batch at hand */
+    bool loaded;   /* weights were there once */
+    bool widening; /* fp16 overflowed, and what bf16 needs is not there yet */
+    int step;      /* of the sampler, in the batch at hand */
 
     /* guarded by mutex */
     bool quit, busy;

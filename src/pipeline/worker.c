@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef enum task_kind {
     TASK_NONE = 0,
@@ -214,6 +213,7 @@ static svr_status configure(svr_upscaler *u, svr_error *err)
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for a stream");
     }
     adopt_stream(u, stream, batcher);
+    u->widening = false; /* the stream is planned and loaded for what the networks are now */
     warn_of_relay(u);
     svr_stream_set_note(stream, report_point, u);
     refresh_memory(u);
@@ -256,18 +256,28 @@ static void report_batch(svr_upscaler *u, const task *t, const svr_phase_times *
     emit(u, &event);
 }
 
-/* fp16 could not hold this film: loads the weights again, for bf16. */
-static svr_status widen_range(svr_upscaler *u, const task *t, svr_error *err)
+/* fp16 could not hold this film: what was loaded for it goes. */
+static void leave_fp16(svr_upscaler *u, const task *t)
+{
+    uint64_t frame = t->first_frame + (uint64_t) t->span.start;
+
+    svr_log_write(&u->log, SVR_LOG_WARN, "pipeline",
+                  "fp16 overflowed in the batch of frame %llu: computing in bf16 from here on",
+                  (unsigned long long) frame);
+    svr_model_set_storage(u->model, SVR_BF16);
+    u->widening = true;
+}
+
+/* Loads the weights again, for bf16.  When that fails or is cancelled, the next batch tries again.
+ */
+static svr_status enter_bf16(svr_upscaler *u, const task *t, svr_error *err)
 {
     svr_event event = {.kind = SVR_EVENT_WIDENED,
                        .first_frame = t->first_frame + (uint64_t) t->span.start};
 
-    svr_log_write(&u->log, SVR_LOG_WARN, "pipeline",
-                  "fp16 overflowed in the batch of frame %llu: computing in bf16 from here on",
-                  (unsigned long long) event.first_frame);
-    svr_model_set_storage(u->model, SVR_BF16);
     SVR_TRY(svr_model_load(u->model, u->cancel, err));
     SVR_TRY(svr_stream_replan(u->stream, err));
+    u->widening = false;
     pthread_mutex_lock(u->mutex);
     u->stats.storage = SVR_BF16;
     u->stats.plan = *svr_stream_plan(u->stream);
@@ -280,13 +290,16 @@ static svr_status compute_batch(svr_upscaler *u, const task *t, svr_error *err)
 {
     svr_stream_io io = svr_upscaler_io(u);
     svr_phase_times times = {0};
-    svr_status status =
-        svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
+    svr_status status;
 
+    if (u->widening)
+        SVR_TRY(enter_bf16(u, t, err));
+    status = svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
     if (status == SVR_ERR_OVERFLOW && u->model && u->networks->storage == SVR_F16) {
         svr_error_clear(err);
         times = (svr_phase_times){0};
-        SVR_TRY(widen_range(u, t, err));
+        leave_fp16(u, t);
+        SVR_TRY(enter_bf16(u, t, err));
         status = svr_stream_batch(u->stream, &t->span, (int64_t) t->first_frame, &io, &times, err);
     }
     SVR_TRY(status);

@@ -1,8 +1,10 @@
 #include "vae/vae.h"
 
-#include "vae/vae_shared.h"
-
 #include "base/checked.h"
+#include "vae/vae_pass.h"
+#include "vae/vae_run.h"
+#include "vae/vae_shared.h"
+#include "vae/vae_tiled.h"
 
 #include <stdlib.h>
 
@@ -148,25 +150,51 @@ static svr_status check_decode(const svr_vae *vae, const svr_tensor *z, const sv
                   err);
 }
 
-/* Runs a checked half, whose group of weights comes for it. */
-static svr_status begin_half(vae_run *run, int group, svr_error *err)
-{
-    svr_store *store = run->vae->store;
+/* ---------------------------------------------------------------------------- running a half */
 
-    if (!svr_store_in_pass(store))
-        SVR_TRY(svr_store_begin(store, run->exec, group, 1, err));
-    return svr_store_acquire(store, run->exec, group, err);
+typedef svr_status run_function(vae_run *run, const svr_vae_cut *cut, const svr_tensor *in,
+                                const svr_tensor *out, svr_error *err);
+
+/* One way through the VAE: its half, and how that is run. */
+typedef struct direction {
+    const vae_half *half;
+    const svr_vae_memory *memory;
+    bool in_tiles;             /* as the reference makes them */
+    run_function *tiled;       /* so */
+    run_function *shared;      /* in tiles with shared statistics */
+    run_function *whole_frame; /* without */
+} direction;
+
+static svr_status run_frames(vae_run *run, const direction *d, const svr_vae_cut *cut,
+                             const svr_tensor *in, const svr_tensor *out, svr_error *err)
+{
+    if (d->in_tiles)
+        return d->tiled(run, cut, in, out, err);
+    return svr_vae_shares_tiles(run->vae, d->half, d->memory, in)
+               ? d->shared(run, cut, in, out, err)
+               : d->whole_frame(run, cut, in, out, err);
 }
 
-static svr_status end_half(vae_run *run, int group, svr_status status)
+/* Runs a checked half, whose group of weights comes for it. */
+static svr_status run_half(vae_run *run, const direction *d, const svr_vae_cut *cut,
+                           const svr_tensor *in, const svr_tensor *out, svr_error *err)
 {
     svr_store *store = run->vae->store;
+    int group = d->half->group;
+    svr_status status;
 
+    run->storage = svr_store_storage(store);
+    if (!svr_store_in_pass(store))
+        SVR_TRY(svr_store_begin(store, run->exec, group, 1, err));
+    SVR_TRY(svr_store_acquire(store, run->exec, group, err));
+    status = run_frames(run, d, cut, in, out, err);
     svr_store_release(store, group);
     if (status == SVR_OK)
         svr_store_end(store, run->exec);
     return status;
 }
+
+/* ---------------------------------------------------------------------------- encoder */
 
 /* These tiles are clips of their own, all of whose input is read until the last one. */
 static svr_status encode_in_tiles(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
@@ -181,28 +209,19 @@ static svr_status encode_in_tiles(vae_run *run, const svr_vae_cut *cut, const sv
     return SVR_OK;
 }
 
-static svr_status encode_frames(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
-                                const svr_tensor *moments, svr_error *err)
-{
-    if (svr_vae_encode_needs_tiles(run->vae, cut, x))
-        return encode_in_tiles(run, cut, x, moments, err);
-    return svr_vae_shares_tiles(run->vae, &run->vae->encoder, &cut->encoder, x)
-               ? svr_vae_encode_shared(run, cut, x, moments, err)
-               : svr_vae_encode_clip(run, cut, x, moments, err);
-}
-
 static svr_status encode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,
                          const svr_tensor *moments, svr_error *err)
 {
-    svr_vae *vae = run->vae;
-    svr_status status;
+    const direction d = {.half = &run->vae->encoder,
+                         .memory = &cut->encoder,
+                         .in_tiles = svr_vae_encode_needs_tiles(cut, x),
+                         .tiled = encode_in_tiles,
+                         .shared = svr_vae_encode_shared,
+                         .whole_frame = svr_vae_encode_clip};
 
-    run->storage = svr_store_storage(vae->store);
-    SVR_TRY(check_cut(vae, cut, err));
-    SVR_TRY(check_encode(vae, x, moments, err));
-    SVR_TRY(begin_half(run, SVR_VAE_GROUP_ENCODER, err));
-    status = encode_frames(run, cut, x, moments, err);
-    return end_half(run, SVR_VAE_GROUP_ENCODER, status);
+    SVR_TRY(check_cut(run->vae, cut, err));
+    SVR_TRY(check_encode(run->vae, x, moments, err));
+    return run_half(run, &d, cut, x, moments, err);
 }
 
 svr_status svr_vae_encode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x,
@@ -222,6 +241,8 @@ svr_status svr_vae_encode_consume(svr_exec *exec, svr_vae *vae, const svr_vae_cu
     return encode(&run, cut, &in, moments, err);
 }
 
+/* ---------------------------------------------------------------------------- decoder */
+
 /* Tiles are summed in the picture, from the first one on. */
 static svr_status decode_in_tiles(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
                                   const svr_tensor *y, svr_error *err)
@@ -236,28 +257,19 @@ static svr_status decode_in_tiles(vae_run *run, const svr_vae_cut *cut, const sv
     return svr_vae_decode_tiled(run, cut, z, &sum, err);
 }
 
-static svr_status decode_latent(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
-                                const svr_tensor *y, svr_error *err)
-{
-    if (svr_vae_decode_needs_tiles(run->vae, cut, z))
-        return decode_in_tiles(run, cut, z, y, err);
-    return svr_vae_shares_tiles(run->vae, &run->vae->decoder, &cut->decoder, z)
-               ? svr_vae_decode_shared(run, cut, z, y, err)
-               : svr_vae_decode_clip(run, cut, z, y, err);
-}
-
 static svr_status decode(vae_run *run, const svr_vae_cut *cut, const svr_tensor *z,
                          const svr_tensor *y, svr_error *err)
 {
-    svr_vae *vae = run->vae;
-    svr_status status;
+    const direction d = {.half = &run->vae->decoder,
+                         .memory = &cut->decoder,
+                         .in_tiles = svr_vae_decode_needs_tiles(run->vae, cut, z),
+                         .tiled = decode_in_tiles,
+                         .shared = svr_vae_decode_shared,
+                         .whole_frame = svr_vae_decode_clip};
 
-    run->storage = svr_store_storage(vae->store);
-    SVR_TRY(check_cut(vae, cut, err));
-    SVR_TRY(check_decode(vae, z, y, svr_vae_decode_needs_tiles(vae, cut, z), err));
-    SVR_TRY(begin_half(run, SVR_VAE_GROUP_DECODER, err));
-    status = decode_latent(run, cut, z, y, err);
-    return end_half(run, SVR_VAE_GROUP_DECODER, status);
+    SVR_TRY(check_cut(run->vae, cut, err));
+    SVR_TRY(check_decode(run->vae, z, y, d.in_tiles, err));
+    return run_half(run, &d, cut, z, y, err);
 }
 
 svr_status svr_vae_decode(svr_exec *exec, svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *z,

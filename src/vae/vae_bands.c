@@ -2,9 +2,11 @@
  * carried frames would be too large: nothing is carried.  Each band of an output frame reads its
  * rows of three parked frames, one more at either side, and normalises them by the statistics of
  * whole frames, which are known; so it is the same arithmetic, at three times the traffic. */
-#include "vae/vae_internal.h"
+#include "vae/vae_pass.h"
 
+#include "backend/ops.h"
 #include "base/checked.h"
+#include "vae/vae_steps.h"
 
 enum { BANDS = 16, FRAMES = 3 };
 
@@ -84,11 +86,7 @@ static svr_status fetch(vae_pass *p, const band *b, band_input *in, svr_error *e
 
     input_dims(p, b, d);
     in->packing = svr_vae_packing(p->source.packing[0].type, p->run->storage, d);
-    if (in->packing.type == SVR_F32)
-        SVR_TRY(svr_exec_alloc(exec, p->run->storage, 4, d, &in->x, err));
-    else
-        SVR_TRY(
-            svr_exec_alloc(exec, SVR_U8, SVR_DIMS(d[0], (int64_t) in->packing.bytes), &in->x, err));
+    SVR_TRY(svr_vae_take_parked(p->run, &in->packing, d, d[0], &in->x, err));
     SVR_TRY(svr_backend_order(exec->backend, SVR_QUEUE_COMPUTE, SVR_QUEUE_IN, err));
     for (int64_t i = 0; i < d[0]; i++) {
         svr_tensor to = svr_tensor_slice(&in->x, i, 1);
@@ -118,18 +116,10 @@ static svr_status arrive(vae_pass *p, const band *b, band_input *in, svr_tensor 
 static svr_status normalise(vae_pass *p, const vae_norm *norm, const band *b, const svr_tensor *x,
                             svr_error *err)
 {
-    const svr_store *store = p->run->vae->store;
-    svr_group_norm_args args = {
-        .x = *x,
-        .gamma = svr_store_tensor(store, norm->gamma),
-        .beta = svr_store_tensor(store, norm->beta),
-        .moments = svr_tensor_slice(&p->source.moments, b->t + 1 - x->dims[0], x->dims[0]),
-        .y = *x,
-        .groups = p->run->vae->config.norm_groups,
-        .eps = p->run->vae->config.eps,
-        .activation = SVR_ACT_SILU,
-    };
+    svr_group_norm_args args = svr_vae_norm_args(p->run, norm, x, x);
 
+    args.moments = svr_tensor_slice(&p->source.moments, b->t + 1 - x->dims[0], x->dims[0]);
+    args.activation = SVR_ACT_SILU;
     return svr_op_group_norm(p->run->exec, &args, err);
 }
 

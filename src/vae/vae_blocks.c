@@ -1,4 +1,7 @@
-#include "vae/vae_internal.h"
+#include "vae/vae_steps.h"
+
+#include "backend/ops.h"
+#include "vae/vae_state.h"
 
 /* Where the step at work is to put its result and a resnet its residual; absent: anywhere. */
 static svr_tensor place_of_x(const vae_run *run)
@@ -127,24 +130,20 @@ static svr_status project(vae_run *run, const vae_attention *a, const svr_tensor
 {
     const vae_linear *layers[3] = {&a->q, &a->k, &a->v};
     svr_tensor *results[3] = {&args->q, &args->k, &args->v};
-    svr_group_norm_args norm = {
-        .x = *x,
-        .gamma = svr_store_tensor(run->vae->store, a->norm.gamma),
-        .beta = svr_store_tensor(run->vae->store, a->norm.beta),
-        .moments = svr_vae_moments_of(run, x),
-        .groups = run->vae->config.norm_groups,
-        .eps = run->vae->config.eps,
-    };
+    svr_group_norm_args norm;
+    svr_tensor y;
 
-    SVR_TRY(svr_exec_alloc(run->exec, run->storage, 4, x->dims, &norm.y, err));
+    SVR_TRY(svr_exec_alloc(run->exec, run->storage, 4, x->dims, &y, err));
+    norm = svr_vae_norm_args(run, &a->norm, x, &y);
+    norm.moments = svr_vae_moments_of(run, x);
     SVR_TRY(svr_op_group_norm(run->exec, &norm, err));
     for (int i = 0; i < 3; i++) {
         SVR_TRY(svr_exec_alloc(run->exec, run->storage,
                                SVR_DIMS(x->dims[0], x->dims[1] * x->dims[2], x->dims[3]),
                                results[i], err));
-        SVR_TRY(linear(run, layers[i], &norm.y, NULL, results[i], err));
+        SVR_TRY(linear(run, layers[i], &y, NULL, results[i], err));
     }
-    svr_exec_free(run->exec, &norm.y);
+    svr_exec_free(run->exec, &y);
     return SVR_OK;
 }
 

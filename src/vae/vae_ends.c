@@ -1,5 +1,8 @@
 /* First and last layers of both halves. */
-#include "vae/vae_internal.h"
+#include "vae/vae_steps.h"
+
+#include "backend/ops.h"
+#include "vae/vae_state.h"
 
 svr_status svr_vae_enter(vae_run *run, const vae_half *half, const svr_tensor *clip,
                          const int64_t range[2], vae_frames *h, svr_error *err)

@@ -1,4 +1,6 @@
-#include "vae/vae_internal.h"
+#include "vae/vae_layers.h"
+
+#include "vae/vae_run.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 /* The steps of both halves. */
-#include "vae/vae_internal.h"
+#include "vae/vae_layers.h"
+
+#include "vae/vae_run.h"
 
 static void add_step(vae_half *half, vae_step step)
 {

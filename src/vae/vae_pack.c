@@ -1,7 +1,8 @@
 /* Frames in 8 bits, as they may be parked: runs of pixels with scales (svr_quantize_runs_args), all
  * of a frame in one range, so that one copy moves it. */
-#include "vae/vae_internal.h"
+#include "vae/vae_pack.h"
 
+#include "backend/ops.h"
 #include "base/checked.h"
 
 enum { ALIGN_BYTES = 16 };
@@ -25,6 +26,15 @@ vae_packing svr_vae_packing(svr_dtype type, svr_dtype storage, const int64_t dim
     p.scales = svr_align_up((size_t) (dims[1] * p.width * p.channels), ALIGN_BYTES);
     p.bytes = svr_align_up(p.scales + scales, ALIGN_BYTES);
     return p;
+}
+
+svr_status svr_vae_take_parked(vae_run *run, const vae_packing *p, const int64_t dims[4],
+                               int64_t count, svr_tensor *out, svr_error *err)
+{
+    if (p->type == SVR_F32)
+        return svr_exec_alloc(run->exec, run->storage, SVR_DIMS(count, dims[1], dims[2], dims[3]),
+                              out, err);
+    return svr_exec_alloc(run->exec, SVR_U8, SVR_DIMS(count, (int64_t) p->bytes), out, err);
 }
 
 vae_packed svr_vae_packed(const vae_packing *p, const svr_tensor *frame, int64_t first,

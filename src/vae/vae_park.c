@@ -8,9 +8,10 @@
  * given back only after COMPUTE follows the copy, so whoever gets it next comes later, and so does
  * the next sweep, which reads it.  In: IN follows COMPUTE, of which ops that were issued may use
  * the memory for something else, and COMPUTE follows the copy before the frames are used. */
-#include "vae/vae_internal.h"
+#include "vae/vae_park.h"
 
-#include "base/checked.h"
+#include "backend/ops.h"
+#include "vae/vae_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,16 +62,6 @@ static void describe(const vae_run *run, const vae_half *half, int step,
     }
 }
 
-/* Memory for `count` frames of dims, as they are or packed. */
-static svr_status take_frames(vae_run *run, const vae_packing *p, const int64_t dims[4],
-                              int64_t count, svr_tensor *out, svr_error *err)
-{
-    if (p->type == SVR_F32)
-        return svr_exec_alloc(run->exec, run->storage, SVR_DIMS(count, dims[1], dims[2], dims[3]),
-                              out, err);
-    return svr_exec_alloc(run->exec, SVR_U8, SVR_DIMS(count, (int64_t) p->bytes), out, err);
-}
-
 svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step,
                              const svr_vae_memory *memory, vae_parked *parked, svr_error *err)
 {
@@ -83,9 +74,10 @@ svr_status svr_vae_park_open(vae_run *run, const vae_half *half, int step,
         return SVR_OK;
     }
     if (parked->dims[1][0] > 0)
-        SVR_TRY(take_frames(run, &parked->packing[1], parked->dims[1], parked->frames,
-                            &parked->residual, err));
-    return take_frames(run, &parked->packing[0], parked->dims[0], parked->frames, &parked->x, err);
+        SVR_TRY(svr_vae_take_parked(run, &parked->packing[1], parked->dims[1], parked->frames,
+                                    &parked->residual, err));
+    return svr_vae_take_parked(run, &parked->packing[0], parked->dims[0], parked->frames,
+                               &parked->x, err);
 }
 
 static svr_tensor part(const svr_tensor *whole, int64_t first, int64_t count)
@@ -137,7 +129,7 @@ static svr_status leave(vae_run *run, const vae_packing *p, svr_tensor *x, svr_t
         *x = (svr_tensor){0};
         return SVR_OK;
     }
-    SVR_TRY(take_frames(run, p, x->dims, x->dims[0], leaving, err));
+    SVR_TRY(svr_vae_take_parked(run, p, x->dims, x->dims[0], leaving, err));
     SVR_TRY(svr_vae_pack(run, p, x, leaving, err));
     svr_vae_give(run, x);
     return SVR_OK;

@@ -5,9 +5,12 @@
  * are the wide ones: each uses up what the one before made, in pieces of its own size.  In the
  * encoder they are the narrow ones: what they ask for is put together from several pieces of the
  * segment before, which writes them side by side. */
-#include "vae/vae_internal.h"
+#include "vae/vae_pass.h"
 
+#include "backend/ops.h"
 #include "base/checked.h"
+#include "vae/vae_state.h"
+#include "vae/vae_steps.h"
 
 /* Input frames [first, first + count) of a segment and how many frames they become. */
 typedef struct vae_piece {

@@ -1,8 +1,9 @@
 /* How a clip goes through a half: the pieces that its steps work on, and the sweeps that they are
  * grouped into.  Plain arithmetic on sizes; nothing here touches a device. */
-#include "vae/vae_internal.h"
+#include "vae/vae_plan.h"
 
 #include "base/checked.h"
+#include "vae/vae_run.h"
 
 #include <string.h>
 

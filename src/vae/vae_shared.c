@@ -5,7 +5,9 @@
  * small, and attention is among them. */
 #include "vae/vae_shared.h"
 
+#include "backend/ops.h"
 #include "base/checked.h"
+#include "vae/vae_pass.h"
 
 /* One axis of the frame in latent pixels: tiles of one size, evenly spread, that overlap by twice
  * the halo at least. */

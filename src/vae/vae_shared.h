@@ -3,7 +3,7 @@
 #ifndef SVR_VAE_VAE_SHARED_H
 #define SVR_VAE_VAE_SHARED_H
 
-#include "vae/vae_internal.h"
+#include "vae/vae_run.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,5 +1,7 @@
+#include "vae/vae_state.h"
+
+#include "backend/ops.h"
 #include "base/checked.h"
-#include "vae/vae_internal.h"
 
 #include <string.h>
 

@@ -2,7 +2,8 @@
  * bytes a frame. */
 #include "vae/vae_shared.h"
 
-#include "base/checked.h"
+#include "backend/ops.h"
+#include "vae/vae_steps.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,8 @@
+#include "vae/vae_steps.h"
+
+#include "backend/ops.h"
 #include "vae/vae_shared.h"
+#include "vae/vae_state.h"
 
 static svr_tensor weight(const vae_run *run, int id)
 {
@@ -39,20 +43,26 @@ svr_status svr_vae_conv(vae_run *run, const vae_conv *conv, const vae_input *inp
     return svr_op_conv3d(run->exec, &args, err);
 }
 
-static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor *x,
-                            const svr_tensor *y, svr_error *err)
+svr_group_norm_args svr_vae_norm_args(const vae_run *run, const vae_norm *norm, const svr_tensor *x,
+                                      const svr_tensor *y)
 {
-    svr_group_norm_args args = {
+    return (svr_group_norm_args){
         .x = *x,
         .gamma = weight(run, norm->gamma),
         .beta = weight(run, norm->beta),
-        .moments = svr_vae_moments_of(run, x),
         .y = *y,
         .groups = run->vae->config.norm_groups,
         .eps = run->vae->config.eps,
-        .activation = SVR_ACT_SILU,
     };
+}
 
+static svr_status norm_silu(vae_run *run, const vae_norm *norm, const svr_tensor *x,
+                            const svr_tensor *y, svr_error *err)
+{
+    svr_group_norm_args args = svr_vae_norm_args(run, norm, x, y);
+
+    args.moments = svr_vae_moments_of(run, x);
+    args.activation = SVR_ACT_SILU;
     svr_vae_share(run, norm, x, &args.moments);
     return svr_op_group_norm(run->exec, &args, err);
 }
@@ -71,4 +81,13 @@ svr_status svr_vae_norm_consume(vae_run *run, const vae_norm *norm, const vae_co
     *input = (vae_input){.before = svr_vae_carried(run, conv), .x = *x};
     *x = (svr_tensor){0};
     return norm_silu(run, norm, &input->x, &input->x, err);
+}
+
+svr_status svr_vae_cut_window(vae_run *run, const svr_tensor *in, const int64_t corner[2],
+                              const svr_tensor *out, svr_error *err)
+{
+    svr_copy_window_args copy = {
+        .x = *in, .y = *out, .from = {corner[0], corner[1]}, .size = {out->dims[1], out->dims[2]}};
+
+    return svr_op_copy_window(run->exec, &copy, err);
 }

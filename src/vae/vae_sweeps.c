@@ -1,7 +1,9 @@
 /* A clip through a half, sweep by sweep: the memory of each, and what is parked in between. */
-#include "vae/vae_shared.h"
+#include "vae/vae_pass.h"
 
 #include "base/checked.h"
+#include "vae/vae_shared.h"
+#include "vae/vae_state.h"
 
 /* Most frames that a segment has in hand. */
 static int64_t frames_in_hand(const vae_pass *p, const vae_segment *s)

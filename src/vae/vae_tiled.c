@@ -1,13 +1,16 @@
-#include "base/checked.h"
-#include "vae/vae_internal.h"
-
-#include <math.h>
-#include <stdlib.h>
-
 /* Spatial tiles: each is a clip of its own, and a weighted sum of them is the result.  Tiles are
  * the product of spans on two axes and so are their weights; hence the sum of weights factorises,
  * and both the weighting and the division by that sum are a resampling with one tap per pixel.
  * Source: spec vae §7. */
+#include "vae/vae_tiled.h"
+
+#include "backend/ops.h"
+#include "base/checked.h"
+#include "vae/vae_pass.h"
+#include "vae/vae_steps.h"
+
+#include <math.h>
+#include <stdlib.h>
 
 #define PI 3.14159265358979323846
 
@@ -145,15 +148,6 @@ static svr_status make_tables(vae_run *run, tile_axis *axis, svr_error *err)
     return status;
 }
 
-svr_status svr_vae_cut_window(vae_run *run, const svr_tensor *in, const int64_t corner[2],
-                              const svr_tensor *out, svr_error *err)
-{
-    svr_copy_window_args copy = {
-        .x = *in, .y = *out, .from = {corner[0], corner[1]}, .size = {out->dims[1], out->dims[2]}};
-
-    return svr_op_copy_window(run->exec, &copy, err);
-}
-
 /* Entries [from, from + count) of a span's table. */
 static svr_resize_axis table(const tile_axis *axis, int64_t span, int64_t from, int64_t count)
 {
@@ -259,9 +253,8 @@ static svr_status run_into(tiler *t, const svr_tensor *out, svr_error *err)
     return SVR_OK;
 }
 
-bool svr_vae_encode_needs_tiles(const svr_vae *vae, const svr_vae_cut *cut, const svr_tensor *x)
+bool svr_vae_encode_needs_tiles(const svr_vae_cut *cut, const svr_tensor *x)
 {
-    (void) vae;
     return cut->tile_h > 0 && (x->dims[1] > cut->tile_h || x->dims[2] > cut->tile_w);
 }
 

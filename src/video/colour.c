@@ -283,12 +283,31 @@ static svr_status correct_adaptive(const slice *s, svr_error *err)
     return SVR_OK;
 }
 
+int64_t svr_colour_most_frames(svr_colour_method method, int64_t pixels)
+{
+    return method == SVR_COLOUR_LAB ? INT32_MAX / pixels : INT64_MAX;
+}
+
+static svr_status check_frames(svr_colour_method method, const svr_tensor *content, svr_error *err)
+{
+    const int64_t *d = content->dims;
+
+    if (d[0] <= svr_colour_most_frames(method, d[1] * d[2]))
+        return SVR_OK;
+    return SVR_FAIL(err, SVR_ERR_INVALID,
+                    "%lld frames of %lldx%lld have more pixels than color-correction=%s can count "
+                    "together; use a smaller batch-size or another color-correction",
+                    (long long) d[0], (long long) d[2], (long long) d[1],
+                    svr_colour_method_name(method));
+}
+
 svr_status svr_colour_correct(svr_exec *exec, svr_colour_method method, bool exact,
                               const svr_colour_style *style, const svr_tensor *content,
                               svr_error *err)
 {
     slice s = {exec, style, content};
 
+    SVR_TRY(check_frames(method, content, err));
     switch (method) {
     case SVR_COLOUR_LAB:
         return exact ? correct_lab_exactly(&s, err) : correct_lab(&s, err);

@@ -280,8 +280,8 @@ static svr_status find_negative(svr_exec *exec, const svr_tensor *rgb, bool *neg
     return SVR_OK;
 }
 
-/* Alpha of one frame to the output's size.   plane [1,h,w], rgb [1,oh,ow,3], y [1,oh,ow]; `flags`
- * has the decisions about the batch. */
+/* Alpha of one frame to the output's size.   plane [1,h,w]; `args` has rgb [1,oh,ow,3],
+ * y [1,oh,ow] and the decisions about the batch. */
 static svr_status guide_alpha(svr_exec *exec, const svr_pre *pre, const svr_tensor *plane,
                               svr_alpha_guide_args *args, svr_error *err)
 {

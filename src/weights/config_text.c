@@ -1,7 +1,6 @@
 #include "weights/config_text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MEND "; mend the config in the file's metadata or fetch the file again"

@@ -74,3 +74,10 @@ void svr_spec_add_conv(svr_spec_list *list, const char *prefix, int64_t out, int
     add_suffixed(list, prefix, "weight", 5, (int64_t[]){out, in, kernel[0], kernel[1], kernel[2]});
     add_suffixed(list, prefix, "bias", 1, &out);
 }
+
+int svr_spec_by_name(const void *a, const void *b)
+{
+    const svr_weight_spec *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}

@@ -33,6 +33,9 @@ void svr_spec_add_linear(svr_spec_list *list, const char *prefix, int64_t out, i
 void svr_spec_add_conv(svr_spec_list *list, const char *prefix, int64_t out, int64_t in,
                        const int64_t kernel[3]);
 
+/* Order of two specs by name, for qsort() and bsearch(). */
+int svr_spec_by_name(const void *a, const void *b);
+
 /* All tensors of a network.  Source: spec vae and dit, key lists. */
 void svr_specs_of_vae(const svr_vae_config *config, svr_spec_list *list);
 void svr_specs_of_dit(const svr_dit_config *config, svr_spec_list *list);

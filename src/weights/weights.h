@@ -88,9 +88,6 @@ svr_dtype svr_weights_factor_type(const svr_weights *weights);
 /* True when every element of the tensor is exactly 0; false also when it cannot be read. */
 bool svr_weights_is_zero(const svr_weights *weights, const char *name);
 
-/* Looks at every value: FORMAT naming the first tensor with a NaN or an infinity. */
-SVR_CHECKED svr_status svr_weights_check_finite(const svr_weights *weights, svr_error *err);
-
 /* Elements of a spec. */
 size_t svr_weight_elems(const svr_weight_spec *spec);
 

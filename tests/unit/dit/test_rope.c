@@ -5,9 +5,7 @@
 #include "check.h"
 #include "golden.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { TEXT_LEN = 58 };
 

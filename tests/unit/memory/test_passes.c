@@ -249,6 +249,29 @@ static void test_host_without_room(void)
     close_rig(&r);
 }
 
+/* Groups that are relayed have memory for as many slots as the next pass takes. */
+static void test_relay_follows_slots(void)
+{
+    rig r = open_rig(false, NULL);
+    uint64_t one = svr_store_group_bytes(r.store, 0);
+    char *want = malloc(ROOM), *got = malloc(ROOM);
+
+    load(&r);
+    run_pass(&r, want);
+    stream(&r, 0x1f);
+    svr_store_set_relay(r.store, true);
+    for (int slots = 1; slots <= 3; slots++) {
+        svr_store_set_slots(r.store, slots);
+        load(&r);
+        CHECK(svr_backend_memory(r.backend).host_live == (uint64_t) slots * one);
+        run_pass(&r, got);
+        CHECK(memcmp(want, got, ROOM) == 0);
+    }
+    free(want);
+    free(got);
+    close_rig(&r);
+}
+
 static void test_order_is_kept(void)
 {
     rig r = open_rig(false, NULL);
@@ -340,6 +363,7 @@ int main(void)
     RUN(test_memory);
     RUN(test_fetches_ahead);
     RUN(test_host_without_room);
+    RUN(test_relay_follows_slots);
     RUN(test_order_is_kept);
     RUN(test_failures);
     RUN(test_dry_run);

@@ -3,8 +3,6 @@
 
 #include "check.h"
 
-#include <stdlib.h>
-
 /* Frames of one pixel in host memory, which lives as long as the program. */
 static svr_frame_store *store(void)
 {

@@ -87,12 +87,17 @@ static void test_a_batch_can_be_tried_again(void)
 typedef struct seen_events {
     atomic_int widened;
     atomic_ullong frame;
+    _Atomic(svr_upscaler *) cancelled; /* is cancelled once, when it loads weights */
 } seen_events;
 
 static void see(void *user, const svr_event *event)
 {
     seen_events *seen = user;
+    svr_upscaler *u =
+        event->kind == SVR_EVENT_LOADING ? atomic_exchange(&seen->cancelled, NULL) : NULL;
 
+    if (u)
+        svr_upscaler_cancel(u);
     if (event->kind != SVR_EVENT_WIDENED)
         return;
     atomic_fetch_add(&seen->widened, 1);
@@ -111,16 +116,13 @@ static void push_frame(svr_upscaler *u, int number)
     CHECK_OK(svr_upscaler_push(u, &frame, &err), err);
 }
 
-/* All frames of a run with `precision`; *widened says how often it fell back. */
-static void run_model(const char *vae, svr_precision precision, uint8_t *out, int *widened)
+static svr_upscaler *open_model(const char *vae, svr_precision precision, seen_events *seen)
 {
     char dit[512];
     svr_upscaler_options options;
     svr_stream_config c;
     svr_upscaler *u = NULL;
     svr_error err = {0};
-    seen_events seen = {0, 99};
-    bool got = true;
 
     snprintf(dit, sizeof dit, "%s/nano_dit.safetensors", model_dir);
     svr_upscaler_options_init(&options);
@@ -130,12 +132,20 @@ static void run_model(const char *vae, svr_precision precision, uint8_t *out, in
     options.vae_path = vae;
     options.precision = precision;
     options.event = see;
-    options.event_user = &seen;
+    options.event_user = seen;
     CHECK_OK(svr_upscaler_create(&options, &u, &err), err);
     svr_stream_config_init(&c);
     c.in = c.out = (svr_video_info){.format = SVR_PIXEL_RGB, .width = W, .height = H};
     c.temporal_overlap = 2;
     CHECK_OK(svr_upscaler_configure(u, &c, &err), err);
+    return u;
+}
+
+static void run_frames(svr_upscaler *u, uint8_t *out)
+{
+    svr_error err = {0};
+    bool got = true;
+
     for (int i = 0; i < COUNT; i++)
         push_frame(u, i);
     CHECK_OK(svr_upscaler_drain(u, &err), err);
@@ -145,6 +155,15 @@ static void run_model(const char *vae, svr_precision precision, uint8_t *out, in
         CHECK_OK(svr_upscaler_pull(u, &frame, true, &got, &err), err);
         CHECK(got);
     }
+}
+
+/* All frames of a run with `precision`; *widened says how often it fell back. */
+static void run_model(const char *vae, svr_precision precision, uint8_t *out, int *widened)
+{
+    seen_events seen = {0, 99, NULL};
+    svr_upscaler *u = open_model(vae, precision, &seen);
+
+    run_frames(u, out);
     svr_upscaler_destroy(u);
     *widened = atomic_load(&seen.widened);
     CHECK(*widened == 0 || atomic_load(&seen.frame) == 0);
@@ -169,6 +188,38 @@ static void test_fp16_falls_back_to_bf16(void)
     remove(loud);
     free(want);
     free(got);
+}
+
+/* As by a flush: the weights of fp16 are gone then, those of bf16 not all there. */
+static void test_a_fall_back_that_was_cancelled_is_made_up_for(void)
+{
+    char quiet[512], loud[] = "loud_vae_cancelled.safetensors";
+    uint8_t *want = malloc((size_t) COUNT * FRAME), *out = malloc((size_t) COUNT * FRAME);
+    svr_frame frame = {.plane = {out}, .stride = {W * 3}};
+    seen_events seen = {0, 99, NULL};
+    svr_error err = {0};
+    svr_upscaler *u;
+    int widened;
+    bool got;
+
+    CHECK(want && out);
+    snprintf(quiet, sizeof quiet, "%s/nano_vae.safetensors", model_dir);
+    test_write_loud_vae(quiet, loud);
+    run_model(loud, SVR_PRECISION_BF16, want, &widened);
+    u = open_model(loud, SVR_PRECISION_FP16, &seen);
+    atomic_store(&seen.cancelled, u);
+    for (int i = 0; i < 5; i++)
+        push_frame(u, i);
+    CHECK_FAILS(svr_upscaler_pull(u, &frame, true, &got, &err), SVR_ERR_CANCELLED, err);
+    CHECK(atomic_load(&seen.cancelled) == NULL && atomic_load(&seen.widened) == 0);
+    svr_upscaler_reset(u);
+    run_frames(u, out);
+    CHECK(atomic_load(&seen.widened) == 1);
+    CHECK(memcmp(out, want, (size_t) COUNT * FRAME) == 0);
+    svr_upscaler_destroy(u);
+    remove(loud);
+    free(want);
+    free(out);
 }
 
 /* Without a model to load again there is no way on: one error, no endless retries. */
@@ -205,6 +256,7 @@ int main(int argc, char **argv)
     model_dir = argv[1];
     RUN(test_a_batch_can_be_tried_again);
     RUN(test_fp16_falls_back_to_bf16);
+    RUN(test_a_fall_back_that_was_cancelled_is_made_up_for);
     RUN(test_overflow_without_a_wider_type_is_an_error);
     return check_done();
 }

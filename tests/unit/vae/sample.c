@@ -62,6 +62,18 @@ memory_use memory_use_of(const svr_exec *exec)
                         use.copied_in, use.copied_out};
 }
 
+void rig_shrink(vae_rig *rig, const memory_use *use, int sixteenths)
+{
+    size_t n = (size_t) sixteenths;
+
+    rig_reset_scratch(rig);
+    svr_scratch_destroy(n % 2 ? rig->exec.host : rig->exec.scratch);
+    if (n % 2)
+        rig->exec.host = svr_scratch_create(rig->host_block, use->host / 16 * n);
+    else
+        rig->exec.scratch = svr_scratch_create(rig->block, use->scratch / 16 * n);
+}
+
 static memory_use use_since(const svr_exec *exec, const memory_use *before)
 {
     memory_use use = memory_use_of(exec);

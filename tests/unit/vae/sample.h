@@ -39,6 +39,9 @@ typedef struct memory_use {
 
 memory_use memory_use_of(const svr_exec *exec);
 
+/* Leaves a rig with `sixteenths` of what a run used on the device or, for odd ones, on the host. */
+void rig_shrink(vae_rig *rig, const memory_use *use, int sixteenths);
+
 /* A network on a device that counts. */
 typedef struct dry_network {
     svr_backend *counting;

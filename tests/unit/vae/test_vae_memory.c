@@ -221,12 +221,7 @@ static void check_recovers_after_failures(svr_dtype parked)
     y.data = malloc(svr_tensor_bytes(&y));
     CHECK(y.data != NULL);
     for (int i = 0; i < 16; i++) {
-        rig_reset_scratch(&rig);
-        svr_scratch_destroy(i % 2 ? rig.exec.host : rig.exec.scratch);
-        if (i % 2)
-            rig.exec.host = svr_scratch_create(rig.host_block, use.host / 16 * (size_t) i);
-        else
-            rig.exec.scratch = svr_scratch_create(rig.block, use.scratch / 16 * (size_t) i);
+        rig_shrink(&rig, &use, i);
         CHECK_FAILS(svr_vae_decode(&rig.exec, rig.vae, &cut, &z, &y, &err), SVR_ERR_NO_VRAM, err);
     }
     got = sample_run(&s, DECODE, &memory);

@@ -2,8 +2,6 @@
 #include "lazy_queues.h"
 #include "sample.h"
 
-#include "random.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,12 +224,7 @@ static void test_recovers_after_failures(void)
         use = memory_use_of(&rig.exec);
         out.data = y;
         for (int i = 1; i < 16; i++) {
-            rig_reset_scratch(&rig);
-            svr_scratch_destroy(i % 2 ? rig.exec.host : rig.exec.scratch);
-            if (i % 2)
-                rig.exec.host = svr_scratch_create(rig.host_block, use.host / 16 * (size_t) i);
-            else
-                rig.exec.scratch = svr_scratch_create(rig.block, use.scratch / 16 * (size_t) i);
+            rig_shrink(&rig, &use, i);
             CHECK_FAILS(half == ENCODE ? svr_vae_encode(&rig.exec, rig.vae, &cut, &in, &out, &err)
                                        : svr_vae_decode(&rig.exec, rig.vae, &cut, &in, &out, &err),
                         SVR_ERR_NO_VRAM, err);

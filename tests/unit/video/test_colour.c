@@ -359,6 +359,23 @@ static void test_counted_memory(void)
     }
 }
 
+/* Pixels of a whole slice are counted in 32 bits: more are refused before anything is touched. */
+static void test_too_many_pixels(void)
+{
+    fixture f = fixture_open();
+    svr_colour_style style = {NULL, give_style};
+    float nothing[1];
+    svr_tensor content = svr_tensor_4d(nothing, SVR_F32, 65, 4320, 7680, 3);
+    svr_error err = {0};
+
+    CHECK(svr_colour_most_frames(SVR_COLOUR_LAB, 4320 * 7680) == 64);
+    CHECK(svr_colour_most_frames(SVR_COLOUR_WAVELET, 4320 * 7680) > INT32_MAX);
+    CHECK(svr_colour_correct(&f.exec, SVR_COLOUR_LAB, false, &style, &content, &err) ==
+          SVR_ERR_INVALID);
+    CHECK_TEXT(err.text, "smaller batch-size");
+    fixture_close(&f);
+}
+
 static void test_names(void)
 {
     CHECK(strcmp(svr_colour_method_name(SVR_COLOUR_LAB), "lab") == 0);
@@ -382,6 +399,7 @@ int main(int argc, char **argv)
     RUN(test_cancel);
     RUN(test_failing_style);
     RUN(test_counted_memory);
+    RUN(test_too_many_pixels);
     RUN(test_names);
     return check_done();
 }

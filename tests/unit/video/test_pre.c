@@ -3,7 +3,6 @@
 #include "cpu/cpu_backend.h"
 #include "fixture.h"
 #include "golden.h"
-#include "random.h"
 #include "video/pre.h"
 
 #include <math.h>

@@ -147,3 +147,43 @@ svr_safetensors *model_file_open(const model_file *model, const char *path, cons
     CHECK_OK(svr_safetensors_open(path, &file, &err), err);
     return file;
 }
+
+svr_status model_file_count_up(void *user, const svr_weight_spec *spec, size_t first, size_t count,
+                               float *dst, svr_error *err)
+{
+    if (user && strcmp(spec->name, user) == 0)
+        return SVR_FAIL(err, SVR_ERR_IO, "no values for %s", spec->name);
+    for (size_t i = 0; i < count; i++)
+        dst[i] = (float) (first + i);
+    return SVR_OK;
+}
+
+/* What was bound is not needed. */
+static svr_status unbind(svr_status status, svr_weights *weights, svr_safetensors *file)
+{
+    CHECK((status == SVR_OK) == (weights != NULL));
+    svr_weights_destroy(weights);
+    svr_safetensors_close(file);
+    return status;
+}
+
+svr_status model_file_bind_vae(const model_file *model, const char *path, svr_error *err)
+{
+    svr_safetensors *file = model_file_open(model, path, NULL);
+    svr_vae_config config = small_vae();
+    svr_weights *weights = NULL;
+    svr_status status = svr_weights_bind_vae(file, &config, &weights, err);
+
+    return unbind(status, weights, file);
+}
+
+svr_status model_file_bind_dit(const model_file *model, const char *path, svr_model_kind kind,
+                               svr_error *err)
+{
+    svr_safetensors *file = model_file_open(model, path, NULL);
+    svr_dit_config config = small_dit(kind);
+    svr_weights *weights = NULL;
+    svr_status status = svr_weights_bind_dit(file, &config, &weights, err);
+
+    return unbind(status, weights, file);
+}

@@ -40,4 +40,13 @@ size_t model_file_rename(model_file *model, const char *from, const char *to);
 /* Writes and opens it. */
 svr_safetensors *model_file_open(const model_file *model, const char *path, const char *config);
 
+/* Writes it and tries whether small_vae() or small_dit() can be bound to it. */
+svr_status model_file_bind_vae(const model_file *model, const char *path, svr_error *err);
+svr_status model_file_bind_dit(const model_file *model, const char *path, svr_model_kind kind,
+                               svr_error *err);
+
+/* A generator: element i of every tensor is i; the tensor whose name is `user` has no values. */
+svr_status model_file_count_up(void *user, const svr_weight_spec *spec, size_t first, size_t count,
+                               float *dst, svr_error *err);
+
 #endif

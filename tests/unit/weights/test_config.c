@@ -2,7 +2,6 @@
 #include "model_file.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char path[] = "test_config.tmp";

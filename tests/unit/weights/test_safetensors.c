@@ -6,7 +6,6 @@
 #include "write_safetensors.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char path[] = "test_safetensors.tmp";
