@@ -318,7 +318,7 @@ template <typename F>
 static svr_status convert(svr_exec *exec, const svr_lab_args *args, F f, const char *name,
                           svr_error *err)
 {
-    int64_t n = svr_tensor_elems(&args->x) / 3;
+    int64_t n = pixels_of(&args->x);
 
     convert_pixels_kernel<<<grid_for(n, PIXEL_THREADS), PIXEL_THREADS, 0,
                             svr_cuda_of(exec)->stream>>>((const float *) args->x.data,
