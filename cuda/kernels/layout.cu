@@ -282,7 +282,7 @@ svr_status svr_cuda_tap_sum(svr_exec *exec, const svr_tap_sum_args *args, void *
     (void) workspace;
     SVR_STORAGE_SWITCH(args->y.dtype, Y,
                        tap_sum_kernel<Y>
-                       <<<grid_for(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
+                       <<<blocks_of(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
                            (const float *) args->s.data, (const float *) args->head.data,
                            (const float *) args->b.data, (Y *) args->y.data, n, shape));
     return svr_cuda_launched("tap_sum", err);
