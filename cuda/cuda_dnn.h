@@ -1,9 +1,9 @@
 /* 3-D convolutions through cuDNN 9, opened at run time where it is installed.
  *
- * The module links to no cuDNN and works without; cuda_dnn_none.c takes the place of cuda_dnn.c
- * where its headers were not there at build time.  A convolution is a graph: the products, plus the
- * residual, plus the bias in the storage type (cuDNN fuses no F32 bias).  Level 2.  Thread: the one
- * that computes. */
+ * The module links to no cuDNN and works without; cuda_dnn_none.c takes the place of the other
+ * cuda_dnn files where its headers were not there at build time.  A convolution is a graph: the
+ * products, plus the residual, plus the bias in the storage type (cuDNN fuses no F32 bias).
+ * Level 2.  Thread: the one that computes. */
 #ifndef SVR_CUDA_CUDA_DNN_H
 #define SVR_CUDA_CUDA_DNN_H
 

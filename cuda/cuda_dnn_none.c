@@ -1,5 +1,5 @@
-/* In the place of cuda_dnn.c where cuDNN's headers were not found at build time: no cuDNN, so no
- * shapes either. */
+/* In the place of the other cuda_dnn files where cuDNN's headers were not found at build time: no
+ * cuDNN, so no shapes either. */
 #include "cuda_dnn.h"
 
 svr_status svr_cuda_dnn_open(int device, cudaStream_t stream, const svr_log *log,

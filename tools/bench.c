@@ -174,19 +174,6 @@ static svr_status profile_run(bench *b, bench_result *out, svr_error *err)
     return status;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *) a, y = *(const double *) b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int n)
-{
-    qsort(values, (size_t) n, sizeof(*values), ascending);
-    return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
 static svr_status count_flops(bench *b, bench_result *out, svr_error *err)
 {
     const svr_networks *networks = svr_model_networks(b->model);
@@ -216,8 +203,8 @@ static svr_status measure(bench *b, bench_result *out, svr_error *err)
     for (int run = 0; run < b->setup->runs; run++)
         SVR_TRY(time_run(b, run, err));
     for (int i = 0; i < BENCH_PHASES; i++)
-        out->phase[i].ms = median(b->samples[i], b->setup->runs);
-    out->total.ms = median(b->samples[BENCH_PHASES], b->setup->runs);
+        out->phase[i].ms = bench_median(b->samples[i], b->setup->runs);
+    out->total.ms = bench_median(b->samples[BENCH_PHASES], b->setup->runs);
     g_strlcpy(out->backend, b->backend->name, sizeof(out->backend));
     out->weight_bytes = svr_model_weight_bytes(b->model);
     out->peak_bytes = svr_backend_memory(b->backend).peak_total;

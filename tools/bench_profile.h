@@ -1,4 +1,5 @@
-/* Time of every op of a run: an exec and an op table that wait for the device behind each op.
+/* Time of every op of a run: an exec and an op table that wait for the device behind each op; and
+ * what all measuring needs.
  *
  * Waiting costs some 10 us an op, so short ops look slower than they are in a run that only
  * issues. */
@@ -57,6 +58,9 @@ void bench_profile_end(bench_profile *profile);
 
 /* The rows with calls, most time first; how many. */
 int bench_profile_rows(const bench_profile *profile, bench_op_time out[BENCH_OP_ROWS]);
+
+/* Of n > 0 values, which it sorts. */
+double bench_median(double *values, int n);
 
 /* Monotonic clock. */
 uint64_t bench_now_ns(void);

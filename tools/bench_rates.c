@@ -73,13 +73,6 @@ static svr_status time_calls(svr_backend *backend, bench_work work, void *user, 
     return SVR_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *) a, y = *(const double *) b;
-
-    return (x > y) - (x < y);
-}
-
 /* Seconds of a call: the median over groups of calls, `once` being what a first call took. */
 static svr_status time_steadily(svr_backend *backend, bench_work work, void *user, uint64_t once,
                                 double *seconds, svr_error *err)
@@ -93,8 +86,7 @@ static svr_status time_steadily(svr_backend *backend, bench_work work, void *use
         samples[groups++] = (double) ns / calls / 1e9;
         spent += ns;
     }
-    qsort(samples, (size_t) groups, sizeof *samples, ascending);
-    *seconds = samples[groups / 2];
+    *seconds = bench_median(samples, groups);
     return SVR_OK;
 }
 
@@ -110,90 +102,117 @@ static svr_status settle(svr_backend *backend, bench_work work, void *user, bool
     return largest || ns >= LONG_NS ? time_steadily(backend, work, user, ns, seconds, err) : SVR_OK;
 }
 
-/* ------------------------------------------------------------------ products */
+/* ------------------------------------------------------------------ products and copies */
 
-typedef struct product {
+/* An op on operands of a size, in a room of its own. */
+typedef struct trial {
     bench_room room;
-    svr_linear_args args;
-} product;
+    union {
+        svr_linear_args linear;
+        svr_copy_args copy;
+    } args;
+} trial;
+
+typedef struct trial_kind {
+    svr_status (*prepare)(trial *t, svr_backend *backend, svr_dtype storage, int64_t size,
+                          svr_error *err);
+    bench_work work;
+    int64_t first, most; /* sizes, which double */
+} trial_kind;
 
 static svr_status multiply(void *user, svr_error *err)
 {
-    product *p = user;
+    trial *t = user;
 
-    return svr_op_linear(&p->room.exec, &p->args, err);
+    return svr_op_linear(&t->room.exec, &t->args.linear, err);
 }
 
-static svr_status prepare_product(product *p, svr_backend *backend, svr_dtype storage, int64_t n,
+/* n x n matrices. */
+static svr_status prepare_product(trial *t, svr_backend *backend, svr_dtype storage, int64_t n,
                                   svr_error *err)
 {
     svr_dtype weight = backend->vtable->weight_dtype(backend, storage);
     size_t matrix = (size_t) (n * n) * sizeof(float), workspace = 0;
+    svr_linear_args *a = &t->args.linear;
 
-    p->args.x = svr_tensor_2d(NULL, storage, n, n);
-    p->args.w = svr_tensor_2d(NULL, weight, n, n);
-    p->args.y = svr_tensor_2d(NULL, storage, n, n);
+    a->x = svr_tensor_2d(NULL, storage, n, n);
+    a->w = svr_tensor_2d(NULL, weight, n, n);
+    a->y = svr_tensor_2d(NULL, storage, n, n);
     if (backend->ops->linear_workspace)
-        workspace = backend->ops->linear_workspace(backend, &p->args);
-    SVR_TRY(room_open(&p->room, backend, 3 * matrix + workspace + SVR_SCRATCH_ALIGN, err));
-    SVR_TRY(random_matrix(&p->room, storage, n, n, &p->args.x, err));
-    SVR_TRY(random_matrix(&p->room, weight, n, n, &p->args.w, err));
-    return svr_exec_alloc(&p->room.exec, storage, SVR_DIMS(n, n), &p->args.y, err);
+        workspace = backend->ops->linear_workspace(backend, a);
+    SVR_TRY(room_open(&t->room, backend, 3 * matrix + workspace + SVR_SCRATCH_ALIGN, err));
+    SVR_TRY(random_matrix(&t->room, storage, n, n, &a->x, err));
+    SVR_TRY(random_matrix(&t->room, weight, n, n, &a->w, err));
+    return svr_exec_alloc(&t->room.exec, storage, SVR_DIMS(n, n), &a->y, err);
 }
-
-/* out->gemm stays 0 when n was too small. */
-static svr_status try_product(svr_backend *backend, svr_dtype storage, int64_t n, bench_rates *out,
-                              svr_error *err)
-{
-    product p = {0};
-    double seconds = 0;
-    svr_status status = prepare_product(&p, backend, storage, n, err);
-
-    if (status == SVR_OK)
-        status = settle(backend, multiply, &p, n == MOST_GEMM, &seconds, err);
-    room_close(&p.room);
-    out->gemm_size = (int) n;
-    out->gemm = seconds > 0 ? 2.0 * (double) (n * n) * (double) n / seconds : 0;
-    return status;
-}
-
-/* ------------------------------------------------------------------ copies */
-
-typedef struct copying {
-    bench_room room;
-    svr_copy_args args;
-} copying;
 
 static svr_status copy(void *user, svr_error *err)
 {
-    copying *c = user;
+    trial *t = user;
 
-    return svr_op_copy(&c->room.exec, &c->args, err);
+    return svr_op_copy(&t->room.exec, &t->args.copy, err);
 }
 
-static svr_status prepare_copy(copying *c, svr_backend *backend, svr_dtype storage, int64_t bytes,
+static svr_status prepare_copy(trial *t, svr_backend *backend, svr_dtype storage, int64_t bytes,
                                svr_error *err)
 {
     int64_t rows = 1024, columns = bytes / rows / (int64_t) svr_dtype_size(storage);
+    svr_copy_args *a = &t->args.copy;
 
-    SVR_TRY(room_open(&c->room, backend, 2 * (size_t) bytes, err));
-    SVR_TRY(random_matrix(&c->room, storage, rows, columns, &c->args.src, err));
-    return svr_exec_alloc(&c->room.exec, storage, SVR_DIMS(rows, columns), &c->args.dst, err);
+    SVR_TRY(room_open(&t->room, backend, 2 * (size_t) bytes, err));
+    SVR_TRY(random_matrix(&t->room, storage, rows, columns, &a->src, err));
+    return svr_exec_alloc(&t->room.exec, storage, SVR_DIMS(rows, columns), &a->dst, err);
 }
 
-/* out->copy stays 0 when there were too few bytes. */
-static svr_status try_copy(svr_backend *backend, svr_dtype storage, int64_t bytes, bench_rates *out,
-                           svr_error *err)
+/* Seconds of a call; 0 when the size is too small to measure. */
+static svr_status try_size(svr_backend *backend, svr_dtype storage, const trial_kind *kind,
+                           int64_t size, double *seconds, svr_error *err)
 {
-    copying c = {0};
-    double seconds = 0;
-    svr_status status = prepare_copy(&c, backend, storage, bytes, err);
+    trial t = {0};
+    svr_status status = kind->prepare(&t, backend, storage, size, err);
 
+    *seconds = 0;
     if (status == SVR_OK)
-        status = settle(backend, copy, &c, bytes == MOST_COPY, &seconds, err);
-    room_close(&c.room);
-    out->copy = seconds > 0 ? 2.0 * (double) bytes / seconds : 0;
+        status = settle(backend, kind->work, &t, size == kind->most, seconds, err);
+    room_close(&t.room);
     return status;
+}
+
+/* The first size that takes long enough, or the largest, and the seconds of a call. */
+static svr_status find_size(svr_backend *backend, svr_dtype storage, const trial_kind *kind,
+                            int64_t *size, double *seconds, svr_error *err)
+{
+    *seconds = 0;
+    for (*size = kind->first;; *size *= 2) {
+        SVR_TRY(try_size(backend, storage, kind, *size, seconds, err));
+        if (*seconds > 0)
+            return SVR_OK;
+    }
+}
+
+static svr_status measure_product(svr_backend *backend, svr_dtype storage, bench_rates *out,
+                                  svr_error *err)
+{
+    static const trial_kind kind = {prepare_product, multiply, FIRST_GEMM, MOST_GEMM};
+    double seconds;
+    int64_t n;
+
+    SVR_TRY(find_size(backend, storage, &kind, &n, &seconds, err));
+    out->gemm_size = (int) n;
+    out->gemm = 2.0 * (double) (n * n) * (double) n / seconds;
+    return SVR_OK;
+}
+
+static svr_status measure_copy(svr_backend *backend, svr_dtype storage, bench_rates *out,
+                               svr_error *err)
+{
+    static const trial_kind kind = {prepare_copy, copy, FIRST_COPY, MOST_COPY};
+    double seconds;
+    int64_t bytes;
+
+    SVR_TRY(find_size(backend, storage, &kind, &bytes, &seconds, err));
+    out->copy = 2.0 * (double) bytes / seconds;
+    return SVR_OK;
 }
 
 /* ------------------------------------------------------------------ host to device and back */
@@ -285,10 +304,8 @@ svr_status bench_measure_rates(svr_backend *backend, svr_dtype storage, bench_ra
                                svr_error *err)
 {
     *out = (bench_rates){0};
-    for (int64_t n = FIRST_GEMM; out->gemm == 0; n *= 2)
-        SVR_TRY(try_product(backend, storage, n, out, err));
-    for (int64_t bytes = FIRST_COPY; out->copy == 0; bytes *= 2)
-        SVR_TRY(try_copy(backend, storage, bytes, out, err));
+    SVR_TRY(measure_product(backend, storage, out, err));
+    SVR_TRY(measure_copy(backend, storage, out, err));
     SVR_TRY(try_transfers(backend, out, err));
     return try_queues(backend, out, err);
 }

@@ -20,8 +20,9 @@ static const char summary[] =
 /* Says on stderr what went wrong. */
 static int failed(const svr_error *err)
 {
-    fprintf(stderr, "%s: %s\n", g_get_prgname(), err->text);
-    return err->code == SVR_ERR_IO || err->code == SVR_ERR_FORMAT ? EXIT_UNUSABLE : EXIT_FAILED;
+    bool unusable = err->code == SVR_ERR_IO || err->code == SVR_ERR_FORMAT;
+
+    return command_fails(unusable ? EXIT_UNUSABLE : EXIT_FAILED, "%s", err->text);
 }
 
 static int measure_batch(const bench_setup *setup, bool json)
@@ -65,15 +66,13 @@ static void show_choices(bench_setup *setup)
 
 static bool in_range(const bench_setup *s)
 {
-    if (s->width >= 32 && s->width <= 16384 && s->height >= 32 && s->height <= 16384 &&
-        s->frames >= 1 && s->frames <= 1024 && s->runs >= 1 && s->runs <= 1000 && s->threads >= 0 &&
-        s->threads <= 1024 && (s->cuda.highest_capability == 0 || s->cuda.highest_capability >= 80))
-        return true;
-    fprintf(stderr,
-            "%s: width and height can be 32 to 16384, frames 1 to 1024, runs 1 to 1000, threads 0 "
-            "(all) to 1024, capability 80 or more\n",
-            g_get_prgname());
-    return false;
+    int capability = s->cuda.highest_capability;
+
+    return command_range("width", s->width, 32, 16384) &&
+           command_range("height", s->height, 32, 16384) &&
+           command_range("frames", s->frames, 1, 1024) && command_range("runs", s->runs, 1, 1000) &&
+           command_range("threads", s->threads, 0, 1024) &&
+           (capability == 0 || command_range("capability", capability, 80, 999));
 }
 
 /* The public API has no such choices. */
@@ -81,8 +80,7 @@ static bool fits_stream(const bench_setup *setup, bool choices)
 {
     if (!choices && setup->cuda.highest_capability == 0)
         return true;
-    fprintf(stderr, "%s: --capability and --conv-choices do not go with --end-to-end\n",
-            g_get_prgname());
+    command_fails(EXIT_UNUSABLE, "--capability and --conv-choices do not go with --end-to-end");
     return false;
 }
 
@@ -91,11 +89,8 @@ static bool fits_batch(bool memory)
 {
     if (!memory)
         return true;
-    fprintf(stderr,
-            "%s: --vram-budget, --vram-mode, --offload-threshold, --vae-tile-size and "
-            "--parked-precision go with "
-            "--end-to-end\n",
-            g_get_prgname());
+    command_fails(EXIT_UNUSABLE, "--vram-budget, --vram-mode, --offload-threshold, --vae-tile-size "
+                                 "and --parked-precision go with --end-to-end");
     return false;
 }
 
@@ -148,7 +143,7 @@ int cmd_bench(int argc, char **argv)
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
 
-    if (!command_parse(&argc, &argv, entries, "", summary) ||
+    if (!command_parse(&argc, &argv, entries, NULL, summary) ||
         !command_backend(backend, &setup.backend) || !command_device(setup.cuda.device) ||
         !command_dtype(dtype, &setup.storage) ||
         !command_quantization(quantization, dtype, &setup.quantization, &setup.storage) ||
@@ -161,10 +156,7 @@ int cmd_bench(int argc, char **argv)
         return EXIT_UNUSABLE;
     if (choices)
         show_choices(&setup);
-    if (!model)
-        model = g_build_filename(command_model_dir(NULL), "nano_dit.safetensors", NULL);
-    if (!vae)
-        vae = g_build_filename(command_model_dir(NULL), "nano_vae.safetensors", NULL);
+    command_default_models(&model, &vae);
     setup.model_path = model;
     setup.vae_path = vae;
     setup.text_path = text;

@@ -27,8 +27,10 @@ static bool find_type(const char *name, svr_dtype *out)
             *out = types[i].dtype;
             return true;
         }
-    fprintf(stderr, "%s: --to is \"%s\"; it can be int8, fp8, fp16 or bf16\n", g_get_prgname(),
-            name ? name : "");
+    if (name)
+        command_fails(EXIT_UNUSABLE, "--to is \"%s\"; it can be int8, fp8, fp16 or bf16", name);
+    else
+        command_fails(EXIT_UNUSABLE, "--to is needed; it can be int8, fp8, fp16 or bf16");
     return false;
 }
 
@@ -72,13 +74,11 @@ int cmd_convert(int argc, char **argv)
 
     if (!command_parse(&argc, &argv, entries, "IN OUT", summary) || !find_type(name, &to))
         return EXIT_UNUSABLE;
-    if (argc != 3) {
-        fprintf(stderr, "%s: name a model file and the file to write; see %s --help\n",
-                g_get_prgname(), g_get_prgname());
-        return EXIT_UNUSABLE;
-    }
+    if (argc != 3)
+        return command_fails(EXIT_UNUSABLE,
+                             "name a model file and the file to write; see %s --help",
+                             g_get_prgname());
     if (convert(argv[1], argv[2], to, &err) == SVR_OK)
         return EXIT_OK;
-    fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
-    return exit_code(argv[1], &err);
+    return command_fails(exit_code(argv[1], &err), "%s", err.text);
 }

@@ -185,13 +185,6 @@ static svr_status describe(const svr_safetensors *file, svr_weights **weights, s
     }
 }
 
-static int complain(const svr_error *err, int code)
-{
-    fflush(stdout);
-    fprintf(stderr, "%s: %s\n", g_get_prgname(), err->text);
-    return code;
-}
-
 static int info(const char *path, const info_options *options)
 {
     svr_safetensors *file = NULL;
@@ -200,14 +193,14 @@ static int info(const char *path, const info_options *options)
     int code = EXIT_OK;
 
     if (svr_safetensors_open(path, &file, &err) != SVR_OK)
-        return complain(&err, EXIT_UNUSABLE);
+        return command_fails(EXIT_UNUSABLE, "%s", err.text);
     if (describe(file, &weights, &err) != SVR_OK)
-        code = complain(&err, EXIT_UNUSABLE);
+        code = command_fails(EXIT_UNUSABLE, "%s", err.text);
     if (code == EXIT_OK && options->tensors)
         print_tensors(file);
     if (code == EXIT_OK && options->check) {
         if (check_values(file, &err) != SVR_OK)
-            code = complain(&err, EXIT_FAILED);
+            code = command_fails(EXIT_FAILED, "%s", err.text);
         else
             printf("%-22s all finite\n", "values");
     }
@@ -228,10 +221,7 @@ int cmd_info(int argc, char **argv)
 
     if (!command_parse(&argc, &argv, entries, "FILE", summary))
         return EXIT_UNUSABLE;
-    if (argc != 2) {
-        fprintf(stderr, "%s: name one model file; see %s --help\n", g_get_prgname(),
-                g_get_prgname());
-        return EXIT_UNUSABLE;
-    }
+    if (argc != 2)
+        return command_fails(EXIT_UNUSABLE, "name one model file; see %s --help", g_get_prgname());
     return info(argv[1], &options);
 }

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 static const char summary[] =
     "Plans the memory of a stream: the same code that the element runs before it loads anything,\n"
@@ -19,7 +18,8 @@ static const char summary[] =
 enum { CAPABILITY = 89, SM_COUNT = 80 };
 
 typedef struct plan_options {
-    char *arch, *vae, *text, *size, *in, *vram, *threshold, *parked, *mode, *quantization, *dtype;
+    char *arch, *vae, *text, *size, *in, *cuda_frames, *vram, *threshold, *parked, *mode,
+        *quantization, *dtype;
     int batch, overlap, tile, capability, sm_count;
     gboolean json;
 } plan_options;
@@ -99,16 +99,22 @@ static void print_json(const svr_offline_plan *o)
            svr_parked_precision_name(p->parked));
 }
 
-/* "1280x720" */
-static bool parse_size(const char *option, const char *text, svr_video_info *info)
+/* "in", "out" or "both" (NULL: none), or a line on stderr. */
+static bool parse_cuda_frames(const char *text, svr_stream_config *config)
 {
-    char rest;
+    bool both = g_strcmp0(text, "both") == 0;
 
-    if (text && sscanf(text, "%dx%d%c", &info->width, &info->height, &rest) == 2)
+    config->in_on_device = both || g_strcmp0(text, "in") == 0;
+    config->out_on_device = both || g_strcmp0(text, "out") == 0;
+    if (!text || config->in_on_device || config->out_on_device)
         return true;
-    fprintf(stderr, "%s: --%s is \"%s\"; give it like 1280x720\n", g_get_prgname(), option,
-            text ? text : "");
+    command_fails(EXIT_UNUSABLE, "--cuda-frames is \"%s\"; it can be in, out or both", text);
     return false;
+}
+
+static bool parse_side(const char *option, const char *text, svr_video_info *info)
+{
+    return command_size(option, text, 16, 16384, &info->width, &info->height);
 }
 
 static bool parse_config(const plan_options *o, svr_stream_config *config)
@@ -120,11 +126,13 @@ static bool parse_config(const plan_options *o, svr_stream_config *config)
     config->batch_size = o->batch;
     config->temporal_overlap = o->overlap;
     config->memory.tile_size = o->tile;
-    if (!parse_size("size", o->size, &config->out))
+    if (!parse_side("size", o->size, &config->out))
         return false;
     config->in.width = (config->out.width + 1) / 2;
     config->in.height = (config->out.height + 1) / 2;
-    return (!o->in || parse_size("in", o->in, &config->in)) &&
+    return (!o->in || parse_side("in", o->in, &config->in)) &&
+           parse_cuda_frames(o->cuda_frames, config) &&
+           command_range("sm-count", o->sm_count, 1, 1024) &&
            command_bytes("vram", o->vram, &config->memory.budget) &&
            command_bytes("offload-threshold", o->threshold, &config->memory.threshold) &&
            command_vram_mode(o->mode, &config->memory.mode) &&
@@ -159,10 +167,8 @@ static int plan(const plan_options *o, const svr_model_options *model,
     if (status == SVR_OK)
         status = svr_plan_offline(device, model, config, &result, &err);
     svr_backend_destroy(device);
-    if (status != SVR_OK) {
-        fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
-        return EXIT_UNUSABLE;
-    }
+    if (status != SVR_OK)
+        return command_fails(EXIT_UNUSABLE, "%s", err.text);
     if (o->json)
         print_json(&result);
     else
@@ -177,6 +183,7 @@ static void options_clear(plan_options *o)
     g_free(o->text);
     g_free(o->size);
     g_free(o->in);
+    g_free(o->cuda_frames);
     g_free(o->vram);
     g_free(o->threshold);
     g_free(o->mode);
@@ -190,11 +197,9 @@ static int run(plan_options *o)
     svr_model_options model;
     svr_stream_config config;
 
-    if (!o->arch || !o->size) {
-        fprintf(stderr, "%s: --arch and --size are needed; see %s --help\n", g_get_prgname(),
-                g_get_prgname());
-        return EXIT_UNUSABLE;
-    }
+    if (!o->arch || !o->size)
+        return command_fails(EXIT_UNUSABLE, "--arch and --size are needed; see %s --help",
+                             g_get_prgname());
     if (!parse_config(o, &config) || !parse_model(o, &model))
         return EXIT_UNUSABLE;
     return plan(o, &model, &config);
@@ -210,6 +215,9 @@ int cmd_plan(int argc, char **argv)
          "prompt embeddings for a file; those in it", "FILE"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &o.size, "of the output", "WxH"},
         {"in", 0, 0, G_OPTION_ARG_STRING, &o.in, "size of the input; half the output", "WxH"},
+        {"cuda-frames", 0, 0, G_OPTION_ARG_STRING, &o.cuda_frames,
+         "in, out or both: frames that come or go as memory:CUDAMemory and wait there; none",
+         "PADS"},
         {"vram", 0, 0, G_OPTION_ARG_STRING, &o.vram, "budget, e.g. 8GiB or 7.5GB; no limit",
          "BYTES"},
         {"vram-mode", 0, 0, G_OPTION_ARG_STRING, &o.mode,
@@ -231,7 +239,7 @@ int cmd_plan(int argc, char **argv)
         {"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "one line of JSON instead of a table", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
-    int code = command_parse(&argc, &argv, entries, "", summary) ? run(&o) : EXIT_UNUSABLE;
+    int code = command_parse(&argc, &argv, entries, NULL, summary) ? run(&o) : EXIT_UNUSABLE;
 
     options_clear(&o);
     return code;

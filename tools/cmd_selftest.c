@@ -3,8 +3,6 @@
 #include "pipeline/backends.h"
 #include "selftest.h"
 
-#include <stdio.h>
-
 static const char summary[] =
     "Validates this installation, e.g. after a driver update: runs a short painted clip in every\n"
     "way of arranging memory and holds the picture, the plan, the ledger and the device's free\n"
@@ -21,37 +19,18 @@ typedef struct selftest_options {
     selftest_setup setup;
 } selftest_options;
 
-/* "192x128" */
-static bool parse_size(const char *text, selftest_setup *setup)
-{
-    char rest;
-
-    if (!text ||
-        (sscanf(text, "%dx%d%c", &setup->width, &setup->height, &rest) == 2 && setup->width >= 32 &&
-         setup->width <= 16384 && setup->height >= 32 && setup->height <= 16384))
-        return true;
-    fprintf(stderr, "%s: --size is \"%s\"; give width and height from 32 to 16384, like 192x128\n",
-            g_get_prgname(), text);
-    return false;
-}
-
 static bool check_options(selftest_options *o)
 {
     selftest_setup *setup = &o->setup;
 
     if (!command_backend(o->backend, &setup->backend) || !command_device(setup->device) ||
-        !parse_size(o->size, setup))
+        (o->size && !command_size("size", o->size, 32, 16384, &setup->width, &setup->height)) ||
+        !command_range("batch-size", setup->batch_size, 1, 1024))
         return false;
-    if (setup->batch_size < 1 || setup->batch_size > 1024) {
-        fprintf(stderr, "%s: --batch-size is %d; it can be 1 to 1024\n", g_get_prgname(),
-                setup->batch_size);
-        return false;
-    }
-    if (o->data && !g_file_test(o->data, G_FILE_TEST_IS_DIR)) {
-        fprintf(stderr, "%s: --data is \"%s\", which is no folder\n", g_get_prgname(), o->data);
-        return false;
-    }
-    return true;
+    if (!o->data || g_file_test(o->data, G_FILE_TEST_IS_DIR))
+        return true;
+    command_fails(EXIT_UNUSABLE, "--data is \"%s\", which is no folder", o->data);
+    return false;
 }
 
 /* Measured: 42 to 45 dB with the shipped model, 36 with flipped signs in a sixteenth of its VAE, 17
@@ -61,10 +40,7 @@ enum { SHIPPED_FLOOR_DB = 38, OTHER_FLOOR_DB = 20 };
 static void fill_setup(selftest_options *o)
 {
     o->setup.floor_db = o->model || o->vae || o->text ? OTHER_FLOOR_DB : SHIPPED_FLOOR_DB;
-    if (!o->model)
-        o->model = g_build_filename(command_model_dir(NULL), "nano_dit.safetensors", NULL);
-    if (!o->vae)
-        o->vae = g_build_filename(command_model_dir(NULL), "nano_vae.safetensors", NULL);
+    command_default_models(&o->model, &o->vae);
     o->cache = command_cache_folder();
     o->setup.model_path = o->model;
     o->setup.vae_path = o->vae;
@@ -102,8 +78,7 @@ static int run(selftest_options *o)
     status = run_checks(o, &report, &err);
     if (status == SVR_ERR_IO || status == SVR_ERR_FORMAT) {
         selftest_report_drop(&report);
-        fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
-        return EXIT_UNUSABLE;
+        return command_fails(EXIT_UNUSABLE, "%s", err.text);
     }
     if (status != SVR_OK)
         selftest_line(&report, SELFTEST_FAIL, "engine", "%s", err.text);
@@ -140,7 +115,7 @@ int cmd_selftest(int argc, char **argv)
     };
     int code = EXIT_UNUSABLE;
 
-    if (command_parse(&argc, &argv, entries, "", summary))
+    if (command_parse(&argc, &argv, entries, NULL, summary))
         code = run(&o);
     options_clear(&o);
     return code;

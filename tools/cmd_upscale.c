@@ -70,7 +70,7 @@ static void stop(upscale_run *run, int code, const char *text)
         return;
     run->code = code;
     upscale_progress_clear(&run->progress);
-    fprintf(stderr, "%s: %s\n", g_get_prgname(), text);
+    command_fails(code, "%s", text);
     g_main_loop_quit(run->loop);
 }
 
@@ -131,11 +131,9 @@ static void settle(upscale_run *run)
         return;
     if (run->code == EXIT_OK && g_rename(run->part, run->out) == 0)
         return;
-    if (run->code == EXIT_OK) {
-        fprintf(stderr, "%s: %s: cannot be given its name (%s)\n", g_get_prgname(), run->out,
-                g_strerror(errno));
-        run->code = EXIT_FAILED;
-    }
+    if (run->code == EXIT_OK)
+        run->code = command_fails(EXIT_FAILED, "%s: cannot be given its name (%s)", run->out,
+                                  g_strerror(errno));
     g_remove(run->part);
 }
 
@@ -177,9 +175,8 @@ static int upscale(GstElement *upscaler, const upscale_format *format, const cha
         run.part = g_strconcat(out, ".part", NULL);
     if (!upscale_pipeline_init(&run.pipeline, format, upscaler, in, run.part ? run.part : out,
                                &error)) {
-        fprintf(stderr, "%s: %s\n", g_get_prgname(),
-                error ? error->message : "cannot build a pipeline");
-        run.code = EXIT_FAILED;
+        run.code =
+            command_fails(EXIT_FAILED, "%s", error ? error->message : "cannot build a pipeline");
     } else {
         run_loop(&run);
         if (run.code == EXIT_OK)
@@ -212,8 +209,8 @@ static bool set_knob(GstElement *upscaler, size_t i, const char *text)
         return set_bytes(upscaler, i, text);
     g_value_init(&value, spec->value_type);
     if (!gst_value_deserialize(&value, text) || g_param_value_validate(spec, &value)) {
-        fprintf(stderr, "%s: --%s cannot be \"%s\"; see gst-inspect-1.0 seedvr2upscale\n",
-                g_get_prgname(), knobs[i].name, text);
+        command_fails(EXIT_UNUSABLE, "--%s cannot be \"%s\"; see gst-inspect-1.0 seedvr2upscale",
+                      knobs[i].name, text);
         return false;
     }
     g_object_set_property(G_OBJECT(upscaler), knobs[i].property, &value);
@@ -247,6 +244,8 @@ static char *objection(const char *in, const char *out, const upscale_format *fo
         return g_strdup_printf("%s: input and output are the same file", in);
     if (!g_file_test(folder, G_FILE_TEST_IS_DIR))
         return g_strdup_printf("%s: the folder does not exist", out);
+    if (g_file_test(out, G_FILE_TEST_IS_DIR))
+        return g_strdup_printf("%s: this is a folder; name a file", out);
     return NULL;
 }
 
@@ -256,18 +255,13 @@ static int prepare_and_run(char *values[KNOBS], const char *in, const char *out)
     g_autofree char *wrong = objection(in, out, format);
     GstElement *upscaler;
 
-    if (wrong) {
-        fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
-        return EXIT_UNUSABLE;
-    }
+    if (wrong)
+        return command_fails(EXIT_UNUSABLE, "%s", wrong);
     upscaler = gst_element_factory_make("seedvr2upscale", NULL);
-    if (!upscaler) {
-        fprintf(stderr,
-                "%s: the element seedvr2upscale is not found; install the plugin or point "
-                "GST_PLUGIN_PATH at its folder\n",
-                g_get_prgname());
-        return EXIT_FAILED;
-    }
+    if (!upscaler)
+        return command_fails(EXIT_FAILED,
+                             "the element seedvr2upscale is not found; install the plugin "
+                             "or point GST_PLUGIN_PATH at its folder");
     for (size_t i = 0; i < KNOBS; i++)
         if (values[i] && !set_knob(upscaler, i, values[i])) {
             gst_object_unref(gst_object_ref_sink(upscaler));
@@ -293,8 +287,8 @@ int cmd_upscale(int argc, char **argv)
         if (argc == 3)
             code = prepare_and_run(values, argv[1], argv[2]);
         else
-            fprintf(stderr, "%s: name an input and an output file; see %s --help\n",
-                    g_get_prgname(), g_get_prgname());
+            code = command_fails(EXIT_UNUSABLE, "name an input and an output file; see %s --help",
+                                 g_get_prgname());
     }
     for (size_t i = 0; i < KNOBS; i++)
         g_free(values[i]);

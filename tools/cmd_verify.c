@@ -93,45 +93,37 @@ static void climb(verify_run *run, verify_ladder_kind kind, char **paths)
 
 /* What --tiles needs beside the backend. */
 typedef struct tiles_options {
-    int size, frames;
+    int size, frames, width, height;
     char *picture, *of_size;
 } tiles_options;
 
 static int compare_tiles(verify_run *run, const tiles_options *o, char **paths)
 {
-    picture p = {.frames = o->frames};
+    picture p = {.frames = o->frames, .width = o->width, .height = o->height};
     verify_tiles tiles = {
         .device = &run->device, .storage = run->dtype, .size = o->size, .picture = &p, .least = 45};
     svr_error err = {.code = SVR_OK};
     svr_status status;
 
-    sscanf(o->of_size ? o->of_size : "1920x1080", "%dx%d", &p.width, &p.height);
     status = picture_load(o->picture, &p, &err);
     for (; status == SVR_OK && *paths; paths++)
         status = verify_tiles_of(&tiles, *paths, &err);
     g_free(p.values);
-    if (status != SVR_OK) {
-        fflush(stdout);
-        fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
-        return EXIT_UNUSABLE;
-    }
+    if (status != SVR_OK)
+        return command_fails(EXIT_UNUSABLE, "%s", err.text);
     return tiles.failed > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* Sizes and counts that make sense, or a line on stderr. */
-static bool check_tiles(const tiles_options *o)
+static bool check_tiles(tiles_options *o)
 {
-    int w = 16, h = 16;
-    char more;
-
-    if (o->size >= 0 && o->frames >= 1 && o->frames % 4 == 1 &&
-        (!o->of_size || sscanf(o->of_size, "%dx%d%c", &w, &h, &more) == 2) && w >= 16 && h >= 16 &&
-        w <= 16384 && h <= 16384 && w % 8 == 0 && h % 8 == 0)
+    if (o->of_size && !command_size("size", o->of_size, 16, 16384, &o->width, &o->height))
+        return false;
+    if (o->size >= 0 && o->frames >= 1 && o->frames % 4 == 1 && o->width % 8 == 0 &&
+        o->height % 8 == 0)
         return true;
-    fprintf(stderr,
-            "%s: --tiles takes pixels, --frames a number 4n+1 and --size WxH in multiples of 8 "
-            "pixels from 16x16 on\n",
-            g_get_prgname());
+    command_fails(EXIT_UNUSABLE, "--tiles takes pixels, --frames a number 4n+1 and --size WxH in "
+                                 "multiples of 8 pixels");
     return false;
 }
 
@@ -149,10 +141,8 @@ static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, const lad
     svr_log log = command_log();
     svr_error err = {0};
 
-    if (svr_backend_open(kind, 0, &cuda, &log, &run->backend, &err) != SVR_OK) {
-        fprintf(stderr, "%s: %s\n", g_get_prgname(), err.text);
-        return EXIT_FAILED;
-    }
+    if (svr_backend_open(kind, 0, &cuda, &log, &run->backend, &err) != SVR_OK)
+        return command_fails(EXIT_FAILED, "%s", err.text);
     device_init(&run->device, run->backend);
     if (tiles->size > 0) {
         code = compare_tiles(run, tiles, paths);
@@ -171,7 +161,7 @@ static int verify_all(verify_run *run, svr_backend_kind kind, int gpu, const lad
 int cmd_verify(int argc, char **argv)
 {
     g_autofree char *backend = NULL, *dtype = NULL, *model_dir = NULL, *quantization = NULL;
-    tiles_options tiles = {.frames = 1};
+    tiles_options tiles = {.frames = 1, .width = 1920, .height = 1080};
     ladder_choice ladder = {FALSE, FALSE};
     int gpu = -1;
     const GOptionEntry entries[] = {
@@ -206,16 +196,13 @@ int cmd_verify(int argc, char **argv)
         return EXIT_UNUSABLE;
     if ((ladder.weights || ladder.parked) && !dtype)
         run.dtype = SVR_F16;
-    if (ladder.weights + ladder.parked + (quantization != NULL) + (tiles.size > 0) > 1) {
-        fprintf(stderr, "%s: --ladder, --parked, --quantization and --tiles do not go together\n",
-                g_get_prgname());
-        return EXIT_UNUSABLE;
-    }
-    if (argc < 2) {
-        fprintf(stderr, "%s: name a golden file or a folder; see %s --help\n", g_get_prgname(),
-                g_get_prgname());
-        return EXIT_UNUSABLE;
-    }
+    if (ladder.weights + ladder.parked + (quantization != NULL) + (tiles.size > 0) > 1)
+        return command_fails(EXIT_UNUSABLE,
+                             "--ladder, --parked, --quantization and --tiles do not go "
+                             "together");
+    if (argc < 2)
+        return command_fails(EXIT_UNUSABLE, "name a golden file or a folder; see %s --help",
+                             g_get_prgname());
     run.model_dir = command_model_dir(model_dir);
     return verify_all(&run, kind, gpu, &ladder, &tiles, argv + 1);
 }

@@ -1,7 +1,25 @@
 #include "commands.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+int command_fails(int code, const char *format, ...)
+{
+    va_list values;
+
+    fflush(stdout);
+    fprintf(stderr, "%s: ", g_get_prgname());
+    va_start(values, format);
+    vfprintf(stderr, format, values);
+    va_end(values);
+    fputc('\n', stderr);
+    return code;
+}
+
+/* The same for what a user gave. */
+#define REFUSE(...) (command_fails(EXIT_UNUSABLE, __VA_ARGS__), false)
 
 bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const char *arguments,
                    const char *summary)
@@ -11,10 +29,11 @@ bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const c
 
     g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_set_summary(context, summary);
-    if (g_option_context_parse(context, argc, argv, &error))
-        return true;
-    fprintf(stderr, "%s: %s; see %s --help\n", g_get_prgname(), error->message, g_get_prgname());
-    return false;
+    if (!g_option_context_parse(context, argc, argv, &error))
+        return REFUSE("%s; see %s --help", error->message, g_get_prgname());
+    if (!arguments && *argc > 1)
+        return REFUSE("it takes no argument \"%s\"; see %s --help", (*argv)[1], g_get_prgname());
+    return true;
 }
 
 /* Index of `name` among n names; NULL is 0.  -1, with a line on stderr, when it is none of them. */
@@ -23,8 +42,8 @@ static int choose(const char *option, const char *name, const char *const *names
     for (int i = 0; i < n; i++)
         if (!name || strcmp(name, names[i]) == 0)
             return i;
-    fprintf(stderr, "%s: --%s is \"%s\"; it can be %s, %s or %s\n", g_get_prgname(), option, name,
-            names[0], names[1], names[2]);
+    command_fails(EXIT_UNUSABLE, "--%s is \"%s\"; it can be %s, %s or %s", option, name, names[0],
+                  names[1], names[2]);
     return -1;
 }
 
@@ -82,10 +101,8 @@ bool command_bytes(const char *option, const char *text, uint64_t *out)
             *out = (uint64_t) (value * units[i].bytes);
             return true;
         }
-    fprintf(stderr,
-            "%s: --%s is \"%s\"; give bytes, or a number with KB, MB, GB, KiB, MiB or GiB\n",
-            g_get_prgname(), option, text);
-    return false;
+    return REFUSE("--%s is \"%s\"; give bytes, or a number with KB, MB, GB, KiB, MiB or GiB",
+                  option, text);
 }
 
 bool command_dtype(const char *name, svr_dtype *out)
@@ -104,9 +121,7 @@ bool command_device(int device)
 {
     if (device >= -1)
         return true;
-    fprintf(stderr, "%s: --device is %d; it can be the number of a GPU, or -1 for the first\n",
-            g_get_prgname(), device);
-    return false;
+    return REFUSE("--device is %d; it can be the number of a GPU, or -1 for the first", device);
 }
 
 static bool find_quantization(const char *name, svr_quantization *out)
@@ -116,12 +131,9 @@ static bool find_quantization(const char *name, svr_quantization *out)
         if (!name || strcmp(name, svr_quantization_name(*out)) == 0)
             return true;
     }
-    fprintf(
-        stderr,
-        "%s: --quantization is \"%s\"; it can be auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 or "
-        "as-stored\n",
-        g_get_prgname(), name);
-    return false;
+    return REFUSE("--quantization is \"%s\"; it can be auto-fp16, fp16, bf16, fp8, int8, int8-w8a8 "
+                  "or as-stored",
+                  name);
 }
 
 bool command_quantization(const char *name, const char *dtype, svr_quantization *out,
@@ -134,13 +146,44 @@ bool command_quantization(const char *name, const char *dtype, svr_quantization 
     if (*out != SVR_QUANTIZATION_FP16 && *out != SVR_QUANTIZATION_BF16)
         return true;
     wanted = *out == SVR_QUANTIZATION_FP16 ? SVR_F16 : SVR_BF16;
-    if (dtype && *storage != wanted) {
-        fprintf(stderr, "%s: --quantization %s and --dtype %s contradict each other\n",
-                g_get_prgname(), name, dtype);
-        return false;
-    }
+    if (dtype && *storage != wanted)
+        return REFUSE("--quantization %s and --dtype %s contradict each other", name, dtype);
     *storage = wanted;
     return true;
+}
+
+/* The digits at *text as a number, and *text behind them; -1 where there are none or too many. */
+static int read_side(const char **text)
+{
+    char *end;
+    long value;
+
+    if (!g_ascii_isdigit(**text))
+        return -1;
+    errno = 0;
+    value = strtol(*text, &end, 10);
+    *text = end;
+    return errno == 0 && value <= G_MAXINT ? (int) value : -1;
+}
+
+bool command_size(const char *option, const char *text, int least, int most, int *width,
+                  int *height)
+{
+    const char *at = text;
+
+    *width = read_side(&at);
+    *height = *width >= 0 && *at++ == 'x' ? read_side(&at) : -1;
+    if (*at == '\0' && MIN(*width, *height) >= least && MAX(*width, *height) <= most)
+        return true;
+    return REFUSE("--%s is \"%s\"; give width and height of %d to %d pixels, like 1280x720", option,
+                  text, least, most);
+}
+
+bool command_range(const char *option, int value, int least, int most)
+{
+    if (value >= least && value <= most)
+        return true;
+    return REFUSE("--%s is %d; it can be %d to %d", option, value, least, most);
 }
 
 /* Of an installed tree that may have been moved; NULL where there is none. */
@@ -166,6 +209,14 @@ const char *command_model_dir(const char *given)
     if (!beside)
         beside = folder_from_command();
     return beside ? beside : SEEDVR2_MODEL_DIR;
+}
+
+void command_default_models(char **transformer, char **vae)
+{
+    if (!*transformer)
+        *transformer = g_build_filename(command_model_dir(NULL), "nano_dit.safetensors", NULL);
+    if (!*vae)
+        *vae = g_build_filename(command_model_dir(NULL), "nano_vae.safetensors", NULL);
 }
 
 char *command_cache_folder(void)

@@ -23,10 +23,14 @@ int cmd_plan(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_selftest(int argc, char **argv);
 
-/* Parses options of a command; `arguments` are shown behind its name in --help.  What is left in
- * argv are the arguments.  On wrong usage it says so on stderr and returns false. */
+/* Parses options of a command; `arguments` are shown behind its name in --help, NULL where it takes
+ * none.  What is left in argv are the arguments.  On wrong usage it says so on stderr and returns
+ * false. */
 bool command_parse(int *argc, char ***argv, const GOptionEntry *entries, const char *arguments,
                    const char *summary);
+
+/* A line on stderr, "seedvr2 NAME: …"; what was printed before comes first.  Returns `code`. */
+int command_fails(int code, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* "auto", "cpu", "cuda", and "f32", "f16", "bf16"; NULL is the first.  False, with a line on
  * stderr, for anything else. */
@@ -58,9 +62,19 @@ bool command_parked_precision(const char *name, svr_parked_precision *out);
  * Likewise; `option` names it. */
 bool command_bytes(const char *option, const char *text, uint64_t *out);
 
+/* "WIDTHxHEIGHT", both of `least` to `most`, e.g. 1280x720.  Likewise. */
+bool command_size(const char *option, const char *text, int least, int most, int *width,
+                  int *height);
+
+/* A number within bounds.  Likewise. */
+bool command_range(const char *option, int value, int least, int most);
+
 /* The folder with the shipped models: `given`, else the environment variable SEEDVR2_MODEL_PATH,
  * else the installed folder, as seen from the command. */
 const char *command_model_dir(const char *given);
+
+/* Fills in the shipped nano's files where an option (g_free()) is NULL. */
+void command_default_models(char **transformer, char **vae);
 
 /* The folder where this machine's measurements are kept, to be freed with g_free(). */
 char *command_cache_folder(void);

@@ -1,6 +1,7 @@
 /* seedvr2: verifies, describes, measures and runs the upscaler from the command line. */
 #include "commands.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +29,22 @@ static void print_help(FILE *to)
                 "Exit codes: 0 done, 1 failed, 2 wrong usage or unusable input.\n");
 }
 
+/* A report that did not reach where it was to go is a failure. */
+static int finish(int code)
+{
+    bool written = !ferror(stdout);
+
+    errno = 0;
+    if (fflush(stdout) == 0 && written)
+        return code;
+    command_fails(code, "the output cannot be written%s%s", errno ? ": " : "",
+                  errno ? g_strerror(errno) : "");
+    return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
 int main(int argc, char **argv)
 {
+    g_set_prgname("seedvr2");
     setlocale(LC_ALL, "");
     /* numbers in options and reports have a point everywhere */
     setlocale(LC_NUMERIC, "C");
@@ -40,19 +55,18 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return EXIT_OK;
+        return finish(EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("seedvr2 %s\n", SEEDVR2_VERSION);
-        return EXIT_OK;
+        return finish(EXIT_OK);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             g_autofree char *name = g_strconcat("seedvr2 ", argv[1], NULL);
 
             g_set_prgname(name);
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].run(argc - 1, argv + 1));
         }
-    fprintf(stderr, "seedvr2: there is no command \"%s\"; see seedvr2 --help\n", argv[1]);
-    return EXIT_UNUSABLE;
+    return command_fails(EXIT_UNUSABLE, "there is no command \"%s\"; see seedvr2 --help", argv[1]);
 }

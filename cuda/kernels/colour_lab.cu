@@ -197,9 +197,9 @@ __device__ __forceinline__ int find_above(const float *shares, int first, int la
 
 typedef cub::BlockScan<long long, TABLE_THREADS, cub::BLOCK_SCAN_WARP_SCANS> table_scan;
 
-/* shares[i] = share of all counts that is below bin i; shares[bins] = 1.  The whole block takes
- * part; a thread has a run of neighbouring bins. */
-__device__ void sum_shares(const int *counts, int bins, float *shares,
+/* shares[i] = share of all counts that is below bin i; shares[bins] = 1.  Counts go up to 2^32 - 1.
+ * The whole block takes part; a thread has a run of neighbouring bins. */
+__device__ void sum_shares(const uint32_t *counts, int bins, float *shares,
                            table_scan::TempStorage &storage)
 {
     int run = (bins + TABLE_THREADS - 1) / TABLE_THREADS;
@@ -223,7 +223,7 @@ __device__ void sum_shares(const int *counts, int bins, float *shares,
  * the first boundary of the reference above it (or the end of the reference's values), each [bins +
  * 1].  Latency only. */
 __global__ void __launch_bounds__(TABLE_THREADS)
-    match_tables_kernel(const int *counts, const int *ref_counts, float *tables, int bins)
+    match_tables_kernel(const uint32_t *counts, const uint32_t *ref_counts, float *tables, int bins)
 {
     __shared__ table_scan::TempStorage storage;
     __shared__ int end; /* of the reference's values */
@@ -318,7 +318,7 @@ template <typename F>
 static svr_status convert(svr_exec *exec, const svr_lab_args *args, F f, const char *name,
                           svr_error *err)
 {
-    int64_t n = svr_tensor_elems(&args->x) / 3;
+    int64_t n = pixels_of(&args->x);
 
     convert_pixels_kernel<<<grid_for(n, PIXEL_THREADS), PIXEL_THREADS, 0,
                             svr_cuda_of(exec)->stream>>>((const float *) args->x.data,
@@ -403,7 +403,8 @@ svr_status svr_cuda_match_histogram(svr_exec *exec, const svr_match_histogram_ar
         range.keep[c] = args->keep[c];
     }
     match_tables_kernel<<<3, TABLE_THREADS, 0, b->stream>>>(
-        (const int *) args->counts.data, (const int *) args->ref_counts.data, tables, bins);
+        (const uint32_t *) args->counts.data, (const uint32_t *) args->ref_counts.data, tables,
+        bins);
     SVR_TRY(svr_cuda_launched("tables of match_histogram", err));
     if (bytes <= SHARED_BYTES)
         match_histogram_kernel<true>

@@ -205,7 +205,7 @@ svr_status svr_cuda_adain(svr_exec *exec, const svr_adain_args *args, void *work
 svr_status svr_cuda_saturation_mix(svr_exec *exec, const svr_saturation_mix_args *args,
                                    void *workspace, svr_error *err)
 {
-    int64_t n = svr_tensor_elems(&args->y) / 3;
+    int64_t n = pixels_of(&args->y);
     mix_pictures p = {(const float *) args->content.data, (const float *) args->style.data,
                       (const float *) args->wavelet.data, (const float *) args->hsv.data,
                       (float *) args->y.data};

@@ -78,6 +78,17 @@ template <typename T> __device__ __forceinline__ void store8(T *p, const float (
     }
 }
 
+/* Two elements of 16 bits, a at the lower address. */
+template <typename T> __device__ __forceinline__ uint32_t pack2(float a, float b)
+{
+    uint32_t r;
+    T *e = reinterpret_cast<T *>(&r);
+
+    e[0] = from_float<T>(a);
+    e[1] = from_float<T>(b);
+    return r;
+}
+
 __device__ __forceinline__ float warp_sum(float v)
 {
 #pragma unroll
@@ -86,18 +97,23 @@ __device__ __forceinline__ float warp_sum(float v)
     return v;
 }
 
-/* Sum over the block, given to every thread; `shared` holds 32 floats. */
-__device__ __forceinline__ float block_sum(float v, float *shared)
+/* What every warp of the block has in its first lane, a lane each, zeros behind; `shared` holds 32
+ * floats. */
+__device__ __forceinline__ float of_warps(float v, float *shared)
 {
     int warps = (blockDim.x + 31) / 32;
 
-    v = warp_sum(v);
     __syncthreads();
     if (threadIdx.x % 32 == 0)
         shared[threadIdx.x / 32] = v;
     __syncthreads();
-    v = threadIdx.x % 32 < warps ? shared[threadIdx.x % 32] : 0.0f;
-    return warp_sum(v);
+    return threadIdx.x % 32 < warps ? shared[threadIdx.x % 32] : 0.0f;
+}
+
+/* Sum over the block, given to every thread; `shared` holds 32 floats. */
+__device__ __forceinline__ float block_sum(float v, float *shared)
+{
+    return warp_sum(of_warps(warp_sum(v), shared));
 }
 
 /* The larger of `most`, which is not negative, and the magnitude of v: these order like their bits,
@@ -118,15 +134,7 @@ __device__ __forceinline__ float warp_max(float v)
 /* The largest of values that are not negative, given to every thread; `shared` as above. */
 __device__ __forceinline__ float block_max(float v, float *shared)
 {
-    int warps = (blockDim.x + 31) / 32;
-
-    v = warp_max(v);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0)
-        shared[threadIdx.x / 32] = v;
-    __syncthreads();
-    v = threadIdx.x % 32 < warps ? shared[threadIdx.x % 32] : 0.0f;
-    return warp_max(v);
+    return warp_max(of_warps(warp_max(v), shared));
 }
 
 __device__ __forceinline__ float silu(float x)
@@ -153,12 +161,19 @@ template <typename... P> static inline bool aligned16(P... p)
     return (((uintptr_t) p | ...) & 15) == 0;
 }
 
-/* Blocks of `threads` for n items, bounded for grid-stride loops. */
-static inline unsigned grid_for(int64_t n, int threads)
+/* Blocks of `threads` for n items, one thread an item; at least one, which looks at n itself. */
+static inline unsigned blocks_of(int64_t n, int threads)
 {
     int64_t blocks = (n + threads - 1) / threads;
 
-    return (unsigned) (blocks < 1 ? 1 : blocks > (1 << 20) ? (1 << 20) : blocks);
+    return (unsigned) (blocks < 1 ? 1 : blocks);
+}
+
+/* The same bounded, for kernels whose threads loop over the items with the stride of the grid; it
+ * would leave items out of others. */
+static inline unsigned grid_for(int64_t n, int threads)
+{
+    return blocks_of(n < (int64_t) threads << 20 ? n : (int64_t) threads << 20, threads);
 }
 
 } // namespace svr

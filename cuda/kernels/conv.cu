@@ -282,7 +282,7 @@ svr_status svr::conv_widen(svr_exec *exec, svr_tensor *t, char **free, svr_error
     if (n > 0)
         SVR_STORAGE_SWITCH(t->dtype, T,
                            widen_kernel<T>
-                           <<<(unsigned) ((n + 255) / 256), 256, 0, svr_cuda_of(exec)->stream>>>(
+                           <<<blocks_of(n, 256), 256, 0, svr_cuda_of(exec)->stream>>>(
                                (const T *) t->data, (T *) wide.data, n, (int) t->dims[t->rank - 1],
                                (int) wide.dims[t->rank - 1]));
     *t = wide;
@@ -348,7 +348,7 @@ static svr_status run_repeated(svr_exec *exec, const svr_conv3d_args *args, int 
     n = svr_tensor_elems(&summed);
     SVR_STORAGE_SWITCH(
         args->w.dtype, T,
-        sum_taps_kernel<T><<<(unsigned) ((n + 255) / 256), 256, 0, svr_cuda_of(exec)->stream>>>(
+        sum_taps_kernel<T><<<blocks_of(n, 256), 256, 0, svr_cuda_of(exec)->stream>>>(
             (const T *) args->w.data, (T *) workspace, n, kt, (int) summed.dims[1], inner));
     SVR_TRY(svr_cuda_launched("sum of taps", err));
     return run(exec, args, &summed, t, 1, partials, err);

@@ -97,8 +97,8 @@ svr_status svr::conv_fold(svr_exec *exec, const svr_conv3d_args *args, svr_tenso
     *free += bytes;
     SVR_STORAGE_SWITCH(t->dtype, T,
                        fold_kernel<T>
-                       <<<(unsigned) ((n + FOLD_THREADS - 1) / FOLD_THREADS), FOLD_THREADS, 0,
-                          svr_cuda_of(exec)->stream>>>((const T *) t->data, (T *) wide.data, n, s));
+                       <<<blocks_of(n, FOLD_THREADS), FOLD_THREADS, 0, svr_cuda_of(exec)->stream>>>(
+                           (const T *) t->data, (T *) wide.data, n, s));
     *t = wide;
     return svr_cuda_launched("conv3d", err);
 }

@@ -16,8 +16,7 @@
  * and copies issued before its products: 255 to 268.  Two blocks of 128 pixels a multiprocessor:
  * 419, 437, 440; past L1: 402, 414, 451. */
 #include "conv_epilogue.cuh"
-
-#include <type_traits>
+#include "mma.cuh"
 
 namespace svr
 {
@@ -78,22 +77,6 @@ __device__ __forceinline__ void load_matrices(uint32_t address, uint32_t (&r)[4]
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(address)
                  : "memory");
-}
-
-template <typename T>
-__device__ __forceinline__ void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
-                                             uint32_t b1)
-{
-    if constexpr (std::is_same_v<T, __nv_bfloat16>)
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-                     "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    else
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                     "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 /* Where unit `unit` of row `row` lies in a part of a stage. */
@@ -241,7 +224,7 @@ template <typename S> struct mma_operands {
     {
 #pragma unroll
         for (int j = 0; j < S::wide; j++)
-            multiply_add<T>(acc[j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+            mma_16x8<T>(acc[j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
     }
 };
 

@@ -84,13 +84,11 @@ static void launch(cudaStream_t stream, const svr_tensor *w, const svr_tensor *s
     Y *y = (Y *) out->data;
 
     if (k % DEQUANTIZE_RUN == 0 && runs <= UINT_MAX && aligned16(values, y))
-        dequantize_kernel<Q, Y>
-            <<<(unsigned) ((runs + THREADS - 1) / THREADS), THREADS, 0, stream>>>(
-                values, scales, y, (unsigned) runs, (unsigned) (k / DEQUANTIZE_RUN));
+        dequantize_kernel<Q, Y><<<blocks_of(runs, THREADS), THREADS, 0, stream>>>(
+            values, scales, y, (unsigned) runs, (unsigned) (k / DEQUANTIZE_RUN));
     else
         dequantize_any_kernel<Q, Y>
-            <<<(unsigned) ((n + THREADS - 1) / THREADS), THREADS, 0, stream>>>(values, scales, y, n,
-                                                                               k);
+            <<<blocks_of(n, THREADS), THREADS, 0, stream>>>(values, scales, y, n, k);
 }
 
 svr_status svr_cuda_dequantize_rows(cudaStream_t stream, const svr_tensor *w,

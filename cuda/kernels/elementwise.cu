@@ -1,6 +1,6 @@
-/* copy, lincomb, find_overflow, guidance, noise: one thread takes an element or a small group,
- * grid-stride. All are bound by memory except noise (Philox and Box-Muller in double, once per
- * batch). */
+/* copy, lincomb, find_overflow: one thread takes every n-th element.  guidance, noise: one thread
+ * takes a row, or four channels.  All are bound by memory except noise (Philox and Box-Muller in
+ * double, once per batch). */
 #include "common.cuh"
 
 namespace svr
@@ -206,7 +206,7 @@ template <typename T, typename N>
 static void launch_guidance(const svr_guidance_args *args, int64_t rows, int c, cudaStream_t stream)
 {
     SVR_STORAGE_SWITCH(svr_tensor_present(&args->x) ? args->x.dtype : SVR_F32, X,
-                       guidance_kernel<T, N, X><<<grid_for(rows, THREADS), THREADS, 0, stream>>>(
+                       guidance_kernel<T, N, X><<<blocks_of(rows, THREADS), THREADS, 0, stream>>>(
                            (T *) args->pos.data, (const N *) args->neg.data, (X *) args->x.data,
                            rows, c, args->scale, args->rescale, args->step));
 }
@@ -239,7 +239,7 @@ svr_status svr_cuda_noise(svr_exec *exec, const svr_noise_args *args, void *work
     (void) workspace;
     SVR_STORAGE_SWITCH(args->y.dtype, T,
                        noise_kernel<T>
-                       <<<grid_for(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
+                       <<<blocks_of(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
                            (T *) args->y.data, n, p));
     return svr_cuda_launched("noise", err);
 }

@@ -11,6 +11,7 @@
 #include "cuda_gemm.h"
 
 #include "hopper.cuh"
+#include "wgmma.cuh"
 
 namespace svr
 {

@@ -23,9 +23,9 @@
  * 8-bit integers go the same way; their sums are integers of 32 bits, and exact. */
 #include "cuda_gemm.h"
 
+#include "gemm_epilogue.cuh"
 #include "hopper.cuh"
-
-#include <cuda_fp8.h>
+#include "wgmma.cuh"
 
 namespace svr
 {
@@ -40,7 +40,6 @@ enum {
     GEMM_HALF_BYTES = GEMM_N / 2 * GEMM_ROW_BYTES,
     GEMM_A_BYTES = GEMM_M * GEMM_ROW_BYTES,
     GEMM_STAGE_BYTES = GEMM_A_BYTES + 2 * GEMM_HALF_BYTES,
-    GEMM_PATCH_BYTES = 16 * 128, /* 16 x 64 results of a warp on their way out */
     GEMM_THREADS = 384,
     GEMM_SHARED = GEMM_STAGES * GEMM_STAGE_BYTES + 8 * GEMM_PATCH_BYTES + 1024 + 256
 };
@@ -48,117 +47,10 @@ enum {
 /* Elements of a row of a stage: a step along K. */
 template <typename T> constexpr int gemm_step = GEMM_ROW_BYTES / (int) sizeof(T);
 
-template <typename T> constexpr bool gemm_is_e4m3 = __is_same(T, __nv_fp8_e4m3);
-
-/* Rows with scales: e4m3 or int8_t. */
-template <typename T> constexpr bool gemm_is_scaled = sizeof(T) == 1;
-
-template <typename T> struct gemm_sum {
-    typedef float type;
-};
-template <> struct gemm_sum<int8_t> {
-    typedef int type;
-};
-
-/* What the kernel computes; y [m,n], for swiglu n are the columns after the product. */
-struct gemm_problem {
-    int m, n, k;
-    int pairs, tiles_n; /* pairs of row tiles, column tiles */
-    int half_step;      /* columns between both halves of a tile's weights: 128, swiglu 0 */
-    bool in_place;      /* y is F32 and the residual: results are added to it */
-    bool gelu;          /* 8 bits only */
-    const float *x_scale, *w_scale, *up_scale; /* 8 bits only; the last with swiglu */
-    const float *bias, *gate;
-    const void *residual;
-    void *y;
-};
-
 struct gemm_stages {
     uint8_t *data;
     uint64_t *full, *empty;
 };
-
-__device__ __forceinline__ int cluster_rank()
-{
-    int rank;
-
-    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-    return rank;
-}
-
-__device__ __forceinline__ void cluster_meet()
-{
-    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
-                     : "memory");
-}
-
-/* Arrives at the same barrier of block `rank` of the cluster. */
-__device__ __forceinline__ void barrier_arrive_at(uint64_t *barrier, int rank)
-{
-    asm volatile(
-        "{\n.reg .b32 remote;\n"
-        "mapa.shared::cluster.u32 remote, %0, %1;\n"
-        "mbarrier.arrive.shared::cluster.b64 _, [remote];\n}" ::"r"(shared_address(barrier)),
-        "r"(rank)
-        : "memory");
-}
-
-__device__ __forceinline__ void fetch2(void *dst, const CUtensorMap *map, uint64_t *barrier, int c0,
-                                       int c1)
-{
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
-                 "[%0], [%1, {%3,%4}], [%2];" ::"r"(shared_address(dst)),
-                 "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1)
-                 : "memory");
-}
-
-/* To the same place in both blocks of the cluster, each told at its own barrier. */
-__device__ __forceinline__ void fetch2_both(void *dst, const CUtensorMap *map, uint64_t *barrier,
-                                            int c0, int c1)
-{
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
-                 ".multicast::cluster [%0], [%1, {%3,%4}], [%2], %5;" ::"r"(shared_address(dst)),
-                 "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1), "h"((uint16_t) 3)
-                 : "memory");
-}
-
-/* `c`: constraint of a sum, "+f" or "+r" */
-#define ACC4(c, i) c(d[i]), c(d[i + 1]), c(d[i + 2]), c(d[i + 3])
-#define ACC16(c, i) ACC4(c, i), ACC4(c, i + 4), ACC4(c, i + 8), ACC4(c, i + 12)
-#define ACC128(c)                                                                                  \
-    ACC16(c, 0), ACC16(c, 16), ACC16(c, 32), ACC16(c, 48), ACC16(c, 64), ACC16(c, 80),             \
-        ACC16(c, 96), ACC16(c, 112)
-/* `kind` is depth and types; `layout` signs of the operands, and whether they are transposed, which
- * 8 bits cannot be. */
-#define WGMMA_N256(c, kind, layout)                                                                \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"                                     \
-                 "wgmma.mma_async.sync.aligned.m64n256" kind " {"                                  \
-                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"                          \
-                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"                \
-                 "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"                \
-                 "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63,"                \
-                 "%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,"                \
-                 "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,"                \
-                 "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"    \
-                 "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127" \
-                 "}, %128, %129, p" layout ";\n}"                                                  \
-                 : ACC128(c)                                                                       \
-                 : "l"(a), "l"(b), "r"(accumulate))
-
-/* d (64 x 256) = a b^T, added to d when accumulate is not 0: 32 bytes of 64 and of 256 rows. */
-template <typename T>
-__device__ __forceinline__ void wgmma_n256(typename gemm_sum<T>::type (&d)[128], uint64_t a,
-                                           uint64_t b, int accumulate)
-{
-    if constexpr (__is_same(T, __half))
-        WGMMA_N256("+f", "k16.f32.f16.f16", ", 1, 1, 0, 0");
-    else if constexpr (gemm_is_e4m3<T>)
-        WGMMA_N256("+f", "k32.f32.e4m3.e4m3", ", 1, 1");
-    else if constexpr (gemm_is_scaled<T>)
-        WGMMA_N256("+r", "k32.s32.s8.s8", "");
-    else
-        WGMMA_N256("+f", "k16.f32.bf16.bf16", ", 1, 1, 0, 0");
-}
 
 /* First row and column of tile `i`: bands of row tiles, inside a band rows fastest. */
 __device__ __forceinline__ int2 gemm_tile(const gemm_problem &p, int64_t i, int rank, int columns)
@@ -202,7 +94,7 @@ __device__ __forceinline__ void gemm_produce(const CUtensorMap *x, const CUtenso
 template <typename T>
 __device__ __forceinline__ void gemm_accumulate(const gemm_problem &p, const gemm_stages &s,
                                                 int consumer, int &stage, int &parity,
-                                                typename gemm_sum<T>::type (&acc)[128])
+                                                typename wgmma_sum<T>::type (&acc)[128])
 {
     int steps = (p.k + gemm_step<T> - 1) / gemm_step<T>, last = -1;
     bool leader = threadIdx.x % 128 < GEMM_CLUSTER;
@@ -230,187 +122,6 @@ __device__ __forceinline__ void gemm_accumulate(const gemm_problem &p, const gem
     wgmma_wait<0>();
     if (leader)
         barrier_arrive_at(s.empty + last, threadIdx.x % 128);
-}
-
-/* 1 / (1 + exp(-x)); the quotient is 0 where the exponential overflows. */
-__device__ __forceinline__ float sigmoid_fast(float x)
-{
-    return __fdividef(1.0f, 1.0f + __expf(-x));
-}
-
-/* Two neighbouring elements at an even index. */
-template <typename T> __device__ __forceinline__ float2 load2(const T *p)
-{
-    if constexpr (sizeof(T) == 4)
-        return *(const float2 *) p;
-    T pair[2];
-
-    *(uint32_t *) pair = *(const uint32_t *) p;
-    return make_float2(to_float(pair[0]), to_float(pair[1]));
-}
-
-/* y[0] += a, y[1] += b, without waiting. */
-__device__ __forceinline__ void add2(float *y, float a, float b)
-{
-    asm volatile("red.global.add.v2.f32 [%0], {%1, %2};" ::"l"(y), "f"(a), "f"(b) : "memory");
-}
-
-/* 64 columns of a warp's 16 rows, `v` [8 columns][row and row + 8][2] a lane, to y. F32: a quad of
- * lanes writes a whole sector.  16 bits: through the warp's patch, whose blocks of 16 bytes are
- * xor-swizzled by row, so that rows are written as whole lines. */
-template <typename Y>
-__device__ __forceinline__ void write_columns(const gemm_problem &p, const float *v, uint8_t *patch,
-                                              int row, int column)
-{
-    int lane = threadIdx.x % 32, line = lane / 4;
-
-    if constexpr (sizeof(Y) == 4) {
-        float *y = (float *) p.y + (int64_t) (row + line) * p.n + column + lane % 4 * 2;
-
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-            if (column + j * 8 >= p.n)
-                break;
-            for (int r = 0; r < 2; r++) {
-                float *at = y + (int64_t) 8 * r * p.n + j * 8;
-
-                if (row + line + 8 * r >= p.m)
-                    continue;
-                if (p.in_place)
-                    add2(at, v[4 * j + 2 * r], v[4 * j + 2 * r + 1]);
-                else
-                    *(float2 *) at = make_float2(v[4 * j + 2 * r], v[4 * j + 2 * r + 1]);
-            }
-        }
-        return;
-    }
-    __syncwarp();
-#pragma unroll
-    for (int j = 0; j < 8; j++) {
-        uint8_t *at = patch + line * 128 + (j ^ line) * 16 + lane % 4 * 4;
-
-        *(uint32_t *) at = pack2<Y>(v[4 * j], v[4 * j + 1]);
-        *(uint32_t *) (at + 8 * 128) = pack2<Y>(v[4 * j + 2], v[4 * j + 3]);
-    }
-    __syncwarp();
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        int r = lane / 8 + i * 4, n = column + lane % 8 * 8;
-
-        if (row + r < p.m && n < p.n)
-            *(uint4 *) ((Y *) p.y + (int64_t) (row + r) * p.n + n) =
-                *(const uint4 *) (patch + r * 128 + ((lane % 8) ^ (r & 7)) * 16);
-    }
-}
-
-/* A sum as a number: those of integers arrive as their bits. */
-template <typename T> __device__ __forceinline__ float sum_of(float v)
-{
-    return __is_same(T, int8_t) ? (float) __float_as_int(v) : v;
-}
-
-/* Multiplies 64 columns of a warp's 16 rows by the scales of their rows and columns. */
-template <typename T>
-__device__ __forceinline__ void scale_columns(const gemm_problem &p, const float *w_scale, float *v,
-                                              int row, int column)
-{
-    int lane = threadIdx.x % 32, line = row + lane / 4;
-    float x_scale[2];
-
-    column += lane % 4 * 2;
-#pragma unroll
-    for (int r = 0; r < 2; r++)
-        x_scale[r] = line + 8 * r < p.m ? p.x_scale[line + 8 * r] : 0.0f;
-#pragma unroll
-    for (int j = 0; j < 8; j++) {
-        float2 scale = make_float2(0.0f, 0.0f);
-
-        if (column + j * 8 < p.n)
-            scale = load2(w_scale + column + j * 8);
-#pragma unroll
-        for (int r = 0; r < 2; r++) {
-            int at = 4 * j + 2 * r;
-
-            v[at] = sum_of<T>(v[at]) * (x_scale[r] * scale.x);
-            v[at + 1] = sum_of<T>(v[at + 1]) * (x_scale[r] * scale.y);
-        }
-    }
-}
-
-/* gelu_tanh() as x / (1 + e^-2u), which needs no tanh. */
-__device__ __forceinline__ float gelu_fast(float x)
-{
-    return x * sigmoid_fast(1.5957691216f * (x + 0.044715f * x * x * x));
-}
-
-/* v = residual + gate * act(v + bias) for 64 columns of a warp's 16 rows. */
-template <typename Y, bool GELU>
-__device__ __forceinline__ void finish_columns(const gemm_problem &p, float *v, int row, int column)
-{
-    int lane = threadIdx.x % 32, line = row + lane / 4;
-    float2 residual[8][2] = {};
-
-    column += lane % 4 * 2;
-    if (p.residual && !p.in_place)
-#pragma unroll
-        for (int j = 0; j < 8; j++)
-#pragma unroll
-            for (int r = 0; r < 2; r++)
-                if (line + 8 * r < p.m && column + j * 8 < p.n)
-                    residual[j][r] = load2((const Y *) p.residual + (int64_t) (line + 8 * r) * p.n +
-                                           column + j * 8);
-#pragma unroll
-    for (int j = 0; j < 8; j++) {
-        bool inside = column + j * 8 < p.n;
-        float2 bias = make_float2(0.0f, 0.0f), gate = make_float2(1.0f, 1.0f);
-
-        if (p.bias && inside)
-            bias = load2(p.bias + column + j * 8);
-        if (p.gate && inside)
-            gate = load2(p.gate + column + j * 8);
-#pragma unroll
-        for (int r = 0; r < 2; r++) {
-            float *pair = v + 4 * j + 2 * r;
-            float a = pair[0] + bias.x, b = pair[1] + bias.y;
-
-            if (GELU && p.gelu)
-                a = gelu_fast(a), b = gelu_fast(b);
-            pair[0] = residual[j][r].x + gate.x * a;
-            pair[1] = residual[j][r].y + gate.y * b;
-        }
-    }
-}
-
-/* Results of a warp, 16 rows from `row` on. */
-template <typename T, typename Y>
-__device__ __forceinline__ void write_linear(const gemm_problem &p, float (&acc)[128],
-                                             uint8_t *patch, int row, int column)
-{
-#pragma unroll
-    for (int part = 0; part < 4; part++) {
-        if constexpr (gemm_is_scaled<T>)
-            scale_columns<T>(p, p.w_scale, acc + part * 32, row, column + part * 64);
-        finish_columns<Y, gemm_is_scaled<T>>(p, acc + part * 32, row, column + part * 64);
-        write_columns<Y>(p, acc + part * 32, patch, row, column + part * 64);
-    }
-}
-
-/* The same for swiglu: columns 0..127 are the gate, 128..255 the values. */
-template <typename T, typename Y>
-__device__ __forceinline__ void write_swiglu(const gemm_problem &p, float (&acc)[128],
-                                             uint8_t *patch, int row, int column)
-{
-    if constexpr (gemm_is_scaled<T>)
-#pragma unroll
-        for (int part = 0; part < 4; part++)
-            scale_columns<T>(p, part < 2 ? p.w_scale : p.up_scale, acc + part * 32, row,
-                             column + part % 2 * 64);
-#pragma unroll
-    for (int i = 0; i < 64; i++)
-        acc[i] = acc[i] * sigmoid_fast(acc[i]) * acc[i + 64];
-#pragma unroll
-    for (int part = 0; part < 2; part++)
-        write_columns<Y>(p, acc + part * 32, patch, row, column + part * 64);
 }
 
 template <typename T, typename Y, bool SWIGLU>

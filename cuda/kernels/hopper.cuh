@@ -1,5 +1,5 @@
-/* Primitives of compute capability 9.0: barriers, the bulk tensor copy engine, warpgroup matrix
- * products, and tensor maps on the host.  Names of the instructions are in the PTX manual. */
+/* Primitives of compute capability 9.0: barriers, the bulk tensor copy engine, clusters, and tensor
+ * maps on the host; products are in wgmma.cuh.  Names of the instructions are in the PTX manual. */
 #ifndef SVR_CUDA_KERNELS_HOPPER_CUH
 #define SVR_CUDA_KERNELS_HOPPER_CUH
 
@@ -9,6 +9,8 @@
 
 namespace svr
 {
+
+/* ---- barriers and copies */
 
 __device__ __forceinline__ uint32_t shared_address(const void *p)
 {
@@ -47,6 +49,19 @@ __device__ __forceinline__ void barrier_wait(uint64_t *barrier, int parity)
                  : "memory");
 }
 
+__device__ __forceinline__ bool barrier_passed(uint64_t *barrier, int parity)
+{
+    uint32_t passed;
+
+    asm volatile("{\n.reg .pred p;\n"
+                 "mbarrier.test_wait.parity.shared.b64 p, [%1], %2;\n"
+                 "selp.u32 %0, 1, 0, p;\n}"
+                 : "=r"(passed)
+                 : "r"(shared_address(barrier)), "r"(parity)
+                 : "memory");
+    return passed != 0;
+}
+
 /* A box at the given coordinates, innermost first, to shared memory; its bytes count at the
  * barrier. */
 __device__ __forceinline__ void fetch4(void *dst, const CUtensorMap *map, uint64_t *barrier, int c0,
@@ -67,6 +82,15 @@ __device__ __forceinline__ void fetch3(void *dst, const CUtensorMap *map, uint64
                  : "memory");
 }
 
+__device__ __forceinline__ void fetch2(void *dst, const CUtensorMap *map, uint64_t *barrier, int c0,
+                                       int c1)
+{
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3,%4}], [%2];" ::"r"(shared_address(dst)),
+                 "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1)
+                 : "memory");
+}
+
 /* Makes initialised barriers known to the copy engine. */
 __device__ __forceinline__ void barriers_visible()
 {
@@ -80,6 +104,45 @@ __device__ __forceinline__ void fence_shared_for_copy_engine()
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+/* ---- clusters of two blocks */
+
+__device__ __forceinline__ int cluster_rank()
+{
+    int rank;
+
+    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
+__device__ __forceinline__ void cluster_meet()
+{
+    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
+                     : "memory");
+}
+
+/* Arrives at the same barrier of block `rank` of the cluster. */
+__device__ __forceinline__ void barrier_arrive_at(uint64_t *barrier, int rank)
+{
+    asm volatile(
+        "{\n.reg .b32 remote;\n"
+        "mapa.shared::cluster.u32 remote, %0, %1;\n"
+        "mbarrier.arrive.shared::cluster.b64 _, [remote];\n}" ::"r"(shared_address(barrier)),
+        "r"(rank)
+        : "memory");
+}
+
+/* To the same place in both blocks of the cluster, each told at its own barrier. */
+__device__ __forceinline__ void fetch2_both(void *dst, const CUtensorMap *map, uint64_t *barrier,
+                                            int c0, int c1)
+{
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3,%4}], [%2], %5;" ::"r"(shared_address(dst)),
+                 "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1), "h"((uint16_t) 3)
+                 : "memory");
+}
+
+/* ---- registers of a warpgroup */
+
 template <int N> __device__ __forceinline__ void registers_shrink()
 {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
@@ -89,168 +152,6 @@ template <int N> __device__ __forceinline__ void registers_grow()
 {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N));
 }
-
-__device__ __forceinline__ void wgmma_fence()
-{
-    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
-
-__device__ __forceinline__ void wgmma_commit()
-{
-    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-
-template <int N> __device__ __forceinline__ void wgmma_wait()
-{
-    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
-}
-
-template <typename T> __device__ __forceinline__ uint32_t pack2(float a, float b)
-{
-    uint32_t r;
-    T *e = reinterpret_cast<T *>(&r);
-
-    e[0] = from_float<T>(a);
-    e[1] = from_float<T>(b);
-    return r;
-}
-
-/* K-major operand of 128 bytes a row (64 elements of 16 bits), 128-byte swizzle, eight rows every
- * 1024 bytes.  The swizzle follows absolute addresses, so the operand may start at any row. */
-__device__ __forceinline__ uint64_t operand(uint32_t address)
-{
-    return (uint64_t) ((address & 0x3FFFF) >> 4) | (uint64_t) 1 << 16 |
-           (uint64_t) (1024 >> 4) << 32 | (uint64_t) 1 << 62;
-}
-
-/* The same of 16 elements a row, 32-byte swizzle, eight rows every 256 bytes. */
-__device__ __forceinline__ uint64_t operand_thin(uint32_t address)
-{
-    return (uint64_t) ((address & 0x3FFFF) >> 4) | (uint64_t) 1 << 16 |
-           (uint64_t) (256 >> 4) << 32 | (uint64_t) 3 << 62;
-}
-
-/* The same of 32 elements a row, 64-byte swizzle, eight rows every 512 bytes. */
-__device__ __forceinline__ uint64_t operand_half(uint32_t address)
-{
-    return (uint64_t) ((address & 0x3FFFF) >> 4) | (uint64_t) 1 << 16 |
-           (uint64_t) (512 >> 4) << 32 | (uint64_t) 2 << 62;
-}
-
-/* Operand with K along the rows: boxes of 64 columns, `box_bytes` apart, eight rows every 1024
- * bytes. */
-__device__ __forceinline__ uint64_t operand_transposed(uint32_t address, int box_bytes)
-{
-    return (uint64_t) ((address & 0x3FFFF) >> 4) | (uint64_t) (box_bytes >> 4) << 16 |
-           (uint64_t) (1024 >> 4) << 32 | (uint64_t) 1 << 62;
-}
-
-#define SVR_ACC4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
-#define SVR_ACC16(i) SVR_ACC4(i), SVR_ACC4(i + 4), SVR_ACC4(i + 8), SVR_ACC4(i + 12)
-
-/* d (64 x 16) = a (64 x 16) b (16 x 16)^T, added to d when accumulate is not 0. */
-template <typename T>
-__device__ __forceinline__ void wgmma_n16(float (&d)[8], uint64_t a, uint64_t b, int accumulate)
-{
-    if constexpr (__is_same(T, __half))
-        asm volatile(
-            "{\n.reg .pred p;\nsetp.ne.b32 p, %10, 0;\n"
-            "wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {%0,%1,%2,%3,%4,%5,%6,%7}, "
-            "%8, %9, p, 1, 1, 0, 0;\n}"
-            : SVR_ACC4(0), SVR_ACC4(4)
-            : "l"(a), "l"(b), "r"(accumulate));
-    else
-        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %10, 0;\n"
-                     "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 "
-                     "{%0,%1,%2,%3,%4,%5,%6,%7}, %8, %9, p, 1, 1, 0, 0;\n}"
-                     : SVR_ACC4(0), SVR_ACC4(4)
-                     : "l"(a), "l"(b), "r"(accumulate));
-}
-
-/* d (64 x 32) = a (64 x 16) b (32 x 16)^T, added to d when accumulate is not 0. */
-template <typename T>
-__device__ __forceinline__ void wgmma_n32(float (&d)[16], uint64_t a, uint64_t b, int accumulate)
-{
-    if constexpr (__is_same(T, __half))
-        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %18, 0;\n"
-                     "wgmma.mma_async.sync.aligned.m64n32k16.f32.f16.f16 {"
-                     "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
-                     "}, %16, %17, p, 1, 1, 0, 0;\n}"
-                     : SVR_ACC16(0)
-                     : "l"(a), "l"(b), "r"(accumulate));
-    else
-        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %18, 0;\n"
-                     "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
-                     "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
-                     "}, %16, %17, p, 1, 1, 0, 0;\n}"
-                     : SVR_ACC16(0)
-                     : "l"(a), "l"(b), "r"(accumulate));
-}
-
-/* d (64 x 128) = a (64 x 16) b (128 x 16)^T, added to d when accumulate is not 0. */
-template <typename T>
-__device__ __forceinline__ void wgmma_n128(float (&d)[64], uint64_t a, uint64_t b, int accumulate)
-{
-    if constexpr (__is_same(T, __half))
-        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
-                     "wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16 {"
-                     "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-                     "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
-                     "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
-                     "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
-                     "}, %64, %65, p, 1, 1, 0, 0;\n}"
-                     : SVR_ACC16(0), SVR_ACC16(16), SVR_ACC16(32), SVR_ACC16(48)
-                     : "l"(a), "l"(b), "r"(accumulate));
-    else
-        asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
-                     "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-                     "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-                     "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
-                     "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
-                     "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
-                     "}, %64, %65, p, 1, 1, 0, 0;\n}"
-                     : SVR_ACC16(0), SVR_ACC16(16), SVR_ACC16(32), SVR_ACC16(48)
-                     : "l"(a), "l"(b), "r"(accumulate));
-}
-
-/* d (64 x 256) += a (64 x 16) b (16 x 256), b with K along the rows. */
-template <typename T>
-__device__ __forceinline__ void wgmma_n256_transposed(float (&d)[128], uint64_t a, uint64_t b)
-{
-    if constexpr (__is_same(T, __half))
-        asm volatile(
-            "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {"
-            "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-            "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
-            "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
-            "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63,"
-            "%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,"
-            "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,"
-            "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"
-            "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
-            "}, %128, %129, 1, 1, 1, 0, 1;"
-            : SVR_ACC16(0), SVR_ACC16(16), SVR_ACC16(32), SVR_ACC16(48), SVR_ACC16(64),
-              SVR_ACC16(80), SVR_ACC16(96), SVR_ACC16(112)
-            : "l"(a), "l"(b));
-    else
-        asm volatile(
-            "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
-            "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-            "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
-            "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
-            "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63,"
-            "%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,"
-            "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,"
-            "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"
-            "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
-            "}, %128, %129, 1, 1, 1, 0, 1;"
-            : SVR_ACC16(0), SVR_ACC16(16), SVR_ACC16(32), SVR_ACC16(48), SVR_ACC16(64),
-              SVR_ACC16(80), SVR_ACC16(96), SVR_ACC16(112)
-            : "l"(a), "l"(b));
-}
-
-#undef SVR_ACC16
-#undef SVR_ACC4
 
 /* ---- tensor maps */
 

@@ -180,11 +180,6 @@ using namespace svr;
 
 enum { THREADS = 256 };
 
-static unsigned blocks_of(int64_t n)
-{
-    return (unsigned) ((n + THREADS - 1) / THREADS);
-}
-
 template <typename U>
 static void launch_copy_rows(const svr_copy_rows_args *args, cudaStream_t stream)
 {
@@ -255,12 +250,13 @@ svr_status svr_cuda_depth_to_space(svr_exec *exec, const svr_depth_to_space_args
     int64_t n = svr_tensor_elems(&args->y) / v;
 
     (void) workspace;
-    SVR_STORAGE_SWITCH(
-        args->x.dtype, T,
-        if (v == 8) depth_to_space_kernel<8, T>
-        <<<blocks_of(n), THREADS, 0, stream>>>((const T *) args->x.data, (T *) args->y.data, n, s);
-        else depth_to_space_kernel<1, T>
-        <<<blocks_of(n), THREADS, 0, stream>>>((const T *) args->x.data, (T *) args->y.data, n, s));
+    SVR_STORAGE_SWITCH(args->x.dtype, T,
+                       if (v == 8) depth_to_space_kernel<8, T>
+                       <<<blocks_of(n, THREADS), THREADS, 0, stream>>>((const T *) args->x.data,
+                                                                       (T *) args->y.data, n, s);
+                       else depth_to_space_kernel<1, T>
+                       <<<blocks_of(n, THREADS), THREADS, 0, stream>>>((const T *) args->x.data,
+                                                                       (T *) args->y.data, n, s));
     return svr_cuda_launched("depth_to_space", err);
 }
 
@@ -270,7 +266,7 @@ static void launch_patchify(const svr_patchify_args *args, int64_t n, const patc
 {
     SVR_STORAGE_SWITCH(
         svr_tensor_present(&args->b) ? args->b.dtype : args->a.dtype, B,
-        patchify_kernel<A, B, Y><<<blocks_of(n), THREADS, 0, stream>>>(
+        patchify_kernel<A, B, Y><<<blocks_of(n, THREADS), THREADS, 0, stream>>>(
             (const A *) args->a.data, (const B *) args->b.data, (Y *) args->y.data, n, s));
 }
 
@@ -286,7 +282,7 @@ svr_status svr_cuda_tap_sum(svr_exec *exec, const svr_tap_sum_args *args, void *
     (void) workspace;
     SVR_STORAGE_SWITCH(args->y.dtype, Y,
                        tap_sum_kernel<Y>
-                       <<<grid_for(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
+                       <<<blocks_of(n, THREADS), THREADS, 0, svr_cuda_of(exec)->stream>>>(
                            (const float *) args->s.data, (const float *) args->head.data,
                            (const float *) args->b.data, (Y *) args->y.data, n, shape));
     return svr_cuda_launched("tap_sum", err);
@@ -319,7 +315,7 @@ svr_status svr_cuda_unpatchify(svr_exec *exec, const svr_unpatchify_args *args, 
     SVR_STORAGE_SWITCH(args->x.dtype, X,
                        SVR_STORAGE_SWITCH(args->y.dtype, Y,
                                           unpatchify_kernel<X, Y>
-                                          <<<blocks_of(n), THREADS, 0, stream>>>(
+                                          <<<blocks_of(n, THREADS), THREADS, 0, stream>>>(
                                               (const X *) args->x.data, (Y *) args->y.data, n, s)));
     return svr_cuda_launched("unpatchify", err);
 }
@@ -334,7 +330,8 @@ svr_status svr_cuda_crop(svr_exec *exec, const svr_crop_args *args, void *worksp
     (void) workspace;
     SVR_STORAGE_SWITCH(args->x.dtype, X,
                        SVR_STORAGE_SWITCH(args->y.dtype, Y,
-                                          crop_kernel<X, Y><<<blocks_of(n), THREADS, 0, stream>>>(
+                                          crop_kernel<X, Y>
+                                          <<<blocks_of(n, THREADS), THREADS, 0, stream>>>(
                                               (const X *) args->x.data, (Y *) args->y.data, n, s)));
     return svr_cuda_launched("crop", err);
 }

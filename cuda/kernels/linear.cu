@@ -87,17 +87,12 @@ using namespace svr;
 
 enum { THREADS = 256 };
 
-static unsigned blocks_of(int64_t n)
-{
-    return (unsigned) ((n + THREADS - 1) / THREADS);
-}
-
 svr_status svr_cuda_convert_vector(cudaStream_t stream, const float *src, void *dst,
                                    svr_dtype dtype, int64_t n, svr_error *err)
 {
     SVR_STORAGE_SWITCH(dtype, D,
                        convert_vector_kernel<D>
-                       <<<blocks_of(n), THREADS, 0, stream>>>(src, (D *) dst, n));
+                       <<<blocks_of(n, THREADS), THREADS, 0, stream>>>(src, (D *) dst, n));
     return svr_cuda_launched("convert", err);
 }
 
@@ -116,9 +111,9 @@ static void launch_finish(const svr_gemm *g, const svr_tensor *product, cudaStre
                               (int) g->activation};
 
     if (a.columns % 8 == 0 && aligned16(a.product, a.residual, a.y))
-        finish_kernel<8, P, R, Y><<<blocks_of(a.elems / 8), THREADS, 0, stream>>>(a);
+        finish_kernel<8, P, R, Y><<<blocks_of(a.elems / 8, THREADS), THREADS, 0, stream>>>(a);
     else
-        finish_kernel<1, P, R, Y><<<blocks_of(a.elems), THREADS, 0, stream>>>(a);
+        finish_kernel<1, P, R, Y><<<blocks_of(a.elems, THREADS), THREADS, 0, stream>>>(a);
 }
 
 template <typename P, typename Y>
@@ -265,11 +260,11 @@ svr_status svr_cuda_swiglu(svr_exec *exec, const svr_swiglu_args *args, void *wo
     gate.y.data = gated;
     SVR_TRY(svr_cuda_gemm_run(exec, &gate, rest, err));
     SVR_TRY(svr_cuda_gemm_run(exec, &up, rest, err));
-    SVR_STORAGE_SWITCH(
-        args->y.dtype, T,
-        if (n % 8 == 0 && aligned16(gated, args->y.data)) swiglu_kernel<8, T, T>
-        <<<blocks_of(n / 8), THREADS, 0, stream>>>((const T *) gated, (T *) args->y.data, n);
-        else swiglu_kernel<1, T, T>
-        <<<blocks_of(n), THREADS, 0, stream>>>((const T *) gated, (T *) args->y.data, n));
+    SVR_STORAGE_SWITCH(args->y.dtype, T,
+                       if (n % 8 == 0 && aligned16(gated, args->y.data)) swiglu_kernel<8, T, T>
+                       <<<blocks_of(n / 8, THREADS), THREADS, 0, stream>>>((const T *) gated,
+                                                                           (T *) args->y.data, n);
+                       else swiglu_kernel<1, T, T><<<blocks_of(n, THREADS), THREADS, 0, stream>>>(
+                           (const T *) gated, (T *) args->y.data, n));
     return svr_cuda_launched("swiglu", err);
 }

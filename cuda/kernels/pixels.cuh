@@ -76,6 +76,12 @@ __device__ __forceinline__ int group_count(int64_t first, int64_t n)
     return n - first < 32 ? (int) (n - first) : 32;
 }
 
+/* Pixels of pictures of three channels. */
+static inline int64_t pixels_of(const svr_tensor *t)
+{
+    return svr_tensor_elems(t) / 3;
+}
+
 /* Blocks along a row of n elements by rows; kernels loop over rows beyond the grid. */
 static inline dim3 grid_of_rows(int64_t n, int64_t rows)
 {

@@ -310,32 +310,36 @@ static chroma_axis axis_of(int sub, bool cosited)
 typedef void (*unpack_kernel)(frame_view in, float *rgb, float *alpha);
 typedef void (*pack_kernel)(frame_view out, bool truncate, const float *rgb);
 
+/* The chroma kernels of a word by their taps, and how many taps an axis takes. */
+template <typename Word> struct unpack_yuv_kernels {
+    enum { BETWEEN = 3, COSITED = 2 };
+    typedef unpack_kernel kernel;
+    template <int ROWS, int COLUMNS>
+    static constexpr kernel of = unpack_yuv_kernel<Word, ROWS, COLUMNS>;
+};
+
+template <typename Word> struct pack_chroma_kernels {
+    enum { BETWEEN = 2, COSITED = 5 };
+    typedef pack_kernel kernel;
+    template <int ROWS, int COLUMNS>
+    static constexpr kernel of = pack_chroma_kernel<Word, ROWS, COLUMNS>;
+};
+
 /* [rows][columns]; chroma that is coarser in rows alone does not exist. */
-template <typename Word> static unpack_kernel unpack_yuv_kernel_for(const frame_view &view)
+template <typename K> static typename K::kernel chroma_kernel_for(const frame_view &view)
 {
-    static const unpack_kernel kernels[CHROMA_AXES][CHROMA_AXES] = {
-        {unpack_yuv_kernel<Word, 1, 1>, unpack_yuv_kernel<Word, 1, 3>,
-         unpack_yuv_kernel<Word, 1, 2>},
-        {NULL, unpack_yuv_kernel<Word, 3, 3>, unpack_yuv_kernel<Word, 3, 2>},
-        {NULL, unpack_yuv_kernel<Word, 2, 3>, unpack_yuv_kernel<Word, 2, 2>}};
-
-    return kernels[axis_of(view.h_sub, view.v_cosited)][axis_of(view.w_sub, view.h_cosited)];
-}
-
-template <typename Word> static pack_kernel pack_chroma_kernel_for(const frame_view &view)
-{
-    static const pack_kernel kernels[CHROMA_AXES][CHROMA_AXES] = {
-        {pack_chroma_kernel<Word, 1, 1>, pack_chroma_kernel<Word, 1, 2>,
-         pack_chroma_kernel<Word, 1, 5>},
-        {NULL, pack_chroma_kernel<Word, 2, 2>, pack_chroma_kernel<Word, 2, 5>},
-        {NULL, pack_chroma_kernel<Word, 5, 2>, pack_chroma_kernel<Word, 5, 5>}};
+    enum { BETWEEN = K::BETWEEN, COSITED = K::COSITED };
+    static const typename K::kernel kernels[CHROMA_AXES][CHROMA_AXES] = {
+        {K::template of<1, 1>, K::template of<1, BETWEEN>, K::template of<1, COSITED>},
+        {NULL, K::template of<BETWEEN, BETWEEN>, K::template of<BETWEEN, COSITED>},
+        {NULL, K::template of<COSITED, BETWEEN>, K::template of<COSITED, COSITED>}};
 
     return kernels[axis_of(view.h_sub, view.v_cosited)][axis_of(view.w_sub, view.h_cosited)];
 }
 
 template <typename Word> static unpack_kernel unpack_kernel_for(const frame_view &view, bool yuv)
 {
-    return yuv ? unpack_yuv_kernel_for<Word>(view) : unpack_rgb_kernel<Word>;
+    return yuv ? chroma_kernel_for<unpack_yuv_kernels<Word>>(view) : unpack_rgb_kernel<Word>;
 }
 
 svr_status svr_cuda_unpack(svr_exec *exec, const svr_unpack_args *args, void *workspace,
@@ -369,7 +373,7 @@ static svr_status pack_yuv(const svr_pack_args *args, cudaStream_t stream, svr_e
     SVR_TRY(svr_cuda_launched("pack of luma", err));
     if (!svr_pixel_is_yuv(args->info.format))
         return SVR_OK;
-    pack_chroma_kernel_for<Word>(
+    chroma_kernel_for<pack_chroma_kernels<Word>>(
         view)<<<grid_of_rows(chroma->width, chroma->height), PIXEL_THREADS, 0, stream>>>(
         view, args->truncate, rgb);
     return svr_cuda_launched("pack of chroma", err);

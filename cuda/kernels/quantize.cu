@@ -95,7 +95,7 @@ static void launch(const svr_quantize_args *args, cudaStream_t stream)
     Q *y = (Q *) args->y.data;
     float *scale = (float *) args->scale.data;
     int64_t vectors = (int64_t) rows << (shift < 0 ? 0 : shift);
-    unsigned blocks = (unsigned) ((vectors + SHORT_THREADS - 1) / SHORT_THREADS);
+    unsigned blocks = blocks_of(vectors, SHORT_THREADS);
 
     if (k % 8 != 0 || k > 512 * QUANTIZE_VECTORS * 8 || !aligned16(x, y))
         quantize_any_kernel<256, X, Q><<<rows, 256, 0, stream>>>(x, y, scale, k);

@@ -134,9 +134,9 @@ using namespace svr;
 template <int LANES, typename T>
 static void launch_wide(const svr_qk_norm_rope_args *args, rope_shape s, cudaStream_t stream)
 {
-    int64_t blocks = (s.tokens * 2 + ROPE_WARPS - 1) / ROPE_WARPS;
+    unsigned blocks = blocks_of(s.tokens * 2, ROPE_WARPS);
 
-    qk_norm_rope_wide_kernel<LANES, T><<<(unsigned) blocks, 32 * ROPE_WARPS, 0, stream>>>(
+    qk_norm_rope_wide_kernel<LANES, T><<<blocks, 32 * ROPE_WARPS, 0, stream>>>(
         (T *) args->qkv.data, (const float *) args->norm_q.data, (const float *) args->norm_k.data,
         (const int *) args->rows.data, (const float *) args->cosines.data,
         (const float *) args->sines.data, s);
@@ -145,9 +145,9 @@ static void launch_wide(const svr_qk_norm_rope_args *args, rope_shape s, cudaStr
 template <typename T>
 static void launch_any(const svr_qk_norm_rope_args *args, rope_shape s, cudaStream_t stream)
 {
-    int64_t blocks = (s.tokens * 2 * s.heads + ROPE_WARPS - 1) / ROPE_WARPS;
+    unsigned blocks = blocks_of(s.tokens * 2 * s.heads, ROPE_WARPS);
 
-    qk_norm_rope_kernel<T><<<(unsigned) blocks, 32 * ROPE_WARPS, 0, stream>>>(
+    qk_norm_rope_kernel<T><<<blocks, 32 * ROPE_WARPS, 0, stream>>>(
         (T *) args->qkv.data, (const float *) args->norm_q.data, (const float *) args->norm_k.data,
         (const int *) args->rows.data, (const float *) args->cosines.data,
         (const float *) args->sines.data, s);

@@ -160,6 +160,16 @@ __device__ __forceinline__ float scale_of(float &least, float &largest)
     return bad || step == 0.0f ? 0.0f : 1.0f / step;
 }
 
+/* The lane's pixels of frames x. */
+template <int V, typename X>
+__device__ __forceinline__ void load_run(const X *x, const run_part &p, float (&v)[RUN_STEPS][V])
+{
+#pragma unroll
+    for (int i = 0; i < RUN_STEPS; i++)
+        if (i < p.count)
+            load(x + p.values + (int64_t) i * p.stride, v[i]);
+}
+
 template <int V, typename X, typename Q>
 __global__ void __launch_bounds__(RUN_THREADS)
     quantize_runs_kernel(const X *x, Q *y, X *scales, run_shape s)
@@ -172,10 +182,7 @@ __global__ void __launch_bounds__(RUN_THREADS)
         least[k] = INFINITY;
         largest[k] = -INFINITY;
     }
-#pragma unroll
-    for (int i = 0; i < RUN_STEPS; i++)
-        if (i < p.count)
-            load(x + p.values + (int64_t) i * p.stride, v[i]);
+    load_run(x, p, v);
 #pragma unroll
     for (int i = 0; i < RUN_STEPS; i++)
 #pragma unroll
@@ -218,10 +225,7 @@ __global__ void __launch_bounds__(RUN_THREADS)
         return;
     load(scales + p.middle, middle);
     load(scales + p.step, step);
-#pragma unroll
-    for (int i = 0; i < RUN_STEPS; i++)
-        if (i < p.count)
-            load(x + p.values + (int64_t) i * p.stride, v[i]);
+    load_run(x, p, v);
 #pragma unroll
     for (int i = 0; i < RUN_STEPS; i++)
         if (i < p.count) {

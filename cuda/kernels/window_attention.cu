@@ -5,6 +5,7 @@
  * nothing is gathered out, rows are addressed through the window order.  F32 (reference): one warp
  * a query. Text queries write F32 partial results per window; a second kernel averages them in
  * window order, so the result does not depend on scheduling. */
+#include "mma.cuh"
 #include "window_attention.cuh"
 
 namespace svr
@@ -28,31 +29,6 @@ __device__ __forceinline__ void load_matrix_transposed(uint32_t (&r)[4], const v
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(address));
-}
-
-template <typename T>
-__device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
-{
-    if constexpr (sizeof(T) == sizeof(__half) && !__is_same(T, __nv_bfloat16))
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, "
-                     "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    else
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
-                     "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-template <typename T> __device__ __forceinline__ uint32_t pack2(float a, float b)
-{
-    uint32_t r;
-    T *e = reinterpret_cast<T *>(&r);
-
-    e[0] = from_float<T>(a);
-    e[1] = from_float<T>(b);
-    return r;
 }
 
 /* Element offset of 16-byte block `block` of row `row` in a tile of HD columns, swizzled so that
@@ -132,8 +108,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
                 int row = j * 16 + lane % 8 + lane / 16 * 8, block = k * 2 + lane / 8 % 2;
 
                 load_matrix(b, k_now + tile_offset<HD>(row, block));
-                mma<T>(score[2 * j], q[k], b[0], b[1]);
-                mma<T>(score[2 * j + 1], q[k], b[2], b[3]);
+                mma_16x8<T>(score[2 * j], q[k], b[0], b[1]);
+                mma_16x8<T>(score[2 * j + 1], q[k], b[2], b[3]);
             }
         /* mask keys past the end, then the online softmax over both rows of this lane */
         if ((tile + 1) * KEYS > len)
@@ -176,8 +152,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
 
                 load_matrix_transposed(
                     b, v_now + tile_offset<HD>(j * 16 + lane % 16, c * 2 + lane / 16));
-                mma<T>(out[2 * c], p, b[0], b[1]);
-                mma<T>(out[2 * c + 1], p, b[2], b[3]);
+                mma_16x8<T>(out[2 * c], p, b[0], b[1]);
+                mma_16x8<T>(out[2 * c + 1], p, b[2], b[3]);
             }
         }
         copy_wait<0>();
@@ -401,7 +377,7 @@ svr_status svr_cuda_window_attention(svr_exec *exec, const svr_window_attention_
     if (!text_wanted(args))
         return SVR_OK;
     SVR_STORAGE_SWITCH(svr_tensor_present(&args->out_txt) ? args->out_txt.dtype : SVR_F32, T,
-                       text_mean_kernel<T><<<(unsigned) ((n + 255) / 256), 256, 0, stream>>>(
+                       text_mean_kernel<T><<<blocks_of(n, 256), 256, 0, stream>>>(
                            partial, (float *) args->text_sum.data, (T *) args->out_txt.data, n,
                            args->window_count, args->windows_before));
     return svr_cuda_launched("text mean", err);

@@ -23,7 +23,8 @@ typedef struct svr_lab_args {
 
 /* Counts in counts[c][bin] the elements of channel c of x, bin = trunc((x - lo) / (hi - lo) * bins)
  * with x outside [lo, hi] left out and hi in the last bin.
- *   x [T,H,W,3] F32   counts [3, bins] I32; accumulate: adds to what is there, else starts at 0. */
+ *   x [T,H,W,3] F32   counts [3, bins] I32, read as unsigned: up to 2^32 - 1 a bin;
+ *   accumulate: adds to what is there, else starts at 0. */
 typedef struct svr_histogram_args {
     svr_tensor x, counts;
     float lo[3], hi[3];

@@ -9,7 +9,7 @@
 
 typedef struct histogram_context {
     const svr_histogram_args *args;
-    int32_t *counts; /* [threads, 3, bins] */
+    uint32_t *counts; /* [threads, 3, bins] */
     int64_t bins;
 } histogram_context;
 
@@ -21,7 +21,7 @@ static void count_row(void *context, int64_t index, int thread)
     const float *row = (const float *) args->x.data + index * width * 3;
 
     for (int ch = 0; ch < 3; ch++) {
-        int32_t *counts = c->counts + (thread * 3 + ch) * c->bins;
+        uint32_t *counts = c->counts + (thread * 3 + ch) * c->bins;
         float lo = args->lo[ch], hi = args->hi[ch], scale = (float) c->bins / (hi - lo);
 
         for (int64_t x = 0; x < width; x++) {
@@ -46,7 +46,7 @@ svr_status svr_cpu_histogram(svr_exec *exec, const svr_histogram_args *args, voi
 {
     histogram_context context = {.args = args, .counts = workspace, .bins = args->counts.dims[1]};
     int threads = svr_cpu_of(exec->backend)->threads;
-    int32_t *counts = args->counts.data;
+    uint32_t *counts = args->counts.data;
 
     memset(workspace, 0, svr_cpu_histogram_workspace(exec->backend, args));
     if (!args->accumulate)
@@ -73,7 +73,8 @@ typedef struct match_context {
     int32_t bins;
 } match_context;
 
-static void accumulate(const int32_t *counts, int32_t bins, float *shares)
+/* Counts go up to 2^32 - 1. */
+static void accumulate(const uint32_t *counts, int32_t bins, float *shares)
 {
     int64_t total = 0, below = 0;
 
@@ -174,8 +175,8 @@ svr_status svr_cpu_match_histogram(svr_exec *exec, const svr_match_histogram_arg
         map->own = shares + boundaries * 2 * ch;
         map->ref = map->own + boundaries;
         map->target = targets + ch * boundaries;
-        accumulate((const int32_t *) args->counts.data + first, context.bins, map->own);
-        accumulate((const int32_t *) args->ref_counts.data + first, context.bins, map->ref);
+        accumulate((const uint32_t *) args->counts.data + first, context.bins, map->own);
+        accumulate((const uint32_t *) args->ref_counts.data + first, context.bins, map->ref);
         fill_targets(map, context.bins);
     }
     return svr_cpu_for(exec, args->x.dims[0] * args->x.dims[1], match_row, &context, err);

@@ -285,7 +285,7 @@ static svr_status correct_adaptive(const slice *s, svr_error *err)
 
 int64_t svr_colour_most_frames(svr_colour_method method, int64_t pixels)
 {
-    return method == SVR_COLOUR_LAB ? INT32_MAX / pixels : INT64_MAX;
+    return method == SVR_COLOUR_LAB ? UINT32_MAX / pixels : INT64_MAX;
 }
 
 static svr_status check_frames(svr_colour_method method, const svr_tensor *content, svr_error *err)

@@ -115,14 +115,14 @@ static void histogram_case(ops_bench *bench, const int shape[3], int bins, bool 
 {
     ops_array *x = picture(bench, ops_input, shape);
     ops_array *counts = (accumulate ? ops_in_place : ops_output)(bench, SVR_I32, SVR_DIMS(3, bins));
-    int32_t *want = (int32_t *) (void *) ops_doubles(bench, 3 * bins);
+    uint32_t *want = (uint32_t *) (void *) ops_doubles(bench, 3 * bins);
     svr_histogram_args args[OPS_SIDES];
 
     set_inside_bins(bench, x, bins);
     if (accumulate) {
         for (int i = 0; i < 3 * bins; i++)
-            want[i] = i;
-        ops_set_ints(counts, want);
+            want[i] = INT32_MAX - (uint32_t) i / 2; /* some go beyond */
+        ops_set_ints(counts, (const int32_t *) want);
     }
     for (int side = 0; side < OPS_SIDES; side++) {
         args[side] = (svr_histogram_args){
@@ -172,12 +172,12 @@ static void match_histogram_case(ops_bench *bench, const int shape[3], int bins,
 
 /* Flat pictures: all of a channel in one bin at its very edge, and nothing around it.  Their values
  * may move inside the reference's bin, but not across the gaps beside it. */
-static void match_single_bins(ops_bench *bench)
+static void match_single_bins(ops_bench *bench, uint32_t own_count, uint32_t ref_count)
 {
     enum { BINS = 8 };
     const int shape[3] = {1, 2, 2};
     ops_array *x = picture(bench, ops_in_place, shape);
-    int32_t counts[2][3 * BINS] = {{0}};
+    uint32_t counts[2][3 * BINS] = {{0}};
     ops_array *own = ops_input(bench, SVR_I32, SVR_DIMS(3, BINS));
     ops_array *ref = ops_input(bench, SVR_I32, SVR_DIMS(3, BINS));
     svr_match_histogram_args args = {.lo = {0, 0, 0}, .hi = {BINS, BINS, BINS}};
@@ -187,12 +187,12 @@ static void match_single_bins(ops_bench *bench)
     for (int i = 0; i < 12; i++)
         values[i] = i % 3 == 0 ? 4.0 : i % 3 == 1 ? 0.0 : (double) BINS;
     for (int c = 0; c < 3; c++) {
-        counts[0][c * BINS + (c == 0 ? 4 : c == 1 ? 0 : BINS - 1)] = 4;
-        counts[1][c * BINS + 5] = 7;
+        counts[0][c * BINS + (c == 0 ? 4 : c == 1 ? 0 : BINS - 1)] = own_count;
+        counts[1][c * BINS + 5] = ref_count;
     }
     ops_set_values(x, values);
-    ops_set_ints(own, counts[0]);
-    ops_set_ints(ref, counts[1]);
+    ops_set_ints(own, (const int32_t *) counts[0]);
+    ops_set_ints(ref, (const int32_t *) counts[1]);
     args.x = args.y = ops_view(x, OPS_DEVICE);
     args.counts = ops_view(own, OPS_DEVICE);
     args.ref_counts = ops_view(ref, OPS_DEVICE);
@@ -339,7 +339,9 @@ void ops_cases_colour(ops_bench *bench)
     for (int s = 0; s < SHAPES && ops_wants(bench, s == 0); s++)
         cases_of_shape(bench, s);
     ops_case(bench, "match_histogram single bins");
-    match_single_bins(bench);
+    match_single_bins(bench, 4, 7);
+    ops_case(bench, "match_histogram bins of more than 2^31");
+    match_single_bins(bench, 3u << 30, UINT32_MAX);
     for (int in_place = 0; in_place < 2 && ops_wants(bench, in_place == 0); in_place++) {
         ops_case(bench, "hsv in place %d", in_place);
         hsv_case(bench, large, in_place);

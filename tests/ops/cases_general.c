@@ -1,4 +1,4 @@
-/* Cases of the general ops.  Limits: as in cases_vae.c. */
+/* Cases of the general ops.  Limits: as in cases_conv.c. */
 #include "harness.h"
 #include "linear_case.h"
 #include "reference.h"

@@ -1,4 +1,4 @@
-/* Cases of norms that quantise and of quantised products.  Limits: as in cases_vae.c, and for
+/* Cases of norms that quantise and of quantised products.  Limits: as in cases_conv.c, and for
  * products what tensor cores lose while they sum (ops_inner_rounding()): up to one such unit of the
  * sum a step of 32, and some four for the products, which are cut off at the same place. */
 #include "harness.h"

@@ -1,4 +1,4 @@
-/* Cases of the ops that spatial tiles need.  Limits: as in cases_vae.c. */
+/* Cases of the ops that spatial tiles need.  Limits: as in cases_conv.c. */
 #include "harness.h"
 #include "moments.h"
 #include "reference.h"

@@ -1,4 +1,4 @@
-/* Cases of the transformer's ops.  Limits: as in cases_vae.c. */
+/* Cases of the transformer's ops.  Limits: as in cases_conv.c. */
 #include "harness.h"
 #include "reference.h"
 

@@ -1,5 +1,5 @@
 /* Cases of upsample_conv3d, and of its plain steps in bands of any height.  Limits as in
- * cases_vae.c. */
+ * cases_conv.c. */
 #include "backend/upsample.h"
 #include "harness.h"
 #include "moments.h"

@@ -1,49 +1,16 @@
-#include "harness.h"
+#include "harness_internal.h"
 
 #include "base/checked.h"
 #include "check.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 256, MOST_ARRAYS = 32, MOST_BLOCKS = 32, POISON = 0xFF };
+enum { GUARD = 256, POISON = 0xFF };
 
 const svr_dtype ops_storage[3] = {SVR_F32, SVR_F16, SVR_BF16};
-
-typedef enum role { INPUT, OUTPUT, IN_PLACE } role;
-
-struct ops_array {
-    ops_bench *bench;
-    role role;
-    svr_tensor device;        /* view that ops get */
-    unsigned char *block;     /* device memory: guard, array, guard */
-    size_t lead, bytes, size; /* bytes in front, of the array, of the block */
-    unsigned char *before;    /* host image of the block as uploaded */
-    unsigned char *after;     /* host image as it came back from the first run */
-    double *values;           /* reference side; NULL for I32 */
-};
-
-struct ops_bench {
-    svr_backend *backend, *twin;
-    char label[256];
-    int cases, refused;
-    bool small, aligned;
-    bool round_biases; /* ops_bench_round_biases() */
-    bool unsupported;  /* this case: the device said so, nothing to compare */
-    test_random random;
-    ops_array arrays[MOST_ARRAYS];
-    int array_count;
-    void *blocks[MOST_BLOCKS]; /* ops_doubles() */
-    int block_count;
-    unsigned char *scratch_memory;
-    unsigned char *poison, *image; /* host sides of the scratch memory */
-    size_t workspace, poisoned;    /* bytes of the op at work; bytes that were poisoned */
-    svr_scratch *scratch;
-    svr_exec exec;
-};
 
 /* More than any case needs, a library's own workspace included. */
 enum { SCRATCH_BYTES = 64 << 20 };
@@ -166,7 +133,7 @@ double *ops_doubles(ops_bench *bench, int64_t n)
 {
     double *block = calloc((size_t) (n > 0 ? n : 1), sizeof *block);
 
-    CHECK(block != NULL && bench->block_count < MOST_BLOCKS);
+    CHECK(block != NULL && bench->block_count < OPS_MOST_BLOCKS);
     bench->blocks[bench->block_count++] = block;
     return block;
 }
@@ -181,7 +148,7 @@ static ops_array *add_array(ops_bench *bench, role r, svr_dtype dtype, int rank,
     void *block = NULL;
     int64_t n;
 
-    CHECK(bench->array_count < MOST_ARRAYS);
+    CHECK(bench->array_count < OPS_MOST_ARRAYS);
     bench->array_count++;
     *a = (ops_array){.bench = bench, .role = r, .device = {.dtype = dtype, .rank = rank}};
     memcpy(a->device.dims, dims, (size_t) rank * sizeof dims[0]);
@@ -204,8 +171,7 @@ static ops_array *add_array(ops_bench *bench, role r, svr_dtype dtype, int rank,
     return a;
 }
 
-/* Rounds one value to the type, stores it, returns it. */
-static double put(svr_dtype dtype, unsigned char *at, double value)
+double ops_put(svr_dtype dtype, unsigned char *at, double value)
 {
     float f = (float) value;
 
@@ -220,7 +186,7 @@ void ops_set_values(ops_array *a, const double *values)
     size_t size = svr_dtype_size(a->device.dtype);
 
     for (int64_t i = 0; i < n; i++)
-        a->values[i] = put(a->device.dtype, a->before + a->lead + (size_t) i * size, values[i]);
+        a->values[i] = ops_put(a->device.dtype, a->before + a->lead + (size_t) i * size, values[i]);
 }
 
 void ops_set_ints(ops_array *a, const int32_t *values)
@@ -245,7 +211,7 @@ void ops_fit_bias(ops_array *a, svr_dtype dtype)
     if (!a || !a->bench->round_biases)
         return;
     for (int64_t i = 0; i < svr_tensor_elems(&a->device); i++)
-        a->values[i] = put(dtype, rounded, a->values[i]);
+        a->values[i] = ops_put(dtype, rounded, a->values[i]);
     ops_set_values(a, a->values);
 }
 
@@ -387,107 +353,4 @@ void ops_after(ops_bench *bench, int pass, svr_status status, const svr_error *e
         free(image);
     }
     svr_scratch_destroy(bench->scratch);
-}
-
-/* ---------------------------------------------------------------------------- comparing */
-
-/* Half a unit in the last place of `value` in the type (subnormals included). */
-static double half_ulp(svr_dtype dtype, double value)
-{
-    static const struct {
-        svr_dtype dtype;
-        int digits, smallest; /* bits of precision, exponent of the smallest normal number */
-    } types[] = {
-        {SVR_F32, 24, -126}, {SVR_F16, 11, -14}, {SVR_BF16, 8, -126}, {SVR_F8_E4M3, 4, -6}};
-    int exponent;
-
-    if (dtype == SVR_I8)
-        return 0.5;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i].dtype != dtype)
-            continue;
-        frexp(value, &exponent);
-        exponent =
-            value == 0 || exponent - 1 < types[i].smallest ? types[i].smallest + 1 : exponent;
-        return ldexp(0.5, exponent - types[i].digits);
-    }
-    return 0;
-}
-
-static double largest(const double *values, int64_t n)
-{
-    double most = 0;
-
-    for (int64_t i = 0; i < n; i++)
-        most = fabs(values[i]) > most ? fabs(values[i]) : most;
-    return most;
-}
-
-const void *ops_result(const ops_array *array)
-{
-    return array->after + array->lead;
-}
-
-void ops_compare(ops_bench *bench, const ops_array *a, const double *magnitude, double tolerance)
-{
-    int64_t n = bench->unsupported ? 0 : svr_tensor_elems(&a->device);
-    svr_dtype dtype = a->device.dtype;
-    double most = largest(a->values, n);
-
-    for (int64_t i = 0; i < n; i++) {
-        double want = a->values[i];
-        double slack = tolerance * (magnitude ? magnitude[i] : most);
-        double limit = slack + half_ulp(dtype, fabs(want) + slack);
-        float got;
-
-        svr_to_f32(a->after + a->lead + (size_t) i * svr_dtype_size(dtype), dtype, &got, 1);
-        if (!(fabs((double) got - want) <= limit))
-            ops_fail(bench, "element %lld is %.9g, wanted %.9g within %.3g", (long long) i,
-                     (double) got, want, limit);
-    }
-}
-
-void ops_compare_norm(ops_bench *bench, const ops_array *a, double limit)
-{
-    int64_t n = bench->unsupported ? 0 : svr_tensor_elems(&a->device);
-    svr_dtype dtype = a->device.dtype;
-    double error = 0, norm = 0, rounding = 0;
-
-    for (int64_t i = 0; i < n; i++) {
-        double half = half_ulp(dtype, fabs(a->values[i]));
-        float got;
-
-        svr_to_f32(a->after + a->lead + (size_t) i * svr_dtype_size(dtype), dtype, &got, 1);
-        error += ((double) got - a->values[i]) * ((double) got - a->values[i]);
-        norm += a->values[i] * a->values[i];
-        rounding += half * half;
-    }
-    if (!(sqrt(error) <= limit * sqrt(norm) + sqrt(rounding)))
-        ops_fail(bench, "the norm of the error is %.3g of the values' norm, wanted %.3g at most",
-                 sqrt(error / norm), limit);
-}
-
-double ops_inner_rounding(const ops_bench *bench, svr_dtype dtype)
-{
-    if (strcmp(bench->backend->name, "cpu") == 0)
-        return 0.0;
-    return dtype == SVR_F16       ? 0x1p-11
-           : dtype == SVR_BF16    ? 0x1p-8
-           : dtype == SVR_F8_E4M3 ? 0x1p-13
-                                  : 0.0;
-}
-
-void ops_compare_exact(ops_bench *bench, const ops_array *a)
-{
-    int64_t n = svr_tensor_elems(&a->device);
-    size_t size = svr_dtype_size(a->device.dtype);
-
-    for (int64_t i = 0; i < n; i++) {
-        unsigned char want[8];
-        const unsigned char *got = a->after + a->lead + (size_t) i * size;
-
-        put(a->device.dtype, want, a->values[i]);
-        if (memcmp(got, want, size) != 0)
-            ops_fail(bench, "element %lld is not exactly %.9g", (long long) i, a->values[i]);
-    }
 }

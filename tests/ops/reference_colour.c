@@ -93,7 +93,7 @@ void reference_lab_to_rgb(const svr_lab_args *args)
     }
 }
 
-void reference_histogram(const svr_histogram_args *args, int32_t *counts)
+void reference_histogram(const svr_histogram_args *args, uint32_t *counts)
 {
     int64_t bins = args->counts.dims[1];
 
@@ -108,7 +108,7 @@ void reference_histogram(const svr_histogram_args *args, int32_t *counts)
 }
 
 /* Share of the counts below position `at` (in bins) of a cumulative histogram with linear bins. */
-static double share_below(const int32_t *counts, int64_t bins, double position)
+static double share_below(const uint32_t *counts, int64_t bins, double position)
 {
     double below = 0, total = 0;
 
@@ -120,7 +120,7 @@ static double share_below(const int32_t *counts, int64_t bins, double position)
 }
 
 /* Position whose share is `share`. */
-static double position_of(const int32_t *counts, int64_t bins, double share)
+static double position_of(const uint32_t *counts, int64_t bins, double share)
 {
     double total = 0, below = 0;
 
@@ -142,10 +142,11 @@ void reference_match_histogram(const svr_match_histogram_args *args)
         int64_t c = i % 3;
         double lo = (double) args->lo[c], step = ((double) args->hi[c] - lo) / (double) bins;
         double keep = (double) args->keep[c], v = ((const double *) args->x.data)[i];
-        double share = share_below((const int32_t *) args->counts.data + c * bins, bins,
+        double share = share_below((const uint32_t *) args->counts.data + c * bins, bins,
                                    reference_clamp((v - lo) / step, 0, (double) bins - 1e-3));
-        double matched = lo + step * position_of((const int32_t *) args->ref_counts.data + c * bins,
-                                                 bins, share);
+        double matched =
+            lo +
+            step * position_of((const uint32_t *) args->ref_counts.data + c * bins, bins, share);
 
         ((double *) args->y.data)[i] = keep * v + (1 - keep) * matched;
     }

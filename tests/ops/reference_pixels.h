@@ -44,7 +44,7 @@ void reference_blur(const svr_blur_args *args);
 void reference_adain(const svr_adain_args *args);
 void reference_rgb_to_lab(const svr_lab_args *args);
 void reference_lab_to_rgb(const svr_lab_args *args);
-void reference_histogram(const svr_histogram_args *args, int32_t *counts);
+void reference_histogram(const svr_histogram_args *args, uint32_t *counts);
 void reference_match_histogram(const svr_match_histogram_args *args);
 void reference_match_ranks(const svr_match_ranks_args *args);
 void reference_hsv(const svr_hsv_args *args);

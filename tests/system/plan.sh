@@ -112,12 +112,32 @@ ask 0 --arch 7b --size 1920x1080 --batch-size 21 --vram "$least"
 holds "r['fits'] is True and r['predicted_peak_bytes'] <= $least"
 ask 1 --arch 7b --size 1920x1080 --batch-size 21 --vram "$((least - 1))"
 
+# frames in CUDA memory wait there: at half the size, two batches of sources and one of finished ones,
+# I420, which nothing else on the device changes for
+state=
+for pads in '' in out both; do
+    fits 24 --arch 3b --size 1280x720 --in 640x360 --batch-size 5 ${pads:+--cuda-frames $pads}
+    state="$state $(python3 -c 'import json, sys; print(json.load(sys.stdin)["state_bytes"])' <"$work/out")"
+done
+read -r none in out both <<<"$state"
+((in - none == 2 * 5 * 640 * 360 * 3 / 2)) || die "sources take $((in - none)) bytes"
+((out - none == 5 * 1280 * 720 * 3 / 2)) || die "finished frames take $((out - none)) bytes"
+((both - none == in - none + out - none)) || die "both take $((both - none)) bytes"
+run 2 plan --arch 3b --size 64x64 --cuda-frames all
+complains 'in, out or both'
+
 # a table for people, and what is wrong with a question
 run 0 plan --arch 3b --size 1280x720 --vram 8GiB --batch-size 21
 says '^fits +yes$'
 says '^smallest budget +[0-9.]+ GiB$'
 run 2 plan --arch 3b
 complains 'size are needed'
-run 2 plan --arch 3b --size 1280
-complains '1280x720'
+for size in 1280 1280x 1280x720x3 -1280x720 99999999999x720 1280x8; do
+    run 2 plan --arch 3b "--size=$size"
+    complains '1280x720'
+done
+run 2 plan --arch 3b --size 64x64 --sm-count 0
+complains 'sm-count is 0'
+run 2 plan --arch 3b --size 64x64 --batch-size=-1
+complains 'batch-size is -1'
 echo "$checks checks"

@@ -12,6 +12,18 @@ for command in upscale info convert verify selftest plan bench; do
     run 2 $command --no-such-option
     complains 'no-such-option'
 done
+for command in verify selftest plan bench; do
+    run 2 $command --size
+    complains '--size|size'
+done
+for command in selftest plan bench; do
+    run 2 $command in.mkv
+    complains 'no argument "in.mkv"'
+done
+run 2 convert "$models/nano_dit.safetensors" "$work/o.safetensors"
+complains 'to is needed'
+run 2 convert --to int4 "$models/nano_dit.safetensors" "$work/o.safetensors"
+complains 'int8, fp8, fp16 or bf16'
 run 0 --version
 says '^seedvr2 [0-9]+\.[0-9]+\.[0-9]+$'
 run 2 frobnicate
@@ -43,9 +55,15 @@ for command in "verify $data" selftest bench; do
     complains 'device'
 done
 run 2 bench --width 7
-complains 'width'
+complains 'width is 7; it can be 32'
 run 2 bench --capability 70
-complains 'capability 80 or more'
+complains 'capability is 70; it can be 80'
+run 2 selftest --size 16x16
+complains 'size is "16x16"'
+run 2 selftest --batch-size 0
+complains 'batch-size is 0'
+run 2 verify --tiles 64 --size 99999999999x64 "$models/nano_vae.safetensors"
+complains '1280x720'
 for option in --conv-choices '--capability 80'; do
     # shellcheck disable=SC2086 # an option and its value
     run 2 bench --end-to-end $option
@@ -78,4 +96,17 @@ cp "$clip" "$work/same.mkv"
 run 2 upscale "$work/same.mkv" "$work/same.mkv"
 complains 'same file'
 cmp "$clip" "$work/same.mkv"
+
+# what cannot be written
+run 1 convert --to fp16 "$models/nano_dit.safetensors" "$work/none/o.safetensors"
+complains 'none/o.safetensors'
+mkdir "$work/taken.mkv"
+run 2 upscale "$clip" "$work/taken.mkv"
+complains 'taken.mkv: this is a folder'
+if [ -w /dev/full ]; then
+    status=0
+    "$seedvr2" info "$models/nano_vae.safetensors" >/dev/full 2>"$work/err" || status=$?
+    [ $status = 1 ] || die "a full disk gives status $status"
+    complains 'the output cannot be written'
+fi
 echo "$checks checks"

@@ -19,6 +19,17 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+double verify_range(const float *values, size_t n)
+{
+    float least = values[0], most = values[0];
+
+    for (size_t i = 1; i < n; i++) {
+        least = fminf(least, values[i]);
+        most = fmaxf(most, values[i]);
+    }
+    return (double) most - (double) least;
+}
+
 /* Difference in units of the last place of `want`. */
 static double in_ulps(double difference, float want)
 {

@@ -36,6 +36,9 @@ void verify_compare(verify_report *report, const char *name, const float *got, c
 void verify_compare_ints(verify_report *report, const char *name, const int64_t *got,
                          const int64_t *want, size_t n);
 
+/* From the least to the largest of n > 0 values. */
+double verify_range(const float *values, size_t n);
+
 /* A tensor that could not be compared, as a FAIL line with the reason instead of numbers. */
 void verify_fail(verify_report *report, const char *name, const char *reason);
 

@@ -1,5 +1,7 @@
 #include "verify/ladder.h"
 
+#include "verify/compare.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,17 +40,6 @@ static bool is_result(verify_ladder_kind kind, const char *tensor)
     return strcmp(tensor, "vid_out_rows") == 0 || g_str_has_suffix(tensor, ".v");
 }
 
-static double range_of(const float *values, size_t n)
-{
-    float least = values[0], most = values[0];
-
-    for (size_t i = 1; i < n; i++) {
-        least = fminf(least, values[i]);
-        most = fmaxf(most, values[i]);
-    }
-    return (double) most - (double) least;
-}
-
 static void compare(verify_ladder *ladder, const char *name, const float *got, const float *plain,
                     size_t n, double peak)
 {
@@ -81,7 +72,7 @@ void verify_ladder_take(verify_ladder *ladder, const char *file, const char *ten
         g_hash_table_insert(ladder->plain, g_steal_pointer(&name),
                             g_memdup2(got, n * sizeof(*got)));
     else if (plain)
-        compare(ladder, name, got, plain, n, is_picture(file, tensor) ? 1 : range_of(plain, n));
+        compare(ladder, name, got, plain, n, is_picture(file, tensor) ? 1 : verify_range(plain, n));
 }
 
 void verify_ladder_end(const verify_ladder *ladder)

@@ -33,6 +33,29 @@ void pipeline_run_finish(pipeline_run *p)
     p->out = NULL;
 }
 
+svr_status pipeline_run_clip(pipeline_run *p, const golden *g, int short_side, int max_edge,
+                             svr_error *err)
+{
+    svr_phases_config *c = &p->config;
+    const svr_safetensors_entry *frames;
+
+    SVR_TRY(golden_entry(g, "frames_u8_thwc", 4, &frames, err));
+    if (frames->dtype != SVR_U8 || frames->dims[3] != 3)
+        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: frames_u8_thwc should be [T,H,W,3] of U8",
+                        svr_safetensors_path(g->file));
+    *c = (svr_phases_config){.in = {.format = SVR_PIXEL_RGB}};
+    c->in.height = (int) frames->dims[1];
+    c->in.width = (int) frames->dims[2];
+    c->out = c->in;
+    c->sizes = svr_size_plan_short_side((svr_size){c->in.width, c->in.height}, short_side, max_edge,
+                                        1, p->networks->grid_multiple);
+    c->out.width = c->sizes.output.width;
+    c->out.height = c->sizes.output.height;
+    p->frames = (const uint8_t *) frames->data;
+    p->count = (int) frames->dims[0];
+    return SVR_OK;
+}
+
 /* Keeps "b.<what>" as "b<batch>.<what>". */
 static svr_status keep_tap(void *user, const char *name, const svr_tensor *value, svr_error *err)
 {

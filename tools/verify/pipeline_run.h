@@ -5,6 +5,7 @@
 
 #include "pipeline/phases.h"
 #include "verify/device.h"
+#include "verify/golden.h"
 
 typedef struct pipeline_run {
     const svr_networks *networks;
@@ -20,6 +21,12 @@ typedef struct pipeline_run {
 
 void pipeline_run_init(pipeline_run *p);
 void pipeline_run_finish(pipeline_run *p);
+
+/* Sets frames, count and the sizes of the configuration, whose other members become 0, from the
+ * golden "frames_u8_thwc" [T,H,W,3]; the output has the given short side and at most `max_edge`.
+ * The frames are the golden's.  Errors: FORMAT. */
+SVR_CHECKED svr_status pipeline_run_clip(pipeline_run *p, const golden *g, int short_side,
+                                         int max_edge, svr_error *err);
 SVR_CHECKED svr_status pipeline_run_all(device *d, pipeline_run *p, svr_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "verify/tiles.h"
 
+#include "verify/compare.h"
 #include "verify/loaded.h"
 
 #include <math.h>
@@ -80,17 +81,6 @@ static double psnr(const float *got, const float *want, size_t n, double peak)
     return 10 * log10(peak * peak * (double) n / error);
 }
 
-static double range_of(const float *values, size_t n)
-{
-    float least = values[0], most = values[0];
-
-    for (size_t i = 1; i < n; i++) {
-        least = fminf(least, values[i]);
-        most = fmaxf(most, values[i]);
-    }
-    return (double) most - (double) least;
-}
-
 /* Prints a line; the least of the three. */
 static double compare(const verify_tiles *tiles, const svr_vae_config *c, const char *name,
                       const results *whole, const results *r)
@@ -100,7 +90,7 @@ static double compare(const verify_tiles *tiles, const svr_vae_config *c, const 
     size_t pixels = (size_t) p->frames * (size_t) p->height * (size_t) p->width * 3;
     size_t latents = (((size_t) p->frames - 1) / f + 1) * ((size_t) p->height / s) *
                      ((size_t) p->width / s) * (size_t) c->latent_channels;
-    double encode = psnr(r->mean, whole->mean, latents, range_of(whole->mean, latents));
+    double encode = psnr(r->mean, whole->mean, latents, verify_range(whole->mean, latents));
     double decode = psnr(r->decoded, whole->decoded, pixels, 2);
     double both = psnr(r->round_trip, whole->decoded, pixels, 2);
 

@@ -182,38 +182,22 @@ static svr_status compare_taps(verify_run *run, const golden *g, const pipeline_
 static svr_status run_clip(verify_run *run, const golden *g, const nano_params *params,
                            pipeline_run *p, svr_error *err)
 {
-    const svr_safetensors_entry *frames;
-    svr_video_info in = {.format = SVR_PIXEL_RGB}, out = in;
-    svr_size_plan sizes;
+    svr_phases_config *c = &p->config;
 
-    SVR_TRY(golden_entry(g, "frames_u8_thwc", 4, &frames, err));
-    if (frames->dtype != SVR_U8 || frames->dims[3] != 3)
-        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: frames_u8_thwc should be [T,H,W,3] of U8",
-                        svr_safetensors_path(g->file));
-    in.height = (int) frames->dims[1];
-    in.width = (int) frames->dims[2];
-    sizes = svr_size_plan_short_side((svr_size){in.width, in.height}, params->short_side,
-                                     params->max_edge, 1, p->networks->grid_multiple);
-    out.width = sizes.output.width;
-    out.height = sizes.output.height;
-    p->config = (svr_phases_config){
-        .in = in,
-        .out = out,
-        .sizes = sizes,
-        .seed = params->seed,
-        .sampler = {.steps = params->steps, .cfg_scale = params->cfg_scale, .cfg_partial = 1.0},
-        .colour = params->colour,
-        .exact_colour = true,
-        .reference_blend = true};
-    p->frames = (const uint8_t *) frames->data;
-    p->count = (int) frames->dims[0];
+    SVR_TRY(pipeline_run_clip(p, g, params->short_side, params->max_edge, err));
+    c->seed = params->seed;
+    c->sampler = (svr_sampler_config){
+        .steps = params->steps, .cfg_scale = params->cfg_scale, .cfg_partial = 1.0};
+    c->colour = params->colour;
+    c->exact_colour = true;
+    c->reference_blend = true;
     p->batch = params->batch;
     p->overlap = params->overlap;
     p->prepend = params->prepend;
     SVR_TRY(pipeline_run_all(&run->device, p, err));
     SVR_TRY(compare_taps(run, g, p, err));
     return verify_tensor(run, g, "out", p->out,
-                         (size_t) p->count * (size_t) out.width * (size_t) out.height * 3,
+                         (size_t) p->count * (size_t) c->out.width * (size_t) c->out.height * 3,
                          choose_limit(run, out_limits, &fp8_out_limit, &w8a8_out_limit), err);
 }
 

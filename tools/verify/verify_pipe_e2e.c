@@ -32,36 +32,20 @@ static svr_status read_params(const golden *g, const char *name, int params[PARA
 static svr_status run_clip(verify_run *run, const golden *g, const char *name,
                            const int params[PARAMS], pipeline_run *p, svr_error *err)
 {
-    const svr_safetensors_entry *frames;
-    svr_video_info in = {.format = SVR_PIXEL_RGB}, out = in;
-    svr_size_plan sizes;
+    svr_phases_config *c = &p->config;
     size_t n;
 
-    SVR_TRY(golden_entry(g, "frames_u8_thwc", 4, &frames, err));
-    if (frames->dtype != SVR_U8 || frames->dims[3] != 3)
-        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: frames_u8_thwc should be [T,H,W,3] of U8",
-                        svr_safetensors_path(g->file));
-    in.height = (int) frames->dims[1];
-    in.width = (int) frames->dims[2];
-    sizes = svr_size_plan_short_side((svr_size){in.width, in.height}, params[SHORT_SIDE],
-                                     params[MAX_EDGE], 1, p->networks->grid_multiple);
-    out.width = sizes.output.width;
-    out.height = sizes.output.height;
-    p->config = (svr_phases_config){.in = in,
-                                    .out = out,
-                                    .sizes = sizes,
-                                    .sampler = {.steps = 1, .cfg_scale = 1.0, .cfg_partial = 1.0},
-                                    .colour = colours[params[COLOUR]].method,
-                                    .exact_colour = true,
-                                    .reference_blend = true};
-    p->frames = (const uint8_t *) frames->data;
-    p->count = (int) frames->dims[0];
+    SVR_TRY(pipeline_run_clip(p, g, params[SHORT_SIDE], params[MAX_EDGE], err));
+    c->sampler = (svr_sampler_config){.steps = 1, .cfg_scale = 1.0, .cfg_partial = 1.0};
+    c->colour = colours[params[COLOUR]].method;
+    c->exact_colour = true;
+    c->reference_blend = true;
     p->batch = params[BATCH];
     p->overlap = params[OVERLAP];
     p->prepend = params[PREPEND];
     p->uniform = params[UNIFORM] != 0;
     SVR_TRY(pipeline_run_all(&run->device, p, err));
-    n = (size_t) p->count * (size_t) out.width * (size_t) out.height * 3;
+    n = (size_t) p->count * (size_t) c->out.width * (size_t) c->out.height * 3;
     return verify_tensor(run, g, name, p->out, n, colours[params[COLOUR]].limit, err);
 }
 
