@@ -7,10 +7,21 @@
 /* Time of pure noise. */
 static const double max_timestep = 1000.0;
 
+/* The reference counts down in F32 vectors of eight, each from its rounded first value, but for
+ * what is left of sixteen.  Rounding once instead moves late steps by some units in the last
+ * place. */
 void svr_sampler_timesteps(int steps, float *out)
 {
-    for (int i = 0; i < steps; i++)
-        out[i] = (float) (max_timestep * (1.0 - (double) i / steps));
+    enum { LANES = 8, PAIR = 2 * LANES };
+    double step = -1.0 / steps;
+
+    for (int i = 0; i < steps; i++) {
+        int lane = i < steps / PAIR * PAIR ? i % LANES : 0;
+        double first = 1.0 + (i - lane) * step;
+        float u = lane > 0 ? (float) ((double) (float) first + lane * step) : (float) first;
+
+        out[i] = u * (float) max_timestep;
+    }
 }
 
 /* Value at x of the line through (x1, 1) and (x2, y2). */

@@ -5,20 +5,22 @@
 
 #include <string.h>
 
-/* A batch that was computed: `start` counts the frames put in front too. */
-typedef struct computed {
-    svr_tensor y;        /* [frames, oh, ow, 3] */
-    int64_t start, skip; /* the first `skip` frames went out with the batch before */
-} computed;
-
 /* State of a run, from its start. */
 typedef struct progress {
     pipeline_run *run;
     svr_phases *phases;
     const uint8_t **sources; /* [total] with the mirrored frames in front */
     int64_t total;
-    int batch; /* number of the running one, for the taps */
+    svr_tensor all; /* [total, oh, ow, 3]: an overlap may be wider than half a batch, so any later
+                     * batch may still change what is there */
+    int batch;      /* number of the running one, for the taps */
 } progress;
+
+/* Frames [start, start + count) of the sequence; the first `overlap` are shared with the batch
+ * before. */
+typedef struct span {
+    int64_t start, count, overlap;
+} span;
 
 void pipeline_run_init(pipeline_run *p)
 {
@@ -74,12 +76,42 @@ static svr_status ignore_frame(void *user, int index, const uint8_t *data, svr_e
     return SVR_OK;
 }
 
-/* Colour, then the slice's pictures to the host, without the frames that were put in front. */
-static svr_status finish_batch(progress *p, svr_exec *exec, computed *batch, svr_error *err)
+/* The batch's own frames behind those that are there, which are mixed with what it shares. */
+static svr_status enter(progress *p, svr_exec *exec, const svr_tensor *y, const span *batch,
+                        svr_error *err)
 {
-    int64_t frames = batch->y.dims[0] - batch->skip, first = batch->start + batch->skip;
-    svr_tensor slice = svr_tensor_slice(&batch->y, batch->skip, frames);
-    size_t picture = (size_t) (batch->y.dims[1] * batch->y.dims[2] * batch->y.dims[3]);
+    svr_tensor shared = svr_tensor_slice(&p->all, batch->start, batch->overlap);
+    svr_tensor head = svr_tensor_slice(y, 0, batch->overlap);
+    int64_t own = batch->count - batch->overlap;
+    svr_copy_args copy = {.src = svr_tensor_slice(y, batch->overlap, own),
+                          .dst = svr_tensor_slice(&p->all, batch->start + batch->overlap, own)};
+
+    if (batch->overlap > 0)
+        SVR_TRY(svr_phases_blend(p->phases, exec, &shared, &head, err));
+    return svr_op_copy(exec, &copy, err);
+}
+
+static svr_status compute_batch(progress *p, svr_exec *exec, const span *batch, svr_error *err)
+{
+    const pipeline_run *run = p->run;
+    svr_phases_batch input = {.frames = p->sources + batch->start,
+                              .count = (int) batch->count,
+                              .uniform = run->uniform ? run->batch : 0,
+                              .first_frame = batch->start};
+    svr_tensor y;
+
+    SVR_TRY(svr_phases_compute(p->phases, exec, &input, &y, NULL, err));
+    SVR_TRY(enter(p, exec, &y, batch, err));
+    svr_exec_free(exec, &y);
+    return SVR_OK;
+}
+
+/* Colour of the batch's own frames, then to the host without what was put in front. */
+static svr_status finish_batch(progress *p, svr_exec *exec, const span *batch, svr_error *err)
+{
+    int64_t frames = batch->count - batch->overlap, first = batch->start + batch->overlap;
+    svr_tensor slice = svr_tensor_slice(&p->all, first, frames);
+    size_t picture = (size_t) (slice.dims[1] * slice.dims[2] * slice.dims[3]);
     svr_phases_slice out = {.y = &slice, .frames = p->sources + first, .sink = ignore_frame};
     g_autofree float *values = NULL;
 
@@ -94,56 +126,42 @@ static svr_status finish_batch(progress *p, svr_exec *exec, computed *batch, svr
             p->run->out[(size_t) at * picture + k] =
                 CLAMP(values[(size_t) i * picture + k], -1.0f, 1.0f) * 0.5f + 0.5f;
     }
-    svr_exec_free(exec, &batch->y);
     return SVR_OK;
 }
 
-static svr_status compute_batch(progress *p, svr_exec *exec, computed *batch, svr_error *err)
-{
-    const pipeline_run *run = p->run;
-    int64_t frames = svr_min_i64(run->batch, p->total - batch->start);
-    svr_phases_batch input = {.frames = p->sources + batch->start,
-                              .count = (int) frames,
-                              .uniform = run->uniform ? run->batch : 0,
-                              .first_frame = batch->start};
+typedef svr_status (*batch_step)(progress *p, svr_exec *exec, const span *batch, svr_error *err);
 
-    return svr_phases_compute(p->phases, exec, &input, &batch->y, NULL, err);
+static svr_status each_batch(progress *p, svr_exec *exec, batch_step step, svr_error *err)
+{
+    int64_t overlap, stride = svr_batch_step(p->run->batch, p->run->overlap, &overlap);
+
+    p->batch = 0;
+    for (int64_t start = 0; start < p->total && svr_batch_exists(p->total, start, overlap);
+         start += stride) {
+        span batch = {.start = start,
+                      .count = svr_min_i64(p->run->batch, p->total - start),
+                      .overlap = start > 0 ? overlap : 0};
+
+        SVR_TRY(step(p, exec, &batch, err));
+        p->batch++;
+    }
+    return SVR_OK;
 }
 
-static svr_status blend_batches(progress *p, svr_exec *exec, const computed *before,
-                                const computed *now, int64_t overlap, svr_error *err)
-{
-    svr_tensor prev = svr_tensor_slice(&before->y, before->y.dims[0] - overlap, overlap);
-    svr_tensor cur = svr_tensor_slice(&now->y, 0, overlap);
-
-    return overlap > 0 ? svr_phases_blend(p->phases, exec, &prev, &cur, err) : SVR_OK;
-}
-
-/* A batch goes out when the next one has been mixed into its end. */
+/* Colours come when no batch is left that could change a frame. */
 static svr_status run_batches(void *user, svr_exec *exec, svr_error *err)
 {
     progress *p = (progress *) user;
-    int64_t overlap, step = svr_batch_step(p->run->batch, p->run->overlap, &overlap);
-    computed before = {0};
+    svr_size size = p->run->config.sizes.output;
 
     exec->tap = keep_tap;
     exec->tap_user = p;
     p->run->taps.backend = exec->backend;
     device_taps_clear(&p->run->taps);
-    p->batch = 0;
-    for (int64_t start = 0; start < p->total && svr_batch_exists(p->total, start, overlap);
-         start += step) {
-        computed now = {.start = start, .skip = start > 0 ? overlap : 0};
-
-        SVR_TRY(compute_batch(p, exec, &now, err));
-        if (start > 0) {
-            SVR_TRY(blend_batches(p, exec, &before, &now, overlap, err));
-            SVR_TRY(finish_batch(p, exec, &before, err));
-        }
-        before = now;
-        p->batch++;
-    }
-    return finish_batch(p, exec, &before, err);
+    SVR_TRY(svr_exec_alloc(exec, SVR_F32, SVR_DIMS(p->total, size.height, size.width, 3), &p->all,
+                           err));
+    SVR_TRY(each_batch(p, exec, compute_batch, err));
+    return each_batch(p, exec, finish_batch, err);
 }
 
 svr_status pipeline_run_all(device *d, pipeline_run *run, svr_error *err)

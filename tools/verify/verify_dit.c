@@ -166,7 +166,8 @@ static svr_status compare_windows(verify_run *run, const golden *g, const dit_ca
                                   .grid = {c->latent[0], c->latent[1] / c->net.config.patch,
                                            c->latent[2] / c->net.config.patch},
                                   .windows = c->windows,
-                                  .text_len = c->text_len};
+                                  .text_len = c->text_len,
+                                  .text_ends = svr_dit_is_text_tail(&c->net.config, layer)};
 
         SVR_TRY(verify_dit_window(run, g, &a, err));
     }

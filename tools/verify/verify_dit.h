@@ -15,6 +15,7 @@ typedef struct verify_dit_attention {
     int grid[3];        /* tokens t, h, w */
     const int *windows; /* the parameter, e.g. 4, 3, 3 */
     int text_len;
+    bool text_ends; /* nothing asks for the text's result here: its queries are not computed */
 } verify_dit_attention;
 
 /* block<layer>.cu_seqlens and block<layer>.win0.q/k/o, those that the file has. */

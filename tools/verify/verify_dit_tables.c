@@ -14,14 +14,6 @@ enum {
 
 static const verify_limit one_ulp = {.ulp = 1.0};
 
-static bool is_3b(const golden *g)
-{
-    for (size_t i = 0; i < svr_safetensors_count(g->file); i++)
-        if (g_str_has_prefix(svr_safetensors_at(g->file, i)->name, "text"))
-            return true;
-    return false;
-}
-
 /* Angles of the rows in `rows` [n, 3] as [n, 3p]. */
 static float *spread(const svr_rope_table *table, const int32_t *rows, int64_t n, int pairs)
 {
@@ -90,13 +82,15 @@ static svr_status compare_tensor(verify_run *run, const golden *g, const svr_dit
 
 svr_status verify_dit_angles(verify_run *run, const golden *g, svr_error *err)
 {
-    svr_dit_config config =
-        svr_dit_config_published(is_3b(g) ? SVR_MODEL_DIT_3B : SVR_MODEL_DIT_7B);
+    svr_dit_config config = svr_dit_config_published(SVR_MODEL_DIT_3B);
     g_autofree float *want = NULL;
-    g_autofree float *got = g_new(float, (size_t) config.rope_pairs);
+    g_autofree float *got = NULL;
     const svr_safetensors_entry *entry;
 
     SVR_TRY(golden_entry(g, "freqs", 1, &entry, err));
+    if (entry->dims[0] != config.rope_pairs)
+        config = svr_dit_config_published(SVR_MODEL_DIT_7B);
+    got = g_new(float, (size_t) config.rope_pairs);
     SVR_TRY(golden_floats(g, "freqs", &want, err));
     svr_rope_frequencies(&config, got);
     if (entry->dims[0] != config.rope_pairs)

@@ -1,8 +1,9 @@
 /* nano_e*: the whole pipeline with real (small) networks, and the latents, noise and model output
  * of the first batches.
  *
- * Limits: the manifest's for `out`.  For `bK.*`: latents as the VAE's and the model output as the
- * transformer's results, noise as pipe_noise.  */
+ * Limits: the manifest's for `out`, in F32 pipe_e2e's where colours are matched by rank.  For
+ * `bK.*`: latents as the VAE's and the model output as the transformer's results, noise as
+ * pipe_noise.  */
 #include "base/arena.h"
 #include "base/json.h"
 #include "pipeline/model.h"
@@ -17,10 +18,18 @@ static const verify_limit out_limits[] = {
     [SVR_F16] = {.max_abs = 6e-3, .psnr_db = 64.0},
     [SVR_BF16] = {.psnr_db = 47.0},
 };
+/* Rank matching amplifies rounding, so single values may be far off. */
+static const verify_limit rank_out_limits[] = {
+    [SVR_F32] = {.p999 = 5e-3},
+    [SVR_F16] = {.psnr_db = 64.0},
+    [SVR_BF16] = {.psnr_db = 47.0},
+};
+/* In half precision the VAE's in units of the standard deviation: some channels of nano's latents
+ * reach 21, where bfloat16 itself is 0.1 apart. */
 static const verify_limit latent_limits[] = {
     [SVR_F32] = {.max_abs = 5e-5},
-    [SVR_F16] = {.rel_l2 = 5e-3, .max_abs = 2e-2},
-    [SVR_BF16] = {.rel_l2 = 4e-2, .max_abs = 0.15},
+    [SVR_F16] = {.rel_l2 = 5e-3, .max_std = 2e-2},
+    [SVR_BF16] = {.rel_l2 = 4e-2, .max_std = 0.15},
 };
 static const verify_limit v_limits[] = {
     /* The golden was made with the file's rotary frequencies, which are rounded to fp16; here they
@@ -38,11 +47,12 @@ static const verify_limit fp8_out_limit = {.psnr_db = 50.0}, fp8_v_limit = {.rel
 static const verify_limit w8a8_out_limit = {.psnr_db = 62.0}, w8a8_v_limit = {.rel_l2 = 5e-3};
 static const verify_limit noise_limit = {.max_abs = 2e-5};
 
-/* What the metadata `params` say. */
+/* What the metadata `params` say; all but short, batch and seed may be left out of the numbers. */
 typedef struct nano_params {
     int short_side, max_edge, batch, overlap, prepend, steps;
     uint64_t seed;
     double cfg_scale;
+    bool uniform;
     svr_colour_method colour;
     char *vae, *dit; /* file names */
 } nano_params;
@@ -65,10 +75,13 @@ static svr_status read_numbers(const golden *g, const svr_json *json, nano_param
         {"prepend", 0, 16384, &p->prepend},  {"steps", 1, 1000, &p->steps},
     };
     const svr_json *seed = svr_json_get(json, "seed"), *scale = svr_json_get(json, "cfg_scale");
+    const svr_json *uniform = svr_json_get(json, "uniform");
 
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
         const svr_json *value = svr_json_get(json, numbers[i].key);
 
+        if (!value && *numbers[i].out >= numbers[i].least)
+            continue;
         if (!value || !value->is_integer || value->integer < numbers[i].least ||
             value->integer > numbers[i].most)
             return bad_params(g, numbers[i].key, err);
@@ -76,10 +89,13 @@ static svr_status read_numbers(const golden *g, const svr_json *json, nano_param
     }
     if (!seed || !seed->is_integer)
         return bad_params(g, "seed", err);
-    if (!scale || scale->type != SVR_JSON_NUMBER)
+    if (scale && scale->type != SVR_JSON_NUMBER)
         return bad_params(g, "cfg_scale", err);
+    if (uniform && uniform->type != SVR_JSON_BOOL)
+        return bad_params(g, "uniform", err);
     p->seed = (uint64_t) seed->integer;
-    p->cfg_scale = scale->number;
+    p->cfg_scale = scale ? scale->number : 1.0;
+    p->uniform = uniform && uniform->boolean;
     return SVR_OK;
 }
 
@@ -156,6 +172,12 @@ static const verify_limit *choose_limit(const verify_run *run, const verify_limi
     return &by_dtype[run->factors == SVR_I8 && run->dtype == SVR_F32 ? SVR_F16 : run->dtype];
 }
 
+static bool by_rank(svr_colour_method method)
+{
+    return method == SVR_COLOUR_LAB || method == SVR_COLOUR_HSV ||
+           method == SVR_COLOUR_WAVELET_ADAPTIVE;
+}
+
 static svr_status compare_taps(verify_run *run, const golden *g, const pipeline_run *p,
                                svr_error *err)
 {
@@ -194,11 +216,14 @@ static svr_status run_clip(verify_run *run, const golden *g, const nano_params *
     p->batch = params->batch;
     p->overlap = params->overlap;
     p->prepend = params->prepend;
+    p->uniform = params->uniform;
     SVR_TRY(pipeline_run_all(&run->device, p, err));
     SVR_TRY(compare_taps(run, g, p, err));
     return verify_tensor(run, g, "out", p->out,
                          (size_t) p->count * (size_t) c->out.width * (size_t) c->out.height * 3,
-                         choose_limit(run, out_limits, &fp8_out_limit, &w8a8_out_limit), err);
+                         choose_limit(run, by_rank(params->colour) ? rank_out_limits : out_limits,
+                                      &fp8_out_limit, &w8a8_out_limit),
+                         err);
 }
 
 /* Everything stays but for the VAE's clips, which go as `run` says; frames are those of the output,
@@ -250,7 +275,7 @@ static svr_status load_and_run(verify_run *run, const golden *g, const nano_para
 
 svr_status verify_nano(verify_run *run, const golden *g, svr_error *err)
 {
-    nano_params params = {0};
+    nano_params params = {.steps = 1};
     svr_status status = read_params(g, &params, err);
 
     if (status == SVR_OK)

@@ -99,7 +99,7 @@ svr_status verify_pipe_blend(verify_run *run, const golden *g, svr_error *err)
 
 /* ------------------------------------------------------------------------------ pipe_resize */
 
-/* A frame through svr_pre: to what the network sees, or (area) to the unit picture. */
+/* Frames through svr_pre: to what the network sees, or (area) to the unit picture. */
 typedef struct resize_case {
     svr_pre *pre;
     svr_dtype storage;
@@ -127,20 +127,20 @@ static svr_status run_resize(void *user, svr_exec *exec, svr_error *err)
 
 /* Centre cut of an area-resized picture to multiples of the grid, as model values; the offset is
  * rounded half to even. */
-static float *cut_centre(const resize_case *c, int64_t height, int64_t width)
+static void cut_centre(const resize_case *c, int64_t height, int64_t width, float *cut)
 {
     int64_t top = (int64_t) rint((double) (c->dims[1] - height) / 2.0);
     int64_t left = (int64_t) rint((double) (c->dims[2] - width) / 2.0);
-    float *cut = g_new(float, (size_t) (height * width * 3));
 
     for (int64_t y = 0; y < height; y++)
         for (int64_t i = 0; i < width * 3; i++)
             cut[y * width * 3 + i] = 2.0f * c->out[((top + y) * c->dims[2] + left) * 3 + i] - 1.0f;
-    return cut;
 }
 
-static svr_status resize_frame(verify_run *run, const golden *g, const char *name,
-                               const svr_size_plan *plan, resize_case *c, svr_error *err)
+/* `in` [T,h,w,3] holds the frames. */
+static svr_status resize_frames(verify_run *run, const golden *g, const char *name,
+                                const svr_safetensors_entry *in, const svr_size_plan *plan,
+                                resize_case *c, svr_error *err)
 {
     /* rounding of values in [-1,1] to the storage type comes on top */
     static const verify_limit limits[] = {[SVR_F32] = {.max_abs = 3e-5},
@@ -150,15 +150,22 @@ static svr_status resize_frame(verify_run *run, const golden *g, const char *nam
     svr_size size = c->area ? last : plan->padded;
     int64_t height = c->area ? size.height / GRID * GRID : size.height;
     int64_t width = c->area ? size.width / GRID * GRID : size.width;
-    int64_t dims[4] = {1, height, width, 3};
-    g_autofree float *cut = NULL, *planes = NULL;
+    int64_t dims[4] = {in->dims[0], height, width, 3}, n = height * width * 3;
+    g_autofree float *frames = g_new(float, (size_t) (dims[0] * n));
+    g_autofree float *planes = NULL;
 
     memcpy(c->dims, (const int64_t[4]){1, size.height, size.width, 3}, sizeof(c->dims));
     c->out = g_new0(float, (size_t) (c->dims[1] * c->dims[2] * 3));
-    SVR_TRY(device_run(&run->device, run_resize, c, NULL, err));
-    cut = c->area ? cut_centre(c, height, width) : NULL;
-    planes = golden_permute(cut ? cut : c->out, dims, (const int[4]){3, 0, 1, 2});
-    return verify_tensor(run, g, name, planes, (size_t) (height * width * 3),
+    for (int64_t i = 0; i < dims[0]; i++) {
+        c->frame = (const uint8_t *) in->data + i * in->dims[1] * in->dims[2] * 3;
+        SVR_TRY(device_run(&run->device, run_resize, c, NULL, err));
+        if (c->area)
+            cut_centre(c, height, width, frames + i * n);
+        else
+            memcpy(frames + i * n, c->out, (size_t) n * sizeof(float));
+    }
+    planes = golden_permute(frames, dims, (const int[4]){3, 0, 1, 2});
+    return verify_tensor(run, g, name, planes, (size_t) (dims[0] * n),
                          &limits[c->area ? SVR_F32 : run->dtype], err);
 }
 
@@ -177,13 +184,12 @@ static svr_status resize_case_run(verify_run *run, const golden *g, const char *
 
     SVR_TRY(golden_entry(g, in, 4, &entry, err));
     SVR_TRY(golden_few_ints(g, params_name, 3, params, err));
-    if (entry->dtype != SVR_U8 || entry->dims[0] != 1 || entry->dims[3] != 3)
-        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: %s should be one frame [1,H,W,3] of U8",
+    if (entry->dtype != SVR_U8 || entry->dims[3] != 3)
+        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: %s should be frames [T,H,W,3] of U8",
                         svr_safetensors_path(g->file), in);
     info.height = (int) entry->dims[1];
     info.width = (int) entry->dims[2];
     c.area = params[0] == 1;
-    c.frame = (const uint8_t *) entry->data;
     if (c.area)
         plan = svr_size_plan_exact(
             svr_size_area((svr_size){info.width, info.height}, params[2], params[1]), GRID);
@@ -191,7 +197,7 @@ static svr_status resize_case_run(verify_run *run, const golden *g, const char *
         plan = svr_size_plan_short_side((svr_size){info.width, info.height}, params[1], params[2],
                                         1, GRID);
     SVR_TRY(svr_pre_create(run->backend, &info, &plan, &c.pre, err));
-    status = resize_frame(run, g, out, &plan, &c, err);
+    status = resize_frames(run, g, out, entry, &plan, &c, err);
     svr_pre_destroy(c.pre);
     g_free(c.out);
     return status;

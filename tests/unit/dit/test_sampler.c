@@ -269,6 +269,14 @@ static void test_timesteps(void)
     CHECK(t[0] == 1000.0f);
     CHECK_NEAR(t[1], 980.0, 1e-4);
     CHECK_NEAR(t[49], 20.0, 1e-4);
+    /* as torch.arange(1, 0, -1 / steps) * 1000 gives them, which rounds more than once */
+    CHECK(t[10] == 799.9999389648438f);
+    svr_sampler_timesteps(17, t);
+    CHECK(t[15] == 117.64708709716797f);
+    svr_sampler_timesteps(20, t);
+    CHECK(t[15] == 250.00003051757812f);
+    svr_sampler_timesteps(33, t);
+    CHECK(t[31] == 60.60607147216797f);
 }
 
 static void test_timestep_transform(void)

@@ -104,6 +104,11 @@ static void test_end_to_end_goldens(void)
     golden_number(file, 4);
     golden_number(file, 6);
     svr_safetensors_close(file);
+    /* frames in which up to five batches meet */
+    file = golden_open(data_dir, "pipe_e2e_wide_overlap");
+    golden_number(file, 0);
+    golden_number(file, 1);
+    svr_safetensors_close(file);
 }
 
 /* ------------------------------------------------------------------ small synthetic streams */
