@@ -290,7 +290,7 @@ GstMessage *
 wait_message (GstBus *bus, GstMessageType types)
 {
   GstMessage *message
-      = gst_bus_timed_pop_filtered (bus, 30 * GST_SECOND, types);
+      = gst_bus_timed_pop_filtered (bus, 90 * GST_SECOND, types);
 
   fail_unless (message != NULL, "no message");
   return message;
