@@ -99,34 +99,6 @@ gst_seedvr2_upscale_parent (void)
 /* ---- start and stop ---- */
 
 static gboolean
-gst_seedvr2_upscale_start (GstBaseTransform *trans)
-{
-  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
-  svr_upscaler *upscaler;
-
-  gst_seedvr2_settings_clear (&self->active);
-  GST_OBJECT_LOCK (self);
-  gst_seedvr2_settings_copy (&self->active, &self->settings);
-  self->latency = 0;
-  GST_OBJECT_UNLOCK (self);
-  self->negotiated = self->configured = self->refused = FALSE;
-  self->next_frame = self->active.frame_offset;
-  self->last_flow = GST_FLOW_OK;
-  gst_seedvr2_speed_start (gst_seedvr2_report_speed (self->report));
-  g_atomic_int_set (&self->flushing, FALSE);
-
-  /* again: the properties may have changed in READY */
-  if (!gst_seedvr2_cuda_ensure (&self->cuda, GST_ELEMENT (self), &self->active))
-    return FALSE;
-  upscaler = gst_seedvr2_engine_open (GST_ELEMENT (self), &self->active,
-                                      &self->cuda, self->report);
-  g_mutex_lock (&self->lock);
-  self->upscaler = upscaler;
-  g_mutex_unlock (&self->lock);
-  return upscaler != NULL;
-}
-
-static gboolean
 gst_seedvr2_upscale_stop (GstBaseTransform *trans)
 {
   GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
@@ -140,6 +112,39 @@ gst_seedvr2_upscale_stop (GstBaseTransform *trans)
   gst_seedvr2_flow_clear (self);
   self->negotiated = self->configured = FALSE;
   return TRUE;
+}
+
+static gboolean
+gst_seedvr2_upscale_start (GstBaseTransform *trans)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  svr_upscaler *upscaler;
+
+  gst_seedvr2_settings_clear (&self->active);
+  GST_OBJECT_LOCK (self);
+  gst_seedvr2_settings_copy (&self->active, &self->settings);
+  self->latency = 0;
+  GST_OBJECT_UNLOCK (self);
+  self->negotiated = self->configured = self->refused = FALSE;
+  self->told_of_hdr = FALSE;
+  self->next_frame = self->active.frame_offset;
+  self->last_flow = GST_FLOW_OK;
+  gst_seedvr2_speed_start (gst_seedvr2_report_speed (self->report));
+  g_atomic_int_set (&self->flushing, FALSE);
+
+  /* again: the properties may have changed in READY */
+  if (!gst_seedvr2_cuda_ensure (&self->cuda, GST_ELEMENT (self), &self->active))
+    return FALSE;
+  upscaler = gst_seedvr2_engine_open (GST_ELEMENT (self), &self->active,
+                                      &self->cuda, self->report);
+  g_mutex_lock (&self->lock);
+  self->upscaler = upscaler;
+  g_mutex_unlock (&self->lock);
+  if (upscaler && !gst_seedvr2_negotiate_check_memory (self)) {
+    gst_seedvr2_upscale_stop (trans);
+    return FALSE;
+  }
+  return upscaler != NULL;
 }
 
 static gboolean
