@@ -232,6 +232,15 @@ warn_of_hdr (GstSeedVR2Upscale *self, const GstVideoInfo *in)
   self->told_of_hdr |= hdr;
 }
 
+/* Frames that come in, at the rate at which batches are made, before one that
+ * is in goes out: a batch is collected while another is computed.  Frames that
+ * mirror the first ones are computed in front, when all of these are in. */
+static guint64
+frames_late (guint64 batch, guint64 prepend)
+{
+  return batch + prepend + MAX (batch, prepend + 1);
+}
+
 void
 gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self, guint batch_size)
 {
@@ -239,10 +248,10 @@ gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self, guint batch_size)
   GstClockTime latency = 0;
   gboolean changed;
 
-  if (in->fps_n > 0)
-    latency = gst_util_uint64_scale (2 * (guint64)batch_size,
-                                     GST_SECOND * (guint64)in->fps_d,
-                                     (guint64)in->fps_n);
+  if (in->fps_n > 0 && batch_size > 0)
+    latency = gst_util_uint64_scale (
+        frames_late (batch_size, self->active.prepend_frames),
+        GST_SECOND * (guint64)in->fps_d, (guint64)in->fps_n);
   GST_OBJECT_LOCK (self);
   changed = latency != self->latency;
   self->latency = latency;

@@ -42,8 +42,8 @@ struct _GstSeedVR2Upscale {
   GstFlowReturn last_flow; /* of pushing; EOS and errors stop the element */
 };
 
-/* Tells the pipeline of the latency with such batches: one is collected while
- * the one before it is computed.  0: the size is not known yet. */
+/* Tells the pipeline of the latency with such batches.  0: the size is not
+ * known yet. */
 void gst_seedvr2_upscale_update_latency (GstSeedVR2Upscale *self,
                                          guint batch_size);
 

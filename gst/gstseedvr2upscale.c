@@ -23,7 +23,8 @@
  * such as audio, comes from the same demuxer, its queue must be able to hold
  * that long, or the pipeline stalls: see the second example.
  *
- * A live source is told the latency of two batches.  When it gives frames
+ * A live source is told the latency of two batches, and of
+ * #GstSeedVR2Upscale:prepend-frames.  When it gives frames
  * faster than they can be made, a warning with both rates is posted once.
  *
  * On an NVIDIA GPU the element shares one CUDA context with its pipeline: it

@@ -1,5 +1,5 @@
-/* What is asked and told from downstream: positions, and a pointer over the
- * picture. */
+/* What is asked and told from downstream: positions, latencies, and a pointer
+ * over the picture. */
 #include "element_test.h"
 
 static gint64
@@ -85,6 +85,28 @@ GST_START_TEST (test_pointer)
 }
 GST_END_TEST;
 
+static const struct {
+  const gchar *properties;
+  guint frames;
+} latencies[] = {
+  { "batch-size=5", 10 },
+  { "batch-size=5 temporal-overlap=2", 10 },
+  { "batch-size=5 prepend-frames=4", 14 },
+  /* nothing is computed until 21 frames are in, and then 4 batches in front */
+  { "batch-size=5 prepend-frames=20", 46 },
+};
+
+/* Frames that are mirrored have to be in, and take time. */
+GST_START_TEST (test_latency_of_prepended_frames)
+{
+  GstHarness *h = harness_new (latencies[__i__].properties, "", SMALL);
+
+  fail_unless_equals_uint64 (gst_harness_query_latency (h),
+                             latencies[__i__].frames * FRAME_DURATION);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 static Suite *
 seedvr2_upstream_suite (void)
 {
@@ -95,6 +117,8 @@ seedvr2_upstream_suite (void)
   tcase_add_test (tcase, test_position);
   tcase_add_test (tcase, test_position_without_times);
   tcase_add_test (tcase, test_pointer);
+  tcase_add_loop_test (tcase, test_latency_of_prepended_frames, 0,
+                       G_N_ELEMENTS (latencies));
   return suite;
 }
 GST_CHECK_MAIN (seedvr2_upstream);
