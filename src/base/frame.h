@@ -38,15 +38,23 @@ typedef enum svr_pixel_format {
     SVR_PIXEL_Y42B, /* chroma at half the width */
     SVR_PIXEL_I422_10,
     SVR_PIXEL_I422_12,
+    SVR_PIXEL_NV16, /* the same with chroma interleaved: U,V */
+    SVR_PIXEL_NV61, /* V,U */
+    SVR_PIXEL_YUY2, /* the same in one plane: Y,U,Y,V for two pixels, also where the width is odd */
+    SVR_PIXEL_YVYU,
+    SVR_PIXEL_UYVY,
     SVR_PIXEL_Y444, /* chroma at full size */
     SVR_PIXEL_Y444_10,
+    SVR_PIXEL_Y444_12,
     SVR_PIXEL_Y444_16,
+    SVR_PIXEL_NV24,  /* the same with chroma interleaved: U,V */
     SVR_PIXEL_GRAY8, /* luma alone */
     SVR_PIXEL_GRAY16,
     SVR_PIXEL_RGBP, /* a plane a colour */
     SVR_PIXEL_BGRP,
     SVR_PIXEL_GBR,
     SVR_PIXEL_GBR_10,
+    SVR_PIXEL_GBR_12,
     SVR_PIXEL_RGB10A2, /* 32 bits, red in the lowest 10, alpha in the highest 2 */
     SVR_PIXEL_BGR10A2,
     SVR_PIXEL_RGBA64, /* 16 bits a channel */
