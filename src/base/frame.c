@@ -79,6 +79,7 @@ static const svr_pixel_layout layouts[SVR_PIXEL_FORMAT_COUNT] = {
     [SVR_PIXEL_NV24] = {"NV24", SEMIPLANAR(1, 8, 0, 1)},
     [SVR_PIXEL_GRAY8] = {"GRAY8", GREY(1)},
     [SVR_PIXEL_GRAY16] = {"GRAY16_LE", GREY(2)},
+    [SVR_PIXEL_GRAY16_BE] = {"GRAY16_BE", GREY(2), .big_endian = true},
     [SVR_PIXEL_RGBP] = {"RGBP", PLANAR(SVR_KIND_RGB, 1, 8, 0, 1, 2)},
     [SVR_PIXEL_BGRP] = {"BGRP", PLANAR(SVR_KIND_RGB, 1, 8, 2, 1, 0)},
     [SVR_PIXEL_GBR] = {"GBR", PLANAR(SVR_KIND_RGB, 1, 8, 2, 0, 1)},
@@ -169,6 +170,7 @@ svr_samples svr_frame_samples(const svr_video_info *info, const svr_frame *frame
         .word = layout->word,
         .step = c->step,
         .shift = c->shift,
+        .big_endian = layout->big_endian,
         .top = (1u << c->depth) - 1u,
     };
 }

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Names are GStreamer's: bytes in memory order for the packed ones, planes in memory order for the
- * others.  Words of more than 8 bits are little endian. */
+ * others.  Words of more than 8 bits are little endian, but for one format. */
 typedef enum svr_pixel_format {
     SVR_PIXEL_RGB = 0,
     SVR_PIXEL_BGR,
@@ -50,7 +50,8 @@ typedef enum svr_pixel_format {
     SVR_PIXEL_NV24,  /* the same with chroma interleaved: U,V */
     SVR_PIXEL_GRAY8, /* luma alone */
     SVR_PIXEL_GRAY16,
-    SVR_PIXEL_RGBP, /* a plane a colour */
+    SVR_PIXEL_GRAY16_BE, /* big endian: what PNG decoders give */
+    SVR_PIXEL_RGBP,      /* a plane a colour */
     SVR_PIXEL_BGRP,
     SVR_PIXEL_GBR,
     SVR_PIXEL_GBR_10,
@@ -83,6 +84,7 @@ typedef struct svr_pixel_layout {
     uint8_t word;         /* bytes of a word; 4: all channels of a pixel share one */
     uint8_t w_sub, h_sub; /* chroma is coarser by 2 to the power of this */
     bool alpha;           /* the last channel means transparency, else filler */
+    bool big_endian;      /* words of 2 bytes */
     svr_channel channel[SVR_MAX_CHANNELS]; /* R,G,B or Y,Cb,Cr or Y; [3] is alpha or filler */
 } svr_pixel_layout;
 
@@ -117,6 +119,7 @@ typedef struct svr_samples {
     ptrdiff_t stride;
     int width, height; /* samples */
     int word, step, shift;
+    bool big_endian;
     uint32_t top; /* the largest code */
 } svr_samples;
 

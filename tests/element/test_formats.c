@@ -68,6 +68,9 @@ fill (Picture *p, WordMaker make, gpointer data)
       for (guint i = 0; i < words; i++) {
         guint32 word = make (format, is_chroma (format, plane, i), data);
 
+        if (g_str_has_suffix (format->name, "_BE"))
+          word = GUINT16_SWAP_LE_BE (word);
+
         memcpy ((guint8 *)GST_VIDEO_FRAME_PLANE_DATA (&p->frame, plane)
                     + y * GST_VIDEO_FRAME_PLANE_STRIDE (&p->frame, plane)
                     + i * bytes,

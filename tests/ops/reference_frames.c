@@ -34,7 +34,7 @@ static const description descriptions[SVR_PIXEL_FORMAT_COUNT] = {
     [SVR_PIXEL_NV61] = {"Y VU", 8, 0, 2, 1},      [SVR_PIXEL_NV24] = {"Y UV", 8, 0, 1, 1},
     [SVR_PIXEL_YUY2] = {"YUYV", 8, 0, 2, 1},      [SVR_PIXEL_YVYU] = {"YVYU", 8, 0, 2, 1},
     [SVR_PIXEL_UYVY] = {"UYVY", 8, 0, 2, 1},      [SVR_PIXEL_Y444_12] = {"Y U V", 12, 0, 1, 1},
-    [SVR_PIXEL_GBR_12] = {"G B R", 12, 0, 1, 1},
+    [SVR_PIXEL_GBR_12] = {"G B R", 12, 0, 1, 1},  [SVR_PIXEL_GRAY16_BE] = {"Y", 16, 0, 1, 1},
 };
 
 /* Four samples of 10, 10, 10 and 2 bits in 32. */
@@ -147,6 +147,8 @@ static int64_t word_at(const svr_video_info *info, const svr_frame *frame, const
                1023;
     }
     bytes = row + (d->unit > 8 ? 2 * index : index);
+    if (info->format == SVR_PIXEL_GRAY16_BE)
+        return bytes[0] << 8 | bytes[1];
     return d->unit > 8 ? bytes[0] | bytes[1] << 8 : bytes[0];
 }
 

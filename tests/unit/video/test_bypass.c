@@ -96,7 +96,7 @@ static uint32_t word_at(const svr_samples *s, int i)
 
     memcpy(&word, s->data + i / s->width * s->stride + (ptrdiff_t) (i % s->width) * s->step,
            (size_t) s->word);
-    return word;
+    return s->big_endian ? (word & 255) << 8 | word >> 8 : word;
 }
 
 static uint32_t code_at(const svr_samples *s, int i)
@@ -108,6 +108,8 @@ static void put(const svr_samples *s, int i, uint32_t code)
 {
     uint32_t word = (word_at(s, i) & ~(s->top << s->shift)) | code << s->shift;
 
+    if (s->big_endian)
+        word = (word & 255) << 8 | word >> 8;
     memcpy(s->data + i / s->width * s->stride + (ptrdiff_t) (i % s->width) * s->step, &word,
            (size_t) s->word);
 }
