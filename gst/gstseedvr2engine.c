@@ -3,6 +3,9 @@
 #include "gstseedvr2errors.h"
 #include "gstseedvr2files.h"
 #include "gstseedvr2log.h"
+#include "gstseedvr2private.h"
+
+#define GST_CAT_DEFAULT gst_seedvr2_upscale_debug
 
 static gboolean
 check_file (GstElement *element, const gchar *property, const gchar *file)

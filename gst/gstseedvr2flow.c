@@ -167,6 +167,20 @@ forward_events (GstSeedVR2Upscale *self)
                         g_queue_pop_head (&self->line));
 }
 
+/* Where downstream is: what the base class answers position queries with.  It
+ * would keep it itself if it did the pushing. */
+static void
+note_position (GstSeedVR2Upscale *self, GstBuffer *out)
+{
+  GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+
+  if (segment->format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (out))
+    return;
+  segment->position = GST_BUFFER_PTS (out);
+  if (GST_BUFFER_DURATION_IS_VALID (out))
+    segment->position += GST_BUFFER_DURATION (out);
+}
+
 /* Pushes what is finished, waiting only where the engine takes nothing more or
  * the line is to be emptied.
  *
@@ -188,6 +202,7 @@ push_frames (GstSeedVR2Upscale *self, gboolean draining)
                       &out);
     if (ret != GST_FLOW_OK || !out)
       return ret;
+    note_position (self, out);
     ret = self->last_flow = gst_pad_push (pad, out);
     if (ret != GST_FLOW_OK)
       return ret;

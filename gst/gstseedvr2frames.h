@@ -12,10 +12,11 @@ G_BEGIN_DECLS
 /* The formats of both pads.  Negotiation prefers what stands first. */
 #define GST_SEEDVR2_FORMATS                                                    \
   "{ NV12, I420, P010_10LE, I420_10LE, YV12, NV21, RGB, BGR, RGBx, BGRx, "     \
-  "xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, Y42B, Y444, I422_10LE, Y444_10LE, "     \
-  "P012_LE, I420_12LE, I422_12LE, P016_LE, Y444_16LE, RGBP, BGRP, GBR, "       \
-  "GBR_10LE, RGB10A2_LE, BGR10A2_LE, RGBA64_LE, ARGB64_LE, ARGB64, GRAY8, "    \
-  "GRAY16_LE }"
+  "xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, Y42B, YUY2, UYVY, Y444, I422_10LE, "    \
+  "Y444_10LE, P012_LE, I420_12LE, I422_12LE, Y444_12LE, P016_LE, Y444_16LE, "  \
+  "YVYU, NV16, NV61, NV24, RGBP, BGRP, GBR, GBR_10LE, GBR_12LE, "              \
+  "RGB10A2_LE, BGR10A2_LE, RGBA64_LE, ARGB64_LE, ARGB64, GRAY8, GRAY16_LE, "   \
+  "GRAY16_BE }"
 
 /* Format, size and colorimetry of `info` in the engine's terms.  What caps
  * leave unknown is taken as GStreamer's defaults have it: BT.709 above 576

@@ -3,6 +3,7 @@
 #include "gstseedvr2negotiate.h"
 
 #include "gstseedvr2caps.h"
+#include "gstseedvr2cudalib.h"
 #include "gstseedvr2cudapool.h"
 #include "gstseedvr2flow.h"
 #include "gstseedvr2frames.h"
@@ -43,6 +44,48 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
   return result;
 }
 
+/* Whether a neighbour is there that knows frames in CUDA memory only. */
+static gboolean
+wants_cuda (GstPad *pad)
+{
+  GstCaps *caps = gst_pad_peer_query_caps (pad, NULL);
+  gboolean all = !gst_caps_is_any (caps) && !gst_caps_is_empty (caps);
+
+  for (guint i = 0; all && i < gst_caps_get_size (caps); i++)
+    all = gst_caps_features_contains (gst_caps_get_features (caps, i),
+                                      GST_SEEDVR2_CUDA_FEATURE);
+  gst_caps_unref (caps);
+  return all;
+}
+
+/* Without this, negotiation would fail in an element that cannot know why. */
+gboolean
+gst_seedvr2_negotiate_check_memory (GstSeedVR2Upscale *self)
+{
+  gboolean in, out;
+
+  if (takes_cuda (self))
+    return TRUE;
+  in = wants_cuda (GST_BASE_TRANSFORM_SINK_PAD (self));
+  out = wants_cuda (GST_BASE_TRANSFORM_SRC_PAD (self));
+  if (!in && !out)
+    return TRUE;
+  GST_ELEMENT_ERROR_WITH_DETAILS (
+      self, CORE, NEGOTIATION,
+      ("Frames are to be in CUDA memory, but this element computes on the "
+       "CPU: set backend=cuda, or put cudadownload before it and cudaupload "
+       "behind it."),
+      ("the caps of %s are of " GST_SEEDVR2_CUDA_FEATURE
+       " only; with backend=cuda the error tells what a GPU lacks",
+       in && out ? "both neighbours"
+       : in      ? "upstream"
+                 : "downstream"),
+      ("suggestion", G_TYPE_STRING,
+       "set backend=cuda, or put cudadownload before and cudaupload behind",
+       NULL));
+  return FALSE;
+}
+
 static GstCaps *
 fixate_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
              GstCaps *othercaps)
@@ -81,6 +124,42 @@ may_be_progressive (const GstVideoInfo *info)
 
   return mode == GST_VIDEO_INTERLACE_MODE_PROGRESSIVE
          || mode == GST_VIDEO_INTERLACE_MODE_MIXED;
+}
+
+/* Whether neighbours in space and time are of one view: side by side the views
+ * are like two halves of a picture, but rows, columns or frames in turns would
+ * be blended. */
+static gboolean
+keeps_views_apart (const GstVideoInfo *info)
+{
+  switch (GST_VIDEO_INFO_MULTIVIEW_MODE (info)) {
+  case GST_VIDEO_MULTIVIEW_MODE_SIDE_BY_SIDE_QUINCUNX:
+  case GST_VIDEO_MULTIVIEW_MODE_COLUMN_INTERLEAVED:
+  case GST_VIDEO_MULTIVIEW_MODE_ROW_INTERLEAVED:
+  case GST_VIDEO_MULTIVIEW_MODE_CHECKERBOARD:
+  case GST_VIDEO_MULTIVIEW_MODE_FRAME_BY_FRAME:
+  case GST_VIDEO_MULTIVIEW_MODE_MULTIVIEW_FRAME_BY_FRAME:
+  case GST_VIDEO_MULTIVIEW_MODE_SEPARATED:
+    return FALSE;
+  default:
+    return TRUE;
+  }
+}
+
+static void
+refuse_views (GstSeedVR2Upscale *self, const GstVideoInfo *in)
+{
+  const gchar *mode = gst_video_multiview_mode_to_caps_string (
+      GST_VIDEO_INFO_MULTIVIEW_MODE (in));
+
+  GST_ELEMENT_ERROR_WITH_DETAILS (
+      self, STREAM, FORMAT,
+      ("Views that are packed as multiview-mode=%s would be blended: put a "
+       "glviewconvert before this element that makes side-by-side or "
+       "top-bottom of them.",
+       mode),
+      (NULL),
+      ("suggestion", G_TYPE_STRING, "put glviewconvert in front", NULL));
 }
 
 /* Says why the engine cannot do this, and what would help. */
@@ -124,13 +203,15 @@ parse_caps (GstSeedVR2Upscale *self, const GstCaps *incaps,
   gboolean sizes = gst_video_info_from_caps (in, incaps)
                    && gst_video_info_from_caps (out, outcaps)
                    && is_right_size (in) && is_right_size (out);
-  gboolean ok = sizes && may_be_progressive (in);
+  gboolean ok = sizes && may_be_progressive (in) && keeps_views_apart (in);
 
   if (!ok && !self->refused) {
-    if (sizes)
+    if (!sizes)
+      post_wrong_size (self, incaps, outcaps);
+    else if (!may_be_progressive (in))
       gst_seedvr2_negotiate_refuse_interlaced (self, in);
     else
-      post_wrong_size (self, incaps, outcaps);
+      refuse_views (self, in);
   }
   self->refused = !ok;
   return ok;
@@ -140,13 +221,24 @@ static void
 warn_of_hdr (GstSeedVR2Upscale *self, const GstVideoInfo *in)
 {
   GstVideoTransferFunction transfer = in->colorimetry.transfer;
+  gboolean hdr = transfer == GST_VIDEO_TRANSFER_SMPTE2084
+                 || transfer == GST_VIDEO_TRANSFER_ARIB_STD_B67;
 
-  if (transfer == GST_VIDEO_TRANSFER_SMPTE2084
-      || transfer == GST_VIDEO_TRANSFER_ARIB_STD_B67)
+  if (hdr && !self->told_of_hdr)
     GST_ELEMENT_WARNING (self, STREAM, FORMAT,
                          ("The video is HDR, which the model was not trained "
                           "for: tone-map it to SDR first for best results."),
                          (NULL));
+  self->told_of_hdr |= hdr;
+}
+
+/* Frames that come in, at the rate at which batches are made, before one that
+ * is in goes out: a batch is collected while another is computed.  Frames that
+ * mirror the first ones are computed in front, when all of these are in. */
+static guint64
+frames_late (guint64 batch, guint64 prepend)
+{
+  return batch + prepend + MAX (batch, prepend + 1);
 }
 
 void
@@ -156,10 +248,10 @@ gst_seedvr2_negotiate_update_latency (GstSeedVR2Upscale *self, guint batch_size)
   GstClockTime latency = 0;
   gboolean changed;
 
-  if (in->fps_n > 0)
-    latency = gst_util_uint64_scale (2 * (guint64)batch_size,
-                                     GST_SECOND * (guint64)in->fps_d,
-                                     (guint64)in->fps_n);
+  if (in->fps_n > 0 && batch_size > 0)
+    latency = gst_util_uint64_scale (
+        frames_late (batch_size, self->active.prepend_frames),
+        GST_SECOND * (guint64)in->fps_d, (guint64)in->fps_n);
   GST_OBJECT_LOCK (self);
   changed = latency != self->latency;
   self->latency = latency;

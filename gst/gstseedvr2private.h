@@ -32,6 +32,7 @@ struct _GstSeedVR2Upscale {
   gboolean in_cuda, out_cuda; /* frames are in CUDA memory */
   gboolean negotiated;        /* the infos are set */
   gboolean refused;           /* the last caps were, and it was said */
+  gboolean told_of_hdr;       /* since start() */
   gboolean configured;        /* the engine is set up for them */
   guint64 first_frame;        /* the number that the engine counts from, while
                                  configured */

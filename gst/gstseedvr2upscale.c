@@ -24,7 +24,8 @@
  * pipeline, such as audio, comes from the same demuxer, its queue must be able
  * to hold that long, or the pipeline stalls: see the second example.
  *
- * A live source is told the latency of two batches.  When it gives frames
+ * A live source is told the latency of two batches, and of
+ * #GstSeedVR2Upscale:prepend-frames.  When it gives frames
  * faster than they can be made, a warning with both rates is posted once.
  *
  * On an NVIDIA GPU the element shares one CUDA context with its pipeline: it
@@ -79,19 +80,21 @@
 #include "gstseedvr2negotiate.h"
 #include "gstseedvr2private.h"
 #include "gstseedvr2properties.h"
+#include "gstseedvr2upstream.h"
 
 GST_DEBUG_CATEGORY (gst_seedvr2_upscale_debug);
 #define GST_CAT_DEFAULT gst_seedvr2_upscale_debug
 
+static void init_presets (GstPresetInterface *presets);
+
 /* Presets are files that the interface reads and writes by itself. */
 G_DEFINE_TYPE_WITH_CODE (GstSeedVR2Upscale, gst_seedvr2_upscale,
                          GST_TYPE_BASE_TRANSFORM,
-                         G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL));
+                         G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, init_presets));
 GST_ELEMENT_REGISTER_DEFINE (seedvr2upscale, "seedvr2upscale", GST_RANK_NONE,
                              GST_TYPE_SEEDVR2_UPSCALE);
 
 #define parent_class gst_seedvr2_upscale_parent_class
-#define PARENT gst_seedvr2_upscale_parent ()
 
 GstBaseTransformClass *
 gst_seedvr2_upscale_parent (void)
@@ -99,35 +102,35 @@ gst_seedvr2_upscale_parent (void)
   return GST_BASE_TRANSFORM_CLASS (parent_class);
 }
 
-/* ---- start and stop ---- */
+/* ---- presets ---- */
 
-static gboolean
-gst_seedvr2_upscale_start (GstBaseTransform *trans)
+/* Only what is ours: the default has the name and the parent in it too, so that
+ * loading a saved preset would rename the element. */
+static gchar **
+get_preset_properties (GstPreset *preset)
 {
-  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
-  svr_upscaler *upscaler;
+  guint count;
+  GParamSpec **all
+      = g_object_class_list_properties (G_OBJECT_GET_CLASS (preset), &count);
+  GPtrArray *names = g_ptr_array_new ();
 
-  gst_seedvr2_settings_clear (&self->active);
-  GST_OBJECT_LOCK (self);
-  gst_seedvr2_settings_copy (&self->active, &self->settings);
-  self->latency = 0;
-  GST_OBJECT_UNLOCK (self);
-  self->negotiated = self->configured = self->refused = FALSE;
-  self->next_frame = self->active.frame_offset;
-  self->last_flow = GST_FLOW_OK;
-  gst_seedvr2_speed_start (gst_seedvr2_report_speed (self->report));
-  g_atomic_int_set (&self->flushing, FALSE);
-
-  /* again: the properties may have changed in READY */
-  if (!gst_seedvr2_cuda_ensure (&self->cuda, GST_ELEMENT (self), &self->active))
-    return FALSE;
-  upscaler = gst_seedvr2_engine_open (GST_ELEMENT (self), &self->active,
-                                      &self->cuda, self->report);
-  g_mutex_lock (&self->lock);
-  self->upscaler = upscaler;
-  g_mutex_unlock (&self->lock);
-  return upscaler != NULL;
+  for (guint i = 0; i < count; i++) {
+    if (all[i]->owner_type == GST_TYPE_SEEDVR2_UPSCALE
+        && (all[i]->flags & G_PARAM_WRITABLE))
+      g_ptr_array_add (names, g_strdup (all[i]->name));
+  }
+  g_ptr_array_add (names, NULL);
+  g_free (all);
+  return (gchar **)g_ptr_array_free (names, FALSE);
 }
+
+static void
+init_presets (GstPresetInterface *presets)
+{
+  presets->get_property_names = get_preset_properties;
+}
+
+/* ---- start and stop ---- */
 
 static gboolean
 gst_seedvr2_upscale_stop (GstBaseTransform *trans)
@@ -143,6 +146,39 @@ gst_seedvr2_upscale_stop (GstBaseTransform *trans)
   gst_seedvr2_flow_clear (self);
   self->negotiated = self->configured = FALSE;
   return TRUE;
+}
+
+static gboolean
+gst_seedvr2_upscale_start (GstBaseTransform *trans)
+{
+  GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (trans);
+  svr_upscaler *upscaler;
+
+  gst_seedvr2_settings_clear (&self->active);
+  GST_OBJECT_LOCK (self);
+  gst_seedvr2_settings_copy (&self->active, &self->settings);
+  self->latency = 0;
+  GST_OBJECT_UNLOCK (self);
+  self->negotiated = self->configured = self->refused = FALSE;
+  self->told_of_hdr = FALSE;
+  self->next_frame = self->active.frame_offset;
+  self->last_flow = GST_FLOW_OK;
+  gst_seedvr2_speed_start (gst_seedvr2_report_speed (self->report));
+  g_atomic_int_set (&self->flushing, FALSE);
+
+  /* again: the properties may have changed in READY */
+  if (!gst_seedvr2_cuda_ensure (&self->cuda, GST_ELEMENT (self), &self->active))
+    return FALSE;
+  upscaler = gst_seedvr2_engine_open (GST_ELEMENT (self), &self->active,
+                                      &self->cuda, self->report);
+  g_mutex_lock (&self->lock);
+  self->upscaler = upscaler;
+  g_mutex_unlock (&self->lock);
+  if (upscaler && !gst_seedvr2_negotiate_check_memory (self)) {
+    gst_seedvr2_upscale_stop (trans);
+    return FALSE;
+  }
+  return upscaler != NULL;
 }
 
 static gboolean
@@ -192,68 +228,42 @@ gst_seedvr2_upscale_transform (GstBaseTransform *trans, GstBuffer *input,
   return GST_FLOW_NOT_SUPPORTED;
 }
 
-/* ---- events and queries ---- */
-
-/* Much slower than real time: told so, decoders would skip frames. */
-static gboolean
-gst_seedvr2_upscale_src_event (GstBaseTransform *trans, GstEvent *event)
-{
-  if (GST_EVENT_TYPE (event) == GST_EVENT_QOS
-      && !gst_base_transform_is_qos_enabled (trans)) {
-    gst_event_unref (event);
-    return TRUE;
-  }
-  return PARENT->src_event (trans, event);
-}
-
-static gboolean
-query_latency (GstSeedVR2Upscale *self, GstQuery *query)
-{
-  GstClockTime min, max, own;
-  gboolean live;
-
-  if (!gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (self), query))
-    return FALSE;
-  GST_OBJECT_LOCK (self);
-  own = self->latency;
-  GST_OBJECT_UNLOCK (self);
-  gst_query_parse_latency (query, &live, &min, &max);
-  gst_seedvr2_speed_set_live (gst_seedvr2_report_speed (self->report), live);
-  min += own;
-  if (GST_CLOCK_TIME_IS_VALID (max))
-    max += own;
-  gst_query_set_latency (query, live, min, max);
-  return TRUE;
-}
-
-static gboolean
-gst_seedvr2_upscale_query (GstBaseTransform *trans, GstPadDirection direction,
-                           GstQuery *query)
-{
-  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY && direction == GST_PAD_SRC)
-    return query_latency (GST_SEEDVR2_UPSCALE (trans), query);
-  if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT
-      && gst_seedvr2_cuda_answer (&GST_SEEDVR2_UPSCALE (trans)->cuda,
-                                  GST_ELEMENT (trans), query))
-    return TRUE;
-  return PARENT->query (trans, direction, query);
-}
-
 /* ---- object ---- */
+
+/* What is latched at a start is taken at any time, but not at once: said in the
+ * log, where it would make a difference. */
+static void
+tell_if_too_late (GstSeedVR2Upscale *self, const GValue *was, const GValue *is,
+                  GParamSpec *pspec)
+{
+  GstState state = GST_STATE (self);
+
+  if (state > GST_STATE_READY && (pspec->flags & GST_PARAM_MUTABLE_READY)
+      && g_param_values_cmp (pspec, was, is) != 0)
+    GST_WARNING_OBJECT (self,
+                        "%s was set in %s: it takes effect when the element "
+                        "next goes from READY to PAUSED",
+                        pspec->name, gst_element_state_get_name (state));
+}
 
 static void
 gst_seedvr2_upscale_set_property (GObject *object, guint id,
                                   const GValue *value, GParamSpec *pspec)
 {
   GstSeedVR2Upscale *self = GST_SEEDVR2_UPSCALE (object);
+  GValue was = G_VALUE_INIT;
   gboolean known, post;
 
+  g_value_init (&was, G_PARAM_SPEC_VALUE_TYPE (pspec));
   GST_OBJECT_LOCK (self);
+  gst_seedvr2_settings_get (&self->settings, id, &was);
   known = gst_seedvr2_settings_set (&self->settings, id, value);
   post = self->settings.post_messages;
   GST_OBJECT_UNLOCK (self);
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  tell_if_too_late (self, &was, value, pspec);
+  g_value_unset (&was);
   gst_seedvr2_report_enable (self->report, post);
   if (gst_seedvr2_property_is_size (id))
     gst_base_transform_reconfigure_src (GST_BASE_TRANSFORM (self));
@@ -308,11 +318,10 @@ static void
 init_transform_class (GstBaseTransformClass *transform)
 {
   gst_seedvr2_negotiate_init_class (transform);
+  gst_seedvr2_upstream_init_class (transform);
   transform->start = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_start);
   transform->stop = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_stop);
   transform->sink_event = GST_DEBUG_FUNCPTR (gst_seedvr2_flow_sink_event);
-  transform->src_event = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_src_event);
-  transform->query = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_query);
   transform->transform = GST_DEBUG_FUNCPTR (gst_seedvr2_upscale_transform);
   transform->submit_input_buffer
       = GST_DEBUG_FUNCPTR (gst_seedvr2_flow_submit_input_buffer);

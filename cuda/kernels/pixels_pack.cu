@@ -29,6 +29,8 @@ __device__ __forceinline__ float sample_at(const svr_samples &s, int64_t row, in
 {
     unsigned word = *word_at<Word>(s, row, x);
 
+    if (sizeof(Word) == 2 && s.big_endian)
+        word = svr_swap_bytes(word);
     return (float) (sizeof(Word) == 1 ? word : word >> s.shift & s.top);
 }
 
@@ -37,7 +39,11 @@ template <typename Word>
 __device__ __forceinline__ void put_sample(const svr_samples &s, int64_t row, int64_t x,
                                            unsigned code)
 {
-    *reinterpret_cast<Word *>(s.data + row * s.stride + x * s.step) = (Word) (code << s.shift);
+    unsigned word = code << s.shift;
+
+    if (sizeof(Word) == 2 && s.big_endian)
+        word = svr_swap_bytes(word);
+    *reinterpret_cast<Word *>(s.data + row * s.stride + x * s.step) = (Word) word;
 }
 
 template <typename Word>

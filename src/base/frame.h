@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Names are GStreamer's: bytes in memory order for the packed ones, planes in memory order for the
- * others.  Words of more than 8 bits are little endian. */
+ * others.  Words of more than 8 bits are little endian, but for one format. */
 typedef enum svr_pixel_format {
     SVR_PIXEL_RGB = 0,
     SVR_PIXEL_BGR,
@@ -38,15 +38,24 @@ typedef enum svr_pixel_format {
     SVR_PIXEL_Y42B, /* chroma at half the width */
     SVR_PIXEL_I422_10,
     SVR_PIXEL_I422_12,
+    SVR_PIXEL_NV16, /* the same with chroma interleaved: U,V */
+    SVR_PIXEL_NV61, /* V,U */
+    SVR_PIXEL_YUY2, /* the same in one plane: Y,U,Y,V for two pixels, also where the width is odd */
+    SVR_PIXEL_YVYU,
+    SVR_PIXEL_UYVY,
     SVR_PIXEL_Y444, /* chroma at full size */
     SVR_PIXEL_Y444_10,
+    SVR_PIXEL_Y444_12,
     SVR_PIXEL_Y444_16,
+    SVR_PIXEL_NV24,  /* the same with chroma interleaved: U,V */
     SVR_PIXEL_GRAY8, /* luma alone */
     SVR_PIXEL_GRAY16,
-    SVR_PIXEL_RGBP, /* a plane a colour */
+    SVR_PIXEL_GRAY16_BE, /* big endian: what PNG decoders give */
+    SVR_PIXEL_RGBP,      /* a plane a colour */
     SVR_PIXEL_BGRP,
     SVR_PIXEL_GBR,
     SVR_PIXEL_GBR_10,
+    SVR_PIXEL_GBR_12,
     SVR_PIXEL_RGB10A2, /* 32 bits, red in the lowest 10, alpha in the highest 2 */
     SVR_PIXEL_BGR10A2,
     SVR_PIXEL_RGBA64, /* 16 bits a channel */
@@ -75,6 +84,7 @@ typedef struct svr_pixel_layout {
     uint8_t word;         /* bytes of a word; 4: all channels of a pixel share one */
     uint8_t w_sub, h_sub; /* chroma is coarser by 2 to the power of this */
     bool alpha;           /* the last channel means transparency, else filler */
+    bool big_endian;      /* words of 2 bytes */
     svr_channel channel[SVR_MAX_CHANNELS]; /* R,G,B or Y,Cb,Cr or Y; [3] is alpha or filler */
 } svr_pixel_layout;
 
@@ -109,6 +119,7 @@ typedef struct svr_samples {
     ptrdiff_t stride;
     int width, height; /* samples */
     int word, step, shift;
+    bool big_endian;
     uint32_t top; /* the largest code */
 } svr_samples;
 

@@ -22,6 +22,12 @@ typedef struct svr_code_map {
 
 svr_code_map svr_code_map_of(const svr_video_info *info);
 
+/* A word of 2 bytes read from or written to big endian memory. */
+SVR_HD uint16_t svr_swap_bytes(uint32_t word)
+{
+    return (uint16_t) (word >> 8 | word << 8);
+}
+
 /* Chroma at a luma sample: the sum of up to three chroma samples.
  *
  * Up and down are a pair: what unpacking interpolates, packing takes back to the same samples,

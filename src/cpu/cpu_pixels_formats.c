@@ -33,7 +33,11 @@ static uint32_t word_at(const uint8_t *at, int bytes)
 
 static float sample_at(const svr_samples *s, const uint8_t *row, int x)
 {
-    return (float) (word_at(row + (ptrdiff_t) x * s->step, s->word) >> s->shift & s->top);
+    uint32_t word = word_at(row + (ptrdiff_t) x * s->step, s->word);
+
+    if (s->big_endian)
+        word = svr_swap_bytes(word);
+    return (float) (word >> s->shift & s->top);
 }
 
 /* Words that channels share must have been cleared. */
@@ -41,7 +45,7 @@ static void put_sample(const svr_samples *s, uint8_t *row, int x, uint32_t code)
 {
     uint8_t *at = row + (ptrdiff_t) x * s->step;
     uint32_t word = code << s->shift;
-    uint16_t half = (uint16_t) word;
+    uint16_t half = s->big_endian ? svr_swap_bytes(word) : (uint16_t) word;
 
     switch (s->word) {
     case 1:

@@ -50,7 +50,8 @@ const gchar *const all_formats[ALL_FORMATS] = {
   "I422_10LE", "I422_12LE",  "Y444",       "Y444_10LE", "Y444_16LE",
   "GRAY8",     "GRAY16_LE",  "RGBP",       "BGRP",      "GBR",
   "GBR_10LE",  "RGB10A2_LE", "BGR10A2_LE", "RGBA64_LE", "ARGB64_LE",
-  "ARGB64",
+  "ARGB64",    "YUY2",       "YVYU",       "UYVY",      "NV16",
+  "NV61",      "NV24",       "Y444_12LE",  "GBR_12LE",  "GRAY16_BE",
 };
 
 guint

@@ -15,7 +15,7 @@
 #define CAPS(format, width, height) CAPS_RATE (format, width, height, "25/1")
 
 /* The formats of both pads; first the packed ones of R, G, B in bytes. */
-enum { PACKED_RGB_FORMATS = 10, ALL_FORMATS = 36 };
+enum { PACKED_RGB_FORMATS = 10, ALL_FORMATS = 45 };
 extern const gchar *const all_formats[ALL_FORMATS];
 
 /* Small enough for a frame to take some milliseconds. */

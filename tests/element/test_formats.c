@@ -25,7 +25,32 @@ component_in (const GstVideoFormatInfo *format, guint plane)
   return c;
 }
 
-typedef guint32 (*WordMaker) (const GstVideoFormatInfo *format, guint plane,
+/* Bytes of a row, where luma and chroma share a plane up to the last of both.
+ */
+static gint
+row_bytes (const Picture *p, guint plane)
+{
+  gint bytes = 0;
+
+  for (gint c = 0; c < (gint)GST_VIDEO_FRAME_N_COMPONENTS (&p->frame); c++)
+    if (GST_VIDEO_FRAME_COMP_PLANE (&p->frame, c) == plane)
+      bytes = MAX (bytes, GST_VIDEO_FRAME_COMP_WIDTH (&p->frame, c)
+                              * GST_VIDEO_FRAME_COMP_PSTRIDE (&p->frame, c));
+  return bytes;
+}
+
+/* Whether word `i` of a row is chroma. */
+static gboolean
+is_chroma (const GstVideoFormatInfo *format, guint plane, guint i)
+{
+  if (!GST_VIDEO_FORMAT_INFO_IS_YUV (format))
+    return FALSE;
+  if (GST_VIDEO_FORMAT_INFO_N_PLANES (format) == 1)
+    return i % 2 != (guint)GST_VIDEO_FORMAT_INFO_POFFSET (format, 0);
+  return plane > 0;
+}
+
+typedef guint32 (*WordMaker) (const GstVideoFormatInfo *format, gboolean chroma,
                               gpointer data);
 
 /* Fills all planes word by word. */
@@ -37,12 +62,14 @@ fill (Picture *p, WordMaker make, gpointer data)
 
   for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES (&p->frame); plane++) {
     guint c = component_in (format, plane);
-    guint words = GST_VIDEO_FRAME_COMP_WIDTH (&p->frame, c)
-                  * GST_VIDEO_FRAME_COMP_PSTRIDE (&p->frame, c) / bytes;
+    guint words = (guint)row_bytes (p, plane) / bytes;
 
     for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (&p->frame, c); y++)
       for (guint i = 0; i < words; i++) {
-        guint32 word = make (format, plane, data);
+        guint32 word = make (format, is_chroma (format, plane, i), data);
+
+        if (g_str_has_suffix (format->name, "_BE"))
+          word = GUINT16_SWAP_LE_BE (word);
 
         memcpy ((guint8 *)GST_VIDEO_FRAME_PLANE_DATA (&p->frame, plane)
                     + y * GST_VIDEO_FRAME_PLANE_STRIDE (&p->frame, plane)
@@ -64,7 +91,7 @@ code_between (GRand *random, guint bits, gdouble lo, gdouble hi)
 /* Any colour that limited range has, too; luma and chroma, each sample on its
  * own, that stay inside the colours that there are. */
 static guint32
-any_word (const GstVideoFormatInfo *format, guint plane, gpointer data)
+any_word (const GstVideoFormatInfo *format, gboolean chroma, gpointer data)
 {
   guint bits = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0);
   GRand *random = data;
@@ -76,8 +103,8 @@ any_word (const GstVideoFormatInfo *format, guint plane, gpointer data)
            | (guint32)g_rand_int_range (random, 0, 4) << 30;
   if (!GST_VIDEO_FORMAT_INFO_IS_YUV (format))
     return code_between (random, bits, 0.1, 0.9);
-  return (plane == 0 ? code_between (random, bits, 0.35, 0.65)
-                     : code_between (random, bits, 0.45, 0.55))
+  return (chroma ? code_between (random, bits, 0.45, 0.55)
+                 : code_between (random, bits, 0.35, 0.65))
          << GST_VIDEO_FORMAT_INFO_SHIFT (format, 0);
 }
 
@@ -196,12 +223,12 @@ through_converter (Picture *from, Picture *to)
 }
 
 static guint32
-flat_chroma (const GstVideoFormatInfo *format, guint plane, gpointer data)
+flat_chroma (const GstVideoFormatInfo *format, gboolean chroma, gpointer data)
 {
-  if (GST_VIDEO_FORMAT_INFO_IS_YUV (format) && plane > 0)
+  if (chroma)
     return (guint32)(0.53 * (1 << GST_VIDEO_FORMAT_INFO_DEPTH (format, 0)))
            << GST_VIDEO_FORMAT_INFO_SHIFT (format, 0);
-  return any_word (format, plane, data);
+  return any_word (format, chroma, data);
 }
 
 /* Every format means what GStreamer thinks it does.  Its converter works with

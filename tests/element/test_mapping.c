@@ -59,6 +59,8 @@ expect_layout (const svr_pixel_layout *got, const GstVideoFormatInfo *want)
 
   fail_unless_equals_int (got->planes, GST_VIDEO_FORMAT_INFO_N_PLANES (want));
   fail_unless_equals_int (got->alpha, !!GST_VIDEO_FORMAT_INFO_HAS_ALPHA (want));
+  fail_unless_equals_int (got->big_endian,
+                          g_str_has_suffix (want->name, "_BE"));
   if (GST_VIDEO_FORMAT_INFO_IS_YUV (want)) {
     fail_unless_equals_int (got->w_sub, GST_VIDEO_FORMAT_INFO_W_SUB (want, 1));
     fail_unless_equals_int (got->h_sub, GST_VIDEO_FORMAT_INFO_H_SUB (want, 1));

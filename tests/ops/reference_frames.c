@@ -30,7 +30,11 @@ static const description descriptions[SVR_PIXEL_FORMAT_COUNT] = {
     [SVR_PIXEL_BGRP] = {"B G R", 8, 0, 1, 1},     [SVR_PIXEL_GBR] = {"G B R", 8, 0, 1, 1},
     [SVR_PIXEL_GBR_10] = {"G B R", 10, 0, 1, 1},  [SVR_PIXEL_RGB10A2] = {"RGBA", 10, 0, 1, 1},
     [SVR_PIXEL_BGR10A2] = {"BGRA", 10, 0, 1, 1},  [SVR_PIXEL_RGBA64] = {"RGBA", 16, 0, 1, 1},
-    [SVR_PIXEL_ARGB64] = {"ARGB", 16, 0, 1, 1},
+    [SVR_PIXEL_ARGB64] = {"ARGB", 16, 0, 1, 1},   [SVR_PIXEL_NV16] = {"Y UV", 8, 0, 2, 1},
+    [SVR_PIXEL_NV61] = {"Y VU", 8, 0, 2, 1},      [SVR_PIXEL_NV24] = {"Y UV", 8, 0, 1, 1},
+    [SVR_PIXEL_YUY2] = {"YUYV", 8, 0, 2, 1},      [SVR_PIXEL_YVYU] = {"YVYU", 8, 0, 2, 1},
+    [SVR_PIXEL_UYVY] = {"UYVY", 8, 0, 2, 1},      [SVR_PIXEL_Y444_12] = {"Y U V", 12, 0, 1, 1},
+    [SVR_PIXEL_GBR_12] = {"G B R", 12, 0, 1, 1},  [SVR_PIXEL_GRAY16_BE] = {"Y", 16, 0, 1, 1},
 };
 
 /* Four samples of 10, 10, 10 and 2 bits in 32. */
@@ -42,9 +46,19 @@ static bool shares_words(const description *d)
 /* A plane of a frame. */
 typedef struct plane {
     const char *letters;
-    int count; /* of letters */
-    int64_t width, height;
+    int count;             /* of letters */
+    int64_t width, height; /* in units of all letters */
 } plane;
+
+/* How often a letter is among the first `end` of a plane. */
+static int64_t times(const plane *p, char letter, int end)
+{
+    int64_t n = 0;
+
+    for (int i = 0; i < end; i++)
+        n += p->letters[i] == letter;
+    return n;
+}
 
 static plane plane_of(const svr_video_info *info, int number)
 {
@@ -54,7 +68,7 @@ static plane plane_of(const svr_video_info *info, int number)
     for (; number > 0; number--)
         p.letters = strchr(p.letters, ' ') + 1;
     p.count = (int) strcspn(p.letters, " ");
-    if (strchr("UV", p.letters[0])) {
+    if (times(&p, 'U', p.count) + times(&p, 'V', p.count) > 0) {
         p.width = (p.width + d->wide - 1) / d->wide;
         p.height = (p.height + d->high - 1) / d->high;
     }
@@ -108,6 +122,15 @@ static char letter_at(const svr_video_info *info, const spot *s)
     return plane_of(info, s->plane).letters[s->letter];
 }
 
+/* Its place among the samples of its letter in a row: two of luma where a unit is a pair. */
+static int64_t column_of(const svr_video_info *info, const spot *s)
+{
+    plane p = plane_of(info, s->plane);
+    char letter = p.letters[s->letter];
+
+    return s->x * times(&p, letter, p.count) + times(&p, letter, s->letter);
+}
+
 /* The bits around a sample, `width` of them. */
 static int64_t word_at(const svr_video_info *info, const svr_frame *frame, const spot *s)
 {
@@ -124,6 +147,8 @@ static int64_t word_at(const svr_video_info *info, const svr_frame *frame, const
                1023;
     }
     bytes = row + (d->unit > 8 ? 2 * index : index);
+    if (info->format == SVR_PIXEL_GRAY16_BE)
+        return bytes[0] << 8 | bytes[1];
     return d->unit > 8 ? bytes[0] | bytes[1] << 8 : bytes[0];
 }
 
@@ -154,8 +179,10 @@ static double code_at(const svr_unpack_args *args, char letter, int64_t x, int64
 
     while (!memchr(p.letters, letter, (size_t) p.count))
         p = plane_of(info, ++s.plane);
-    s.letter = (int) ((const char *) memchr(p.letters, letter, (size_t) p.count) - p.letters);
-    s.x = reference_index(x, p.width);
+    x = reference_index(x, p.width * times(&p, letter, p.count));
+    s.x = x / times(&p, letter, p.count);
+    while (p.letters[s.letter] != letter || column_of(info, &s) != x)
+        s.letter++;
     s.y = reference_index(y, p.height);
     return (double) (word_at(info, &args->frame, &s) >> descriptions[info->format].skip &
                      top_of(info, &s));
@@ -229,7 +256,7 @@ static void colours_at(const svr_unpack_args *args, int64_t x, int64_t y, double
     const svr_colorimetry *c = &args->info.color;
     const char *planes = descriptions[args->info.format].planes;
 
-    if (planes[0] != 'Y') {
+    if (!strchr(planes, 'Y')) {
         for (int k = 0; k < 3; k++)
             rgb[k] = value_at(args, "RGB"[k], x, y);
         return;
@@ -283,7 +310,7 @@ static void averaged(const svr_pack_args *args, const spot *s, bool is_chroma, d
 
     memset(rgb, 0, 3 * sizeof rgb[0]);
     for (int k = 0; k < 25; k++) {
-        int64_t x = reference_index(s->x * wide + k % 5 - 2, info->width);
+        int64_t x = reference_index(column_of(info, s) * wide + k % 5 - 2, info->width);
         int64_t y = reference_index(s->y * high + k / 5 - 2, info->height);
 
         for (int c = 0; c < 3; c++)
@@ -322,6 +349,10 @@ void reference_pack(const svr_pack_args *args, double *codes)
         spot s = spot_of(&args->info, i);
         char letter = letter_at(&args->info, &s);
 
+        if (letter == 'Y' && column_of(&args->info, &s) >= args->info.width) {
+            codes[i] = NAN; /* of a pair that the border cuts */
+            continue;
+        }
         codes[i] = reference_clamp(zero_of(&args->info, letter) +
                                        range_of(&args->info, letter) * value_of(args, letter, &s),
                                    0, (double) top_of(&args->info, &s));

@@ -87,12 +87,13 @@ static void test_pixel_kinds(void)
     }
 }
 
-/* Words of two bytes, and chroma that is coarser in one direction. */
+/* Words of two bytes, chroma that is coarser in one direction, pairs of pixels. */
 static void test_wide_layouts(void)
 {
     svr_video_info p010 = info_of(SVR_PIXEL_P010, 5, 3), i422 = info_of(SVR_PIXEL_I422_10, 5, 3);
     svr_video_info gbr = info_of(SVR_PIXEL_GBR, 5, 3), gray = info_of(SVR_PIXEL_GRAY16, 5, 3);
     svr_video_info rgba64 = info_of(SVR_PIXEL_RGBA64, 5, 3);
+    svr_video_info yuy2 = info_of(SVR_PIXEL_YUY2, 5, 3);
     uint8_t data[54];
     svr_frame f = svr_frame_packed(&p010, data);
     svr_samples v = svr_frame_samples(&p010, &f, 2);
@@ -101,6 +102,7 @@ static void test_wide_layouts(void)
     CHECK(svr_frame_bytes(&i422) == 30 + 2 * 3 * 6 && svr_plane_rows(&i422, 2) == 3);
     CHECK(svr_frame_bytes(&gbr) == 45 && svr_frame_bytes(&gray) == 30);
     CHECK(svr_frame_bytes(&rgba64) == 120);
+    CHECK(svr_frame_bytes(&yuy2) == 3 * 12 && svr_plane_row_bytes(&yuy2, 0) == 12);
     CHECK(v.data == data + 32 && v.stride == 12 && v.width == 3 && v.height == 2);
     CHECK(v.word == 2 && v.step == 4 && v.shift == 6 && v.top == 1023);
 }
