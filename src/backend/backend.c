@@ -182,20 +182,31 @@ void svr_backend_host_free(svr_backend *backend, size_t bytes, void *address)
     add(&backend->use.host_live, 0 - (uint64_t) bytes);
 }
 
+static void enter_copy(svr_backend *backend, svr_queue queue, uint64_t bytes)
+{
+    add(queue == SVR_QUEUE_IN ? &backend->use.copied_in : &backend->use.copied_out, bytes);
+}
+
 /* A copy by the queue, or at once where there is none. */
-static svr_status copy(svr_backend *backend, svr_queue queue, void *dst, const void *src,
-                       size_t bytes, svr_error *err)
+static svr_status submit(svr_backend *backend, svr_queue queue, void *dst, const void *src,
+                         size_t bytes, svr_error *err)
 {
     const svr_backend_vtable *vtable = backend->vtable;
 
-    if (bytes == 0)
-        return SVR_OK;
-    add(queue == SVR_QUEUE_IN ? &backend->use.copied_in : &backend->use.copied_out, bytes);
     if (!vtable->copy)
         return queue == SVR_QUEUE_IN ? vtable->upload(backend, dst, src, bytes, err)
                                      : vtable->download(backend, dst, src, bytes, err);
     SVR_TRY(vtable->copy(backend, queue, dst, src, bytes, err));
     return backend->waits ? svr_backend_synchronize(backend, err) : SVR_OK;
+}
+
+static svr_status copy(svr_backend *backend, svr_queue queue, void *dst, const void *src,
+                       size_t bytes, svr_error *err)
+{
+    if (bytes == 0)
+        return SVR_OK;
+    enter_copy(backend, queue, bytes);
+    return submit(backend, queue, dst, src, bytes, err);
 }
 
 svr_status svr_backend_copy_in(svr_backend *backend, void *dst, const void *src, size_t bytes,
@@ -208,6 +219,28 @@ svr_status svr_backend_copy_out(svr_backend *backend, void *dst, const void *src
                                 svr_error *err)
 {
     return copy(backend, SVR_QUEUE_OUT, dst, src, bytes, err);
+}
+
+svr_status svr_backend_copy_rows(svr_backend *backend, svr_queue queue, const svr_row_copy *copy,
+                                 svr_error *err)
+{
+    if (copy->bytes == 0)
+        return SVR_OK;
+    enter_copy(backend, queue, (uint64_t) copy->rows * copy->bytes);
+    for (size_t i = 0; i < copy->rows && !backend->dry; i++)
+        SVR_TRY(submit(backend, queue, copy->dst + i * copy->dst_step,
+                       copy->src + i * copy->src_step, copy->bytes, err));
+    return SVR_OK;
+}
+
+void svr_backend_repeat_copies(svr_backend *backend, const svr_memory_use *since, uint64_t times)
+{
+    uint64_t in = load(&backend->use.copied_in) - since->copied_in;
+    uint64_t out = load(&backend->use.copied_out) - since->copied_out;
+
+    assert(backend->dry);
+    enter_copy(backend, SVR_QUEUE_IN, in * times);
+    enter_copy(backend, SVR_QUEUE_OUT, out * times);
 }
 
 svr_status svr_backend_mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err)

@@ -151,6 +151,21 @@ SVR_CHECKED svr_status svr_backend_copy_in(svr_backend *backend, void *dst, cons
 SVR_CHECKED svr_status svr_backend_copy_out(svr_backend *backend, void *dst, const void *src,
                                             size_t bytes, svr_error *err);
 
+/* Rows of `bytes` each that lie apart, `dst_step` and `src_step` from one to the next. */
+typedef struct svr_row_copy {
+    char *dst;
+    const char *src;
+    size_t bytes, rows, dst_step, src_step;
+} svr_row_copy;
+
+/* The same for rows; `queue` is IN or OUT. */
+SVR_CHECKED svr_status svr_backend_copy_rows(svr_backend *backend, svr_queue queue,
+                                             const svr_row_copy *copy, svr_error *err);
+
+/* For a backend that computes nothing, which need not be shown equal work again and again: enters
+ * what was copied since the snapshot `since` another `times` times. */
+void svr_backend_repeat_copies(svr_backend *backend, const svr_memory_use *since, uint64_t times);
+
 /* *out stands behind all that is in the queue now. */
 SVR_CHECKED svr_status svr_backend_mark(svr_backend *backend, svr_queue queue, svr_mark *out,
                                         svr_error *err);

@@ -5,21 +5,16 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 128 };
-
-/* Which size a letter stands for, and the operand that said so. */
-typedef struct letter {
-    int64_t size;
-    int operand; /* index + 1; 0: not bound yet */
-} letter;
+enum { TEXT_BYTES = 128, LETTERS = 'z' - 'A' + 1 };
 
 typedef struct check {
     const char *op;
     const char *args;
     const svr_operand *operands;
     int count;
-    letter letters[128];
     svr_error *err;
+    /* the operand that a letter was bound by, index + 1; 0: none so far.  Its axis has the size. */
+    unsigned char bound[LETTERS], axis[LETTERS];
 } check;
 
 static const svr_tensor *tensor_of(const check *c, int i)
@@ -99,35 +94,44 @@ static svr_status check_extent(const check *c, int i)
     return SVR_OK;
 }
 
-/* Binds letters that are new and compares those that are known. */
-static svr_status check_letters(check *c, int i)
+/* Binds a letter that is new to an axis of operand i and compares one that is known. */
+static svr_status check_letter(check *c, int i, int axis, int letter)
+{
+    const svr_tensor *t = tensor_of(c, i), *known;
+    char text[TEXT_BYTES], other[TEXT_BYTES];
+
+    if (c->bound[letter] == 0) {
+        c->bound[letter] = (unsigned char) (i + 1);
+        c->axis[letter] = (unsigned char) axis;
+        return SVR_OK;
+    }
+    known = tensor_of(c, c->bound[letter] - 1);
+    if (known->dims[c->axis[letter]] == t->dims[axis])
+        return SVR_OK;
+    return SVR_FAIL(c->err, SVR_ERR_SHAPE,
+                    "%s: %s is %s; axis %d must be %" PRId64 " to fit %s, which is %s", c->op,
+                    c->operands[i].name, svr_tensor_describe(t, text, sizeof text), axis,
+                    known->dims[c->axis[letter]], c->operands[c->bound[letter] - 1].name,
+                    svr_tensor_describe(known, other, sizeof other));
+}
+
+static svr_status check_shape(check *c, int i)
 {
     const svr_operand *operand = &c->operands[i];
     const svr_tensor *t = tensor_of(c, i);
-    char text[TEXT_BYTES], other[TEXT_BYTES];
+    char text[TEXT_BYTES];
 
     for (int axis = 0; operand->shape && axis < t->rank; axis++) {
         char name = operand->shape[axis];
-        letter *known = &c->letters[name & 127];
         int64_t fixed = name - '0';
 
         if (name == '.')
             continue;
-        if (fixed >= 0 && fixed <= 9) {
-            if (t->dims[axis] != fixed)
-                return SVR_FAIL(c->err, SVR_ERR_SHAPE, "%s: %s is %s; axis %d must be %" PRId64,
-                                c->op, operand->name, svr_tensor_describe(t, text, sizeof text),
-                                axis, fixed);
-        } else if (known->operand == 0) {
-            *known = (letter){t->dims[axis], i + 1};
-        } else if (known->size != t->dims[axis]) {
-            return SVR_FAIL(
-                c->err, SVR_ERR_SHAPE,
-                "%s: %s is %s; axis %d must be %" PRId64 " to fit %s, which is %s", c->op,
-                operand->name, svr_tensor_describe(t, text, sizeof text), axis, known->size,
-                c->operands[known->operand - 1].name,
-                svr_tensor_describe(tensor_of(c, known->operand - 1), other, sizeof other));
-        }
+        if (fixed < 0 || fixed > 9)
+            SVR_TRY(check_letter(c, i, axis, name - 'A'));
+        else if (t->dims[axis] != fixed)
+            return SVR_FAIL(c->err, SVR_ERR_SHAPE, "%s: %s is %s; axis %d must be %" PRId64, c->op,
+                            operand->name, svr_tensor_describe(t, text, sizeof text), axis, fixed);
     }
     return SVR_OK;
 }
@@ -180,7 +184,7 @@ svr_status svr_check_operands(const char *op, const void *args, const svr_operan
         }
         SVR_TRY(check_type(&c, i));
         SVR_TRY(check_extent(&c, i));
-        SVR_TRY(check_letters(&c, i));
+        SVR_TRY(check_shape(&c, i));
     }
     for (int i = 0; i < count; i++)
         if (operands[i].flags & SVR_OPERAND_WRITTEN)

@@ -153,14 +153,15 @@ svr_status svr_check_dequantize(const svr_dequantize_args *args, svr_error *err)
 static svr_status check_factors(const char *op, const char *name, const svr_tensor *x,
                                 const svr_tensor *w, svr_error *err)
 {
-    char text[96];
+    char text[96] = "";
 
-    snprintf(text, sizeof text, "%s: x and %s must both be f8_e4m3 or both not", op, name);
-    SVR_TRY(svr_check_fit((x->dtype == SVR_F8_E4M3) == (w->dtype == SVR_F8_E4M3), text, x, w, err));
-    snprintf(text, sizeof text, "%s: x of i8 goes with %s of i8", op, name);
-    SVR_TRY(svr_check_fit(x->dtype != SVR_I8 || w->dtype == SVR_I8, text, x, w, err));
-    snprintf(text, sizeof text, "%s: so many products of i8 do not fit into 32 bits", op);
-    return svr_check_fit(x->dtype != SVR_I8 || x->dims[1] <= SVR_I8_DEPTH, text, x, w, err);
+    if ((x->dtype == SVR_F8_E4M3) != (w->dtype == SVR_F8_E4M3))
+        snprintf(text, sizeof text, "%s: x and %s must both be f8_e4m3 or both not", op, name);
+    else if (x->dtype == SVR_I8 && w->dtype != SVR_I8)
+        snprintf(text, sizeof text, "%s: x of i8 goes with %s of i8", op, name);
+    else if (x->dtype == SVR_I8 && x->dims[1] > SVR_I8_DEPTH)
+        snprintf(text, sizeof text, "%s: so many products of i8 do not fit into 32 bits", op);
+    return svr_check_fit(text[0] == '\0', text, x, w, err);
 }
 
 svr_status svr_check_linear(const svr_linear_args *args, svr_error *err)

@@ -24,12 +24,12 @@ static svr_status check_moments(const char *op, const svr_tensor *moments, const
 {
     char text[96];
 
-    if (!svr_tensor_present(moments))
+    if (!svr_tensor_present(moments) ||
+        (moments->dims[0] == y->dims[0] && y->dims[3] % moments->dims[1] == 0))
         return SVR_OK;
     snprintf(text, sizeof text, "%s: moments must have the frames of y and divide its channels",
              op);
-    return svr_check_fit(moments->dims[0] == y->dims[0] && y->dims[3] % moments->dims[1] == 0, text,
-                         moments, y, err);
+    return svr_check_fit(false, text, moments, y, err);
 }
 
 /* *before = frames in front of x. */

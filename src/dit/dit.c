@@ -239,7 +239,7 @@ static svr_status run_blocks(svr_exec *exec, const svr_dit *dit, const svr_dit_i
     for (int layer = 0; layer <= last; layer++) {
         /* only a tap reads the text behind the last block */
         dit_text_use text_use = layer < last || exec->tap ? DIT_TEXT_USED : DIT_TEXT_UNUSED;
-        dit_block_call call = {dit, layer, io, streams, text_use};
+        dit_block_call call = {dit, layer, io, streams, text_use, .in_order = true};
         SVR_TRY(svr_dit_block_run(exec, &call, err));
     }
     return SVR_OK;
@@ -291,7 +291,7 @@ svr_status svr_dit_block(svr_exec *exec, svr_dit *dit, int layer, const svr_dit_
                          const svr_tensor streams[2], svr_error *err)
 {
     const svr_tensor *vid = &streams[DIT_VIDEO], *txt = &streams[DIT_TEXT];
-    dit_block_call call = {dit, layer, io, streams, DIT_TEXT_USED};
+    dit_block_call call = {dit, layer, io, streams, DIT_TEXT_USED, .in_order = false};
 
     assert(layer >= 0 && layer < dit->config.layers);
     SVR_TRY(check_text(io, err));

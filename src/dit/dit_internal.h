@@ -137,6 +137,7 @@ typedef struct dit_block_call {
     const svr_dit_io *io;      /* condition and geometry */
     const svr_tensor *streams; /* [2] */
     dit_text_use text_use;
+    bool in_order; /* the blocks before it were run for the same io, in this pass */
 } dit_block_call;
 
 /* svr_dit_block(), leaving the text as it is where it is unused. */

@@ -74,6 +74,12 @@ void svr_phases_latent_grid(const svr_phases *p, int64_t frames, int grid[3])
     grid[2] = p->config.sizes.padded.width / p->networks->spatial_factor;
 }
 
+svr_status svr_phases_prepare(svr_phases *p, int64_t frames, int grid[3], svr_error *err)
+{
+    svr_phases_latent_grid(p, frames, grid);
+    return p->networks->prepare ? p->networks->prepare(p->networks->user, grid, err) : SVR_OK;
+}
+
 /* ------------------------------------------------------------------ times */
 
 /* Adds the time since *mark to *sum and moves the mark; nothing without `sum`. */
@@ -233,9 +239,7 @@ svr_status svr_phases_compute(svr_phases *p, svr_exec *exec, const svr_phases_ba
     svr_tensor latent, x, z, found;
 
     assert(batch->count >= 1);
-    svr_phases_latent_grid(p, length, grid);
-    if (p->networks->prepare)
-        SVR_TRY(p->networks->prepare(p->networks->user, grid, err));
+    SVR_TRY(svr_phases_prepare(p, length, grid, err));
     SVR_TRY(lap(exec, &mark, times ? &start : NULL, err));
     SVR_TRY(watch_begin(exec, &found, err));
     SVR_TRY(
@@ -318,7 +322,8 @@ static svr_tensor picture(const svr_tensor *t, int frame)
     return one;
 }
 
-/* Gives a packed frame to the sink, complete and on the side where it is wanted. */
+/* Gives a packed frame to the sink, if there is one, complete and on the side where it is wanted.
+ */
 static svr_status hand_out(const finishing *f, svr_exec *exec, int index, const svr_tensor *packed,
                            svr_error *err)
 {
@@ -326,6 +331,8 @@ static svr_status hand_out(const finishing *f, svr_exec *exec, int index, const 
     const svr_phases *p = f->phases;
     svr_mark packing;
 
+    if (!slice->sink)
+        return SVR_OK;
     if (!p->config.out_on_device) {
         SVR_TRY(svr_backend_download(exec->backend, p->staging, packed->data,
                                      (size_t) packed->dims[0], err));

@@ -73,7 +73,7 @@ typedef svr_status (*svr_frame_sink)(void *user, int index, const uint8_t *data,
 typedef struct svr_phases_slice {
     const svr_tensor *y;          /* [count,oh,ow,3] F32, corrected in place */
     const uint8_t *const *frames; /* [count] their source frames */
-    svr_frame_sink sink;          /* gets the frames in order, as they are ready */
+    svr_frame_sink sink; /* gets the frames in order, as they are ready; NULL: nobody wants them */
     void *sink_user;
 } svr_phases_slice;
 
@@ -119,6 +119,11 @@ SVR_CHECKED svr_status svr_phases_plan(svr_phases *phases, const svr_temporal_pl
                                        bool uniform, svr_plan_extent extent,
                                        const svr_cancel *cancel, svr_phases_need *need,
                                        svr_error *err);
+
+/* What svr_phases_plan() makes with EVERY_BATCH and leaves behind: the tables of all latent grids.
+ * Errors: those of the networks. */
+SVR_CHECKED svr_status svr_phases_make_tables(svr_phases *phases, const svr_temporal_plan *plan,
+                                              bool uniform, svr_error *err);
 
 /* Whether guidance parks its positive velocity on the host (svr_sampler_config.park_on_host). */
 void svr_phases_park_guidance(svr_phases *phases, bool park);

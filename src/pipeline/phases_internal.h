@@ -15,4 +15,8 @@ struct svr_phases {
 /* Latent grid of `frames` = temporal_factor * n + 1 frames. */
 void svr_phases_latent_grid(const svr_phases *phases, int64_t frames, int grid[3]);
 
+/* That grid, with its tables. */
+SVR_CHECKED svr_status svr_phases_prepare(svr_phases *phases, int64_t frames, int grid[3],
+                                          svr_error *err);
+
 #endif

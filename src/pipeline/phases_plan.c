@@ -48,12 +48,6 @@ static void count_point(void *user, svr_point point)
     run->seen = now;
 }
 
-static svr_status ignore_frame(void *user, int index, const uint8_t *data, svr_error *err)
-{
-    (void) user, (void) index, (void) data, (void) err;
-    return SVR_OK;
-}
-
 static void dry_run_finish(dry_run *run)
 {
     svr_backend *backend = run->exec.backend;
@@ -97,7 +91,7 @@ static svr_status dry_run_init(dry_run *run, svr_phases *p, const svr_temporal_p
 /* A slice of `frames` frames on its way out; none if that is not positive. */
 static svr_status count_finish(dry_run *run, int frames, svr_error *err)
 {
-    svr_phases_slice slice = {.frames = run->frames, .sink = ignore_frame};
+    svr_phases_slice slice = {.frames = run->frames};
     svr_tensor y;
 
     if (frames < 1)
@@ -149,18 +143,39 @@ static svr_status count_batch(dry_run *run, int below, int count, int uniform, s
     return SVR_OK;
 }
 
-/* The largest batch of each length that mirroring leads to, the whole one last. */
+/* The largest batch of the next length that mirroring leads to behind batches of `below` frames;
+ * the whole one comes last, and is the only one where short ones are made up to it. */
+static int next_batch(const svr_phases *p, const svr_temporal_plan *plan, bool uniform, int below)
+{
+    int factor = p->networks->temporal_factor, n = below + 1;
+
+    if (uniform)
+        return plan->batch;
+    while (n < plan->batch && svr_padded_length(n, factor) == svr_padded_length(n + 1, factor))
+        n++;
+    return n;
+}
+
 static svr_status count_batches(dry_run *run, int uniform, svr_error *err)
 {
-    int factor = run->phases->networks->temporal_factor, batch = run->temporal->batch, below = 0;
-
-    for (int n = 1; n < batch && uniform < batch; n++) {
-        if (svr_padded_length(n, factor) == svr_padded_length(n + 1, factor))
-            continue;
+    for (int n, below = 0; below < run->temporal->batch; below = n) {
+        n = next_batch(run->phases, run->temporal, uniform > 0, below);
         SVR_TRY(count_batch(run, below, n, uniform, err));
-        below = n;
     }
-    return count_batch(run, below, batch, uniform, err);
+    return SVR_OK;
+}
+
+svr_status svr_phases_make_tables(svr_phases *p, const svr_temporal_plan *plan, bool uniform,
+                                  svr_error *err)
+{
+    int grid[3];
+
+    for (int n = 0; n < plan->batch;) {
+        n = next_batch(p, plan, uniform, n);
+        SVR_TRY(
+            svr_phases_prepare(p, svr_padded_length(n, p->networks->temporal_factor), grid, err));
+    }
+    return SVR_OK;
 }
 
 /* Slices that wait at the end of a sequence go out without a batch in memory. */

@@ -29,6 +29,7 @@ static svr_status try_batch(const svr_planning *p, int batch, bool *fitting, boo
     svr_status status;
 
     trial.temporal = &temporal;
+    trial.trial = true;
     forget_tables(p);
     status = svr_plan_make(&trial, &plan, &refused);
     *fitting = status == SVR_OK;

@@ -236,6 +236,23 @@ static svr_status weigh_fully(const svr_planning *p, const svr_level_choice *cho
     return SVR_OK;
 }
 
+/* The same within a limit: what a whole batch does not fit is not counted any further, but for the
+ * tables that counting leaves. */
+static svr_status weigh_within(const svr_planning *p, const svr_level_choice *choice,
+                               uint64_t limit, bool *found, svr_memory_plan *out, svr_error *err)
+{
+    svr_placement placement = placement_of(p, choice);
+    svr_phases_need need;
+
+    *found = false;
+    SVR_TRY(weigh(p, &placement, SVR_PLAN_WHOLE_BATCH, &need, out, err));
+    if (!fits(out, limit))
+        return svr_phases_make_tables(p->phases, p->temporal, p->uniform, err);
+    SVR_TRY(weigh_fully(p, choice, &placement, out, err));
+    *found = fits(out, limit);
+    return SVR_OK;
+}
+
 /* Settles what a choice leaves open, and counts it. */
 static svr_status settle(const svr_planning *p, const svr_level_choice *choice, uint64_t limit,
                          svr_memory_plan *out, svr_error *err)
@@ -306,11 +323,13 @@ static unsigned long long mib(uint64_t bytes)
     return (unsigned long long) ((bytes + ((uint64_t) 1 << 20) - 1) >> 20);
 }
 
-static svr_status refuse(const svr_planning *p, uint64_t budget, const svr_memory_plan *least,
-                         svr_error *err)
+static svr_status refuse(const svr_planning *p, const svr_level_table *table, uint64_t budget,
+                         svr_memory_plan *least, svr_error *err)
 {
     bool asked = p->request->budget > 0;
 
+    if (!p->trial)
+        SVR_TRY(smallest(p, table, least, err));
     svr_error_set(err, SVR_ERR_NO_VRAM, __FILE__, __LINE__,
                   "%.1f MiB%s are too few for batches of %d frames of this size: the smallest "
                   "vram-budget that works is %llu MiB (%llu bytes); %s, or use a smaller "
@@ -327,13 +346,13 @@ static svr_status refuse(const svr_planning *p, uint64_t budget, const svr_memor
 static svr_status try_smallest(const svr_planning *p, const svr_level_table *table, uint64_t budget,
                                bool *found, svr_memory_plan *out, svr_error *err)
 {
-    SVR_TRY(smallest(p, table, out, err));
-    if (!fits(out, budget) && p->may_park_guidance) {
-        svr_phases_park_guidance(p->phases, true);
-        SVR_TRY(smallest(p, table, out, err));
-    }
-    *found = fits(out, budget);
-    return SVR_OK;
+    const svr_level_choice choice = svr_level_smallest(table);
+
+    SVR_TRY(weigh_within(p, &choice, budget, found, out, err));
+    if (*found || !p->may_park_guidance)
+        return SVR_OK;
+    svr_phases_park_guidance(p->phases, true);
+    return weigh_within(p, &choice, budget, found, out, err);
 }
 
 /* The last resort are tiles; what the smallest plan needs is told when that does not fit either. */
@@ -349,7 +368,7 @@ static svr_status take_last_resort(const svr_planning *p, svr_level_table *table
     }
     if (!found)
         SVR_TRY(try_smallest(p, table, budget, &found, out, err));
-    return found ? SVR_OK : refuse(p, budget, out, err);
+    return found ? SVR_OK : refuse(p, table, budget, out, err);
 }
 
 /* Everything resident at the fastest levels, which is what nothing else is better than. */
@@ -359,11 +378,8 @@ static svr_status try_fastest(const svr_planning *p, uint64_t limit, bool *found
     const svr_level_choice fastest = {.streamed = false};
 
     *found = false;
-    if (p->request->mode != SVR_VRAM_AUTO)
-        return SVR_OK;
-    SVR_TRY(settle(p, &fastest, limit, out, err));
-    *found = fits(out, limit);
-    return SVR_OK;
+    return p->request->mode == SVR_VRAM_AUTO ? weigh_within(p, &fastest, limit, found, out, err)
+                                             : SVR_OK;
 }
 
 svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error *err)

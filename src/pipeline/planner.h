@@ -24,6 +24,7 @@ typedef struct svr_planning {
     bool uniform;
     bool may_park_guidance;   /* on the host, where the plan fails otherwise */
     bool without_last_resort; /* no tiles but those asked for */
+    bool trial;               /* nobody reads the numbers of a refusal */
     const svr_memory_request *request;
     const svr_cancel *cancel; /* may be NULL */
 } svr_planning;

@@ -33,6 +33,7 @@ typedef struct tiling {
     svr_tensor *consumed, *made; /* of the run, as in vae_run */
     int64_t in_scale, out_scale; /* their pixels per latent pixel */
     tile_axis axis[2];
+    int64_t stands_for; /* tiles that the one at work is counted for, see counts_one() */
     vae_statistics statistics;
 } tiling;
 
@@ -64,6 +65,32 @@ static int64_t core_start(const tile_axis *axis, int64_t i)
 static int64_t extent(const tile_axis *axis, int64_t at, int64_t end, int64_t scale, int64_t all)
 {
     return (end == axis->total ? all : svr_min_i64(all, end * scale)) - at * scale;
+}
+
+static int64_t core_size(const tile_axis *axis, int64_t i)
+{
+    return core_start(axis, i + 1) - core_start(axis, i);
+}
+
+static int64_t largest_core(const tile_axis *axis)
+{
+    int64_t largest = 0;
+
+    for (int64_t i = 1; i < axis->count; i++)
+        if (core_size(axis, i) > core_size(axis, largest))
+            largest = i;
+    return largest;
+}
+
+/* Whether one tile, that of the largest core, stands for all: where nothing is computed and all
+ * windows are of one size.  Each tile gives back what it takes, so all take the same, but for a
+ * copy of their cores; what they copy to and from the host is entered for all of them. */
+static bool counts_one(const tiling *t)
+{
+    for (int a = 0; a < 2; a++)
+        if (t->in.x.dims[a + 1] != t->axis[a].total * t->in_scale)
+            return false;
+    return t->run->exec->backend->dry;
 }
 
 static void begin_tile(tiling *t, const int64_t at[2])
@@ -99,35 +126,6 @@ static void give_features(vae_run *run, features *f)
         svr_exec_free(run->exec, &f->x);
 }
 
-/* Row `index` of all rows of a window of whole frames or tiles that starts at a corner. */
-static char *row_at(const svr_tensor *x, const int64_t corner[2], int64_t rows, int64_t index)
-{
-    int64_t t = index / rows, y = corner[0] + index % rows;
-    int64_t pixel = (t * x->dims[1] + y) * x->dims[2] + corner[1];
-
-    return (char *) x->data + (size_t) (pixel * x->dims[3]) * svr_dtype_size(x->dtype);
-}
-
-/* The same as the op, with the host at one side; its memory may be used at once. */
-static svr_status copy_rows(vae_run *run, const svr_copy_window_args *w, svr_queue queue,
-                            svr_error *err)
-{
-    svr_backend *backend = run->exec->backend;
-    size_t bytes = (size_t) (w->size[1] * w->x.dims[3]) * svr_dtype_size(w->x.dtype);
-    svr_mark done;
-
-    SVR_TRY(svr_backend_order(backend, SVR_QUEUE_COMPUTE, queue, err));
-    for (int64_t i = 0; i < w->x.dims[0] * w->size[0]; i++) {
-        char *from = row_at(&w->x, w->from, w->size[0], i);
-        char *to = row_at(&w->y, w->to, w->size[0], i);
-
-        SVR_TRY(queue == SVR_QUEUE_IN ? svr_backend_copy_in(backend, to, from, bytes, err)
-                                      : svr_backend_copy_out(backend, to, from, bytes, err));
-    }
-    SVR_TRY(svr_backend_mark(backend, queue, &done, err));
-    return svr_backend_follow(backend, SVR_QUEUE_COMPUTE, done, err);
-}
-
 /* The tile of what is in front of the stage, made here. */
 static svr_status take_window(const tiling *t, const int64_t at[2], svr_tensor *window,
                               svr_error *err)
@@ -145,7 +143,7 @@ static svr_status take_window(const tiling *t, const int64_t at[2], svr_tensor *
                            SVR_DIMS(copy.x.dims[0], copy.size[0], copy.size[1], copy.x.dims[3]),
                            window, err));
     copy.y = *window;
-    return t->in.on_host ? copy_rows(t->run, &copy, SVR_QUEUE_IN, err)
+    return t->in.on_host ? svr_vae_copy_window(t->run, &copy, SVR_QUEUE_IN, err)
                          : svr_op_copy_window(t->run->exec, &copy, err);
 }
 
@@ -166,11 +164,36 @@ static svr_status put_core(const tiling *t, const int64_t at[2], const svr_tenso
         if (copy.size[a] <= 0)
             return SVR_OK;
     }
-    return t->out.on_host ? copy_rows(t->run, &copy, SVR_QUEUE_OUT, err)
+    return t->out.on_host ? svr_vae_copy_window(t->run, &copy, SVR_QUEUE_OUT, err)
                           : svr_op_copy_window(t->run->exec, &copy, err);
 }
 
 /* ---------------------------------------------------------------------------- tiles */
+
+static svr_memory_use copied_before(const tiling *t)
+{
+    return t->stands_for > 1 ? svr_backend_memory(t->run->exec->backend) : (svr_memory_use){0};
+}
+
+/* What was copied since then, for the other tiles that this one stands for. */
+static void repeat_copies(const tiling *t, const svr_memory_use *since)
+{
+    if (t->stands_for > 1)
+        svr_backend_repeat_copies(t->run->exec->backend, since, (uint64_t) t->stands_for - 1);
+}
+
+/* The core of a tile's result, or those of all the tiles that it stands for. */
+static svr_status put_cores(const tiling *t, const int64_t at[2], const svr_tensor *result,
+                            svr_error *err)
+{
+    int64_t columns = t->axis[1].count;
+
+    if (t->stands_for == 1)
+        return put_core(t, at, result, err);
+    for (int64_t i = 0; i < t->stands_for; i++)
+        SVR_TRY(put_core(t, (int64_t[2]){i / columns, i % columns}, result, err));
+    return SVR_OK;
+}
 
 /* Steps [t->first, end) on a window, which is used up; the encoder's clip stays. */
 static svr_status run_steps(const tiling *t, int end, vae_pass *p, svr_tensor *window,
@@ -191,6 +214,7 @@ static svr_status run_steps(const tiling *t, int end, vae_pass *p, svr_tensor *w
 /* Measures what comes to step `step`. */
 static svr_status measure_tile(tiling *t, int step, const int64_t at[2], svr_error *err)
 {
+    const svr_memory_use before = copied_before(t);
     vae_pass p = {.measures = true};
     svr_tensor window;
 
@@ -200,6 +224,7 @@ static svr_status measure_tile(tiling *t, int step, const int64_t at[2], svr_err
     else
         SVR_TRY(run_steps(t, step, &p, &window, err));
     svr_exec_free(t->run->exec, &window);
+    repeat_copies(t, &before);
     return svr_vae_statistics_add(t->run, err);
 }
 
@@ -216,6 +241,7 @@ static svr_status take_picture(const tiling *t, svr_tensor *picture, svr_error *
 
 static svr_status finish_tile(tiling *t, const int64_t at[2], svr_error *err)
 {
+    const svr_memory_use before = copied_before(t);
     svr_tensor picture = {0}, window;
     vae_pass p = {0};
 
@@ -225,21 +251,27 @@ static svr_status finish_tile(tiling *t, const int64_t at[2], svr_error *err)
     SVR_TRY(take_window(t, at, &window, err));
     SVR_TRY(run_steps(t, t->end, &p, &window, err));
     svr_exec_free(t->run->exec, &window);
-    SVR_TRY(put_core(t, at, svr_tensor_present(&picture) ? &picture : &p.source.x, err));
+    repeat_copies(t, &before);
+    SVR_TRY(put_cores(t, at, svr_tensor_present(&picture) ? &picture : &p.source.x, err));
     svr_exec_free(t->run->exec, &picture);
     return svr_vae_park_close(t->run, &p.source, err);
 }
 
-/* All tiles up to a step, or through the stage. */
+/* A tile up to a step, or through the stage. */
+static svr_status run_tile(tiling *t, int step, const int64_t at[2], svr_error *err)
+{
+    begin_tile(t, at);
+    return step < t->end ? measure_tile(t, step, at, err) : finish_tile(t, at, err);
+}
+
 static svr_status run_tiles(tiling *t, int step, svr_error *err)
 {
+    if (t->stands_for > 1)
+        return run_tile(t, step, (int64_t[2]){largest_core(&t->axis[0]), largest_core(&t->axis[1])},
+                        err);
     for (int64_t i = 0; i < t->axis[0].count; i++)
-        for (int64_t j = 0; j < t->axis[1].count; j++) {
-            const int64_t at[2] = {i, j};
-
-            begin_tile(t, at);
-            SVR_TRY(step < t->end ? measure_tile(t, step, at, err) : finish_tile(t, at, err));
-        }
+        for (int64_t j = 0; j < t->axis[1].count; j++)
+            SVR_TRY(run_tile(t, step, (int64_t[2]){i, j}, err));
     return SVR_OK;
 }
 
@@ -287,6 +319,7 @@ static svr_status run_stage(tiling *t, const svr_vae_memory *memory, svr_error *
         frames = svr_max_i64(frames, 2 * t->in.x.dims[0]);
     for (int a = 0; a < 2; a++)
         t->axis[a] = make_axis(t->in.x.dims[a + 1] / t->in_scale, memory->tile / factor, halo);
+    t->stands_for = counts_one(t) ? t->axis[0].count * t->axis[1].count : 1;
     status = svr_vae_statistics_begin(t->run, t->half, frames, &t->statistics, err);
     t->run->statistics = &t->statistics;
     if (status == SVR_OK)

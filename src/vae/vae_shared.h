@@ -68,6 +68,13 @@ int64_t svr_vae_least_tile(const svr_vae *vae, const vae_half *half);
 bool svr_vae_shares_tiles(const svr_vae *vae, const vae_half *half, const svr_vae_memory *memory,
                           const svr_tensor *in);
 
+/* ---- vae_windows.c */
+
+/* svr_op_copy_window() with the host at one side, by way of `queue`; its memory may be used at
+ * once. */
+svr_status svr_vae_copy_window(vae_run *run, const svr_copy_window_args *w, svr_queue queue,
+                               svr_error *err);
+
 /* ---- vae_shared.c */
 
 svr_status svr_vae_encode_shared(vae_run *run, const svr_vae_cut *cut, const svr_tensor *x,

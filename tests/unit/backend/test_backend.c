@@ -233,6 +233,24 @@ static void test_exec_tap_and_poll(void)
     svr_cancel_destroy(cancel);
 }
 
+/* A device gets the rows, and nothing between them. */
+static void test_rows_of_a_window(void)
+{
+    fake_backend fake;
+    svr_error err = {.code = SVR_OK};
+    char frame[12] = "abcdefghijk", window[8] = "1234567";
+    svr_row_copy in = {window, frame + 1, 2, 3, 3, 4}, out = {frame, window, 1, 2, 5, 4};
+
+    fake_backend_init(&fake);
+    CHECK_OK(svr_backend_copy_rows(&fake.base, SVR_QUEUE_IN, &in, &err), err);
+    CHECK(memcmp(window, "bc3fg6j", 7) == 0);
+    CHECK_OK(svr_backend_copy_rows(&fake.base, SVR_QUEUE_OUT, &out, &err), err);
+    CHECK(strcmp(frame, "bbcdegghijk") == 0);
+    CHECK(svr_backend_memory(&fake.base).copied_in == 6 &&
+          svr_backend_memory(&fake.base).copied_out == 2);
+    svr_backend_destroy(&fake.base);
+}
+
 int main(void)
 {
     RUN(test_ledger);
@@ -244,5 +262,6 @@ int main(void)
     RUN(test_exec_tensors);
     RUN(test_exec_host_tensors);
     RUN(test_exec_tap_and_poll);
+    RUN(test_rows_of_a_window);
     return check_done();
 }

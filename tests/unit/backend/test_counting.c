@@ -59,6 +59,29 @@ static void test_copies_touch_nothing(void)
     svr_backend_destroy(counting);
 }
 
+/* Windows of rows, and equal work that is counted once. */
+static void test_copies_are_entered(void)
+{
+    fake_backend fake;
+    svr_backend *counting;
+    svr_error err = {.code = SVR_OK};
+    char frame[40], window[15];
+    svr_row_copy rows = {window, frame, 5, 3, 5, 13};
+    svr_memory_use before, after;
+
+    fake_backend_init(&fake);
+    counting = svr_counting_backend_create(&fake.base);
+    CHECK_OK(svr_backend_copy_out(counting, frame, window, 7, &err), err);
+    before = svr_backend_memory(counting);
+    CHECK_OK(svr_backend_copy_rows(counting, SVR_QUEUE_IN, &rows, &err), err);
+    CHECK_OK(svr_backend_copy_out(counting, frame, window, 4, &err), err);
+    svr_backend_repeat_copies(counting, &before, 2);
+    after = svr_backend_memory(counting);
+    CHECK(after.copied_in == 3 * 15 && after.copied_out == 7 + 3 * 4);
+    CHECK(fake.uploads == 0 && fake.downloads == 0);
+    svr_backend_destroy(counting);
+}
+
 /* What a network does: tensors that live and die around ops with workspaces. */
 static void run_sequence(svr_exec *exec)
 {
@@ -164,6 +187,7 @@ int main(void)
 {
     RUN(test_addresses);
     RUN(test_copies_touch_nothing);
+    RUN(test_copies_are_entered);
     RUN(test_same_peak);
     RUN(test_missing_op);
     RUN(test_addresses_of_no_memory);

@@ -104,6 +104,23 @@ static void test_chunks_save_memory(void)
     }
 }
 
+/* Counting leaves out blocks like one before it with the same windows: regular and shifted ones
+ * differ in sizes. */
+static void test_blocks_counted_once(void)
+{
+    static const int windows[] = {9, 12, 16, 20, 30};
+
+    for (int i = 0; i < 10; i++) {
+        svr_dit_config config = generated_config(i % 2 ? SVR_MODEL_DIT_7B : SVR_MODEL_DIT_3B, 5);
+
+        config.layers = 5;
+        config.mlp_hidden = 16;
+        config.windows[1] = config.windows[2] = windows[i / 2];
+        CHECK(peak_of_run(&config, 30) == peak_by_counting(&config, 30, generated_latent[0]));
+        CHECK(peak_of_run(&config, 8) == peak_by_counting(&config, 8, generated_latent[0]));
+    }
+}
+
 /* In chunks, a longer film adds its residual stream and what is in front of and behind the blocks:
  * 128 features in halves, or 64 in floats. */
 static void test_only_the_stream_grows(void)
@@ -187,6 +204,7 @@ int main(void)
 {
     RUN(test_chunks_change_nothing);
     RUN(test_chunks_save_memory);
+    RUN(test_blocks_counted_once);
     RUN(test_only_the_stream_grows);
     RUN(test_memory_of_guidance);
     return check_done();
