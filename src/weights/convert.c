@@ -206,14 +206,25 @@ static svr_status write_rows(conversion *c, size_t index, svr_error *err)
     return SVR_OK;
 }
 
+static svr_status write_copy(conversion *c, size_t index, svr_error *err)
+{
+    const svr_safetensors_entry *source = svr_safetensors_find(c->file, c->outputs[index].name);
+    size_t most = c->capacity * sizeof(uint16_t);
+
+    for (size_t first = 0; first < source->bytes; first += most) {
+        size_t n = source->bytes - first < most ? source->bytes - first : most;
+
+        SVR_TRY(svr_safetensors_read(c->file, source, first, c->packed, n, err));
+        SVR_TRY(svr_safetensors_writer_put(c->writer, index, first, c->packed, n, err));
+    }
+    return SVR_OK;
+}
+
 static svr_status write_output(conversion *c, size_t index, svr_error *err)
 {
-    const svr_safetensors_entry *source;
-
     switch (c->kinds[index]) {
     case OUTPUT_COPY:
-        source = svr_safetensors_find(c->file, c->outputs[index].name);
-        return svr_safetensors_writer_put(c->writer, index, 0, source->data, source->bytes, err);
+        return write_copy(c, index, err);
     case OUTPUT_VALUES:
         return write_values(c, index, err);
     case OUTPUT_ROWS:

@@ -1,27 +1,12 @@
-#include "weights/weights.h"
+#include "weights/weights_internal.h"
 
-#include "base/arena.h"
-#include "base/quantize.h"
-#include "weights/scales.h"
 #include "weights/specs.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCAN_ELEMS = 4096, MAX_NAME = 160 };
-
-struct svr_weights {
-    svr_arena *arena;       /* owns the names */
-    svr_weight_spec *specs; /* sorted by name; malloc'ed */
-    size_t count;
-    const svr_safetensors *file;           /* NULL with a generator */
-    const svr_safetensors_entry **entries; /* of specs, from the arena */
-    const svr_safetensors_entry **scales;  /* of entries in 8 bits, likewise; NULL for others */
-    svr_weight_generator generator;
-    void *user;
-};
+enum { MAX_NAME = 160 };
 
 /* The two kinds of network, so that one binder serves both. */
 typedef struct network {
@@ -59,8 +44,7 @@ static svr_status create(const network *net, svr_weights **out, svr_error *err)
     weights->count = list.count;
     weights->entries =
         svr_arena_alloc(weights->arena, list.count, sizeof(const svr_safetensors_entry *));
-    weights->scales =
-        svr_arena_alloc(weights->arena, list.count, sizeof(const svr_safetensors_entry *));
+    weights->scales = svr_arena_alloc(weights->arena, list.count, sizeof weights->scales[0]);
     if (list.failed || !weights->entries || !weights->scales) {
         svr_weights_destroy(weights);
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the names of the %s's tensors",
@@ -132,17 +116,16 @@ static svr_status bind_entry(svr_weights *weights, size_t index, const svr_safet
                              bool *used, svr_error *err)
 {
     const svr_safetensors_entry *first = svr_safetensors_at(weights->file, 0);
-    svr_scales scales;
+    svr_scales *scales = &weights->scales[index];
 
     SVR_TRY(check_entry(weights->file, &weights->specs[index], entry, err));
-    SVR_TRY(svr_scales_find(weights->file, entry, weights->arena, &scales, err));
+    SVR_TRY(svr_scales_find(weights->file, entry, weights->arena, scales, err));
     used[entry - first] = true;
-    if (scales.values)
-        used[scales.values - first] = true;
-    if (scales.note)
-        used[scales.note - first] = true;
+    if (scales->entry)
+        used[scales->entry - first] = true;
+    if (scales->note)
+        used[scales->note - first] = true;
     weights->entries[index] = entry;
-    weights->scales[index] = scales.values;
     return SVR_OK;
 }
 
@@ -297,161 +280,4 @@ size_t svr_weight_elems(const svr_weight_spec *spec)
     for (int i = 0; i < spec->rank; i++)
         n *= (size_t) spec->dims[i];
     return n;
-}
-
-svr_status svr_weights_read(const svr_weights *weights, const char *name, float *dst, size_t count,
-                            svr_error *err)
-{
-    const svr_weight_spec *spec = svr_weights_find(weights, name);
-
-    if (spec && svr_weight_elems(spec) != count)
-        return SVR_FAIL(err, SVR_ERR_INVALID,
-                        "%zu elements of tensor '%s' are asked for, which has %zu; ask for all",
-                        count, name, svr_weight_elems(spec));
-    return svr_weights_read_range(weights, name, 0, count, dst, err);
-}
-
-/* Elements [first, first + count) of a tensor with scales. */
-static void read_scaled(const svr_weights *weights, size_t index, size_t first, size_t count,
-                        float *dst)
-{
-    const svr_safetensors_entry *entry = weights->entries[index];
-    size_t width = (size_t) entry->dims[1];
-
-    while (count > 0) {
-        size_t row = first / width, rest = width - first % width, n = count < rest ? count : rest;
-
-        svr_dequantize_row((const char *) entry->data + first, n, entry->dtype,
-                           svr_scales_of_row(weights->scales[index], row), dst);
-        first += n, dst += n, count -= n;
-    }
-}
-
-svr_status svr_weights_read_range(const svr_weights *weights, const char *name, size_t first,
-                                  size_t count, float *dst, svr_error *err)
-{
-    const svr_weight_spec *spec = svr_weights_find(weights, name);
-    const svr_safetensors_entry *entry;
-
-    if (!spec)
-        return SVR_FAIL(err, SVR_ERR_INVALID, "the model has no tensor '%s'; ask for one it has",
-                        name);
-    if (first > svr_weight_elems(spec) || count > svr_weight_elems(spec) - first)
-        return SVR_FAIL(err, SVR_ERR_INVALID,
-                        "elements %zu to %zu of tensor '%s' are asked for, which has %zu; ask for "
-                        "fewer",
-                        first, first + count, name, svr_weight_elems(spec));
-    if (weights->generator)
-        return weights->generator(weights->user, spec, first, count, dst, err);
-    entry = weights->entries[spec - weights->specs];
-    if (weights->scales[spec - weights->specs]) {
-        read_scaled(weights, (size_t) (spec - weights->specs), first, count, dst);
-        return SVR_OK;
-    }
-    svr_to_f32((const char *) entry->data + first * svr_dtype_size(entry->dtype), entry->dtype, dst,
-               count);
-    return SVR_OK;
-}
-
-const void *svr_weights_stored(const svr_weights *weights, const char *name, svr_dtype dtype)
-{
-    const svr_weight_spec *spec = svr_weights_find(weights, name);
-    const svr_safetensors_entry *entry;
-
-    if (!spec || weights->generator)
-        return NULL;
-    entry = weights->entries[spec - weights->specs];
-    return entry->dtype == dtype ? entry->data : NULL;
-}
-
-/* The place of a tensor that has scales, else -1. */
-static ptrdiff_t find_scaled(const svr_weights *weights, const char *name)
-{
-    const svr_weight_spec *spec = svr_weights_find(weights, name);
-
-    return spec && weights->scales[spec - weights->specs] ? spec - weights->specs : -1;
-}
-
-svr_dtype svr_weights_row_type(const svr_weights *weights, const char *name)
-{
-    ptrdiff_t index = find_scaled(weights, name);
-
-    return index < 0 ? SVR_F32 : weights->entries[index]->dtype;
-}
-
-svr_status svr_weights_read_rows(const svr_weights *weights, const char *name, size_t first,
-                                 size_t count, void *dst, float *scales, svr_error *err)
-{
-    ptrdiff_t index = find_scaled(weights, name);
-    const svr_safetensors_entry *entry = index < 0 ? NULL : weights->entries[index];
-    size_t rows = entry ? (size_t) entry->dims[0] : 0, width = entry ? (size_t) entry->dims[1] : 0;
-
-    if (first > rows || count > rows - first)
-        return SVR_FAIL(
-            err, SVR_ERR_INVALID,
-            "rows %zu to %zu of tensor '%s' are asked for, which has %zu in 8 bits; ask "
-            "for fewer",
-            first, first + count, name, rows);
-    if (count > 0)
-        memcpy(dst, (const char *) entry->data + first * width, count * width);
-    for (size_t i = 0; i < count; i++)
-        scales[i] = svr_scales_of_row(weights->scales[index], first + i);
-    return SVR_OK;
-}
-
-svr_dtype svr_weights_factor_type(const svr_weights *weights)
-{
-    for (size_t i = 0; i < weights->count; i++)
-        if (weights->specs[i].factor && weights->scales[i])
-            return weights->entries[i]->dtype;
-    return SVR_F32;
-}
-
-/* True when all elements of a tensor pass `test`; false also when they cannot be read. */
-static bool all_elements(const svr_weights *weights, const svr_weight_spec *spec,
-                         bool (*test)(float value))
-{
-    float values[SCAN_ELEMS];
-    size_t total = svr_weight_elems(spec);
-
-    for (size_t first = 0; first < total; first += SCAN_ELEMS) {
-        size_t n = total - first < SCAN_ELEMS ? total - first : SCAN_ELEMS;
-
-        if (svr_weights_read_range(weights, spec->name, first, n, values, NULL) != SVR_OK)
-            return false;
-        for (size_t i = 0; i < n; i++)
-            if (!test(values[i]))
-                return false;
-    }
-    return true;
-}
-
-static bool is_zero(float value)
-{
-    return value == 0.0f;
-}
-
-static bool is_finite(float value)
-{
-    return isfinite(value) != 0;
-}
-
-bool svr_weights_is_zero(const svr_weights *weights, const char *name)
-{
-    const svr_weight_spec *spec = svr_weights_find(weights, name);
-
-    return spec && all_elements(weights, spec, is_zero);
-}
-
-svr_status svr_weights_check_finite(const svr_weights *weights, svr_error *err)
-{
-    for (size_t i = 0; i < weights->count; i++)
-        if (!all_elements(weights, &weights->specs[i], is_finite))
-            return SVR_FAIL(
-                err, SVR_ERR_FORMAT,
-                "%s: tensor '%s' holds values that are not finite; fetch or convert the "
-                "file again",
-                weights->file ? svr_safetensors_path(weights->file) : "generated",
-                weights->specs[i].name);
-    return SVR_OK;
 }

@@ -34,6 +34,28 @@ static void test_contents(void)
     svr_file_close(&file);
 }
 
+/* Somebody else's shortening is an error of the read, and what is left can be read. */
+static void test_reads_of_a_shortened_file(void)
+{
+    svr_file file;
+    char got[3] = "";
+    svr_error err = {0};
+
+    write_file("ab\0cd", 5);
+    CHECK_OK(svr_file_open(path, &file, &err), err);
+    CHECK_OK(svr_file_read(&file, 2, got, 3, &err), err);
+    CHECK(memcmp(got, "\0cd", 3) == 0);
+    CHECK_OK(svr_file_read(&file, 5, got, 0, &err), err);
+    CHECK(truncate(path, 4) == 0);
+    CHECK(svr_file_read(&file, 2, got, 3, &err) == SVR_ERR_IO);
+    CHECK_TEXT(err.text, "shorter than the 5 bytes it had");
+    svr_error_clear(&err);
+    CHECK_OK(svr_file_read(&file, 1, got, 3, &err), err);
+    CHECK(memcmp(got, "b\0c", 3) == 0);
+    svr_file_close(&file);
+    CHECK(unlink(path) == 0);
+}
+
 static void test_empty(void)
 {
     svr_file file, zeroed = {0};
@@ -73,6 +95,7 @@ int main(void)
     CHECK(mkdtemp(folder) != NULL);
     snprintf(path, sizeof path, "%s/file.bin", folder);
     RUN(test_contents);
+    RUN(test_reads_of_a_shortened_file);
     RUN(test_empty);
     RUN(test_refused);
     CHECK(rmdir(folder) == 0);

@@ -243,6 +243,28 @@ static void test_values_that_do_not_fit(void)
     check_refused("vid_in.proj.bias", -65520, SVR_F16, SVR_ERR_UNSUPPORTED, "bf16");
 }
 
+/* The input gets shorter once it is open: an error, and no half of a file. */
+static void test_shortened_input(void)
+{
+    static const svr_dtype types[] = {SVR_I8, SVR_BF16};
+    svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
+    model_file model = model_file_of_dit(&config);
+
+    for (int i = 0; i < 2; i++) {
+        svr_safetensors *file = model_file_open(&model, in_path, NULL);
+        svr_error err = {0};
+
+        remove(out_path);
+        CHECK(truncate(in_path, (off_t) svr_safetensors_file_bytes(file) / 2) == 0);
+        CHECK(svr_convert(file, types[i], out_path, &err) == SVR_ERR_IO);
+        CHECK_TEXT(err.text, in_path);
+        CHECK_TEXT(err.text, "shorter than");
+        CHECK(!exists(out_path) && !exists(part_path));
+        svr_safetensors_close(file);
+    }
+    model_file_free(&model);
+}
+
 static const svr_safetensors_entry entries[] = {
     {.name = "a\"\\\n", .dtype = SVR_F32, .rank = 1, .dims = {3}},
     {.name = "b", .dtype = SVR_I8, .rank = 2, .dims = {2, 2}},
@@ -320,6 +342,7 @@ int main(void)
     RUN(test_16_bits);
     RUN(test_vae);
     RUN(test_values_that_do_not_fit);
+    RUN(test_shortened_input);
     RUN(test_writer);
     RUN(test_writer_failures);
     remove(in_path);
