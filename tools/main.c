@@ -28,6 +28,16 @@ static void print_help(FILE *to)
                 "Exit codes: 0 done, 1 failed, 2 wrong usage or unusable input.\n");
 }
 
+/* What could not be said on standard output is a failure, too. */
+static int settle(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "%s: standard output cannot be written; give it a place with space\n",
+            g_get_prgname() ? g_get_prgname() : "seedvr2");
+    return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_ALL, "");
@@ -40,18 +50,18 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return EXIT_OK;
+        return settle(EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("seedvr2 %s\n", SEEDVR2_VERSION);
-        return EXIT_OK;
+        return settle(EXIT_OK);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             g_autofree char *name = g_strconcat("seedvr2 ", argv[1], NULL);
 
             g_set_prgname(name);
-            return commands[i].run(argc - 1, argv + 1);
+            return settle(commands[i].run(argc - 1, argv + 1));
         }
     fprintf(stderr, "seedvr2: there is no command \"%s\"; see seedvr2 --help\n", argv[1]);
     return EXIT_UNUSABLE;

@@ -187,7 +187,8 @@ static svr_status start(svr_safetensors_writer *w, const char *path, svr_error *
     memcpy(part, path, length);
     memcpy(part + length, part_suffix, sizeof part_suffix);
     w->part = part;
-    w->fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* a FIFO of that name must not stop us */
+    w->fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
     return w->fd < 0 ? io_error(path, "created", err) : SVR_OK;
 }
 

@@ -14,6 +14,12 @@ for command in upscale info convert verify selftest plan bench; do
 done
 run 0 --version
 says '^seedvr2 [0-9]+\.[0-9]+\.[0-9]+$'
+if [ -w /dev/full ]; then
+    got=0
+    "$seedvr2" info "$models/nano_dit.safetensors" >/dev/full 2>"$work/err" || got=$?
+    [ $got -eq 1 ] || die "what could not be written ends with $got"
+    complains 'standard output cannot be written'
+fi
 run 2 frobnicate
 complains 'no command "frobnicate"'
 run 2

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char in_path[] = "test_convert_in.tmp", out_path[] = "test_convert_out.tmp",
@@ -55,7 +56,7 @@ static svr_safetensors *convert(const char *from, svr_dtype to, const char *path
     svr_safetensors *file = open_file(from);
     svr_error err = {0};
 
-    CHECK_OK(svr_convert(file, to, path, &err), err);
+    CHECK_OK(svr_convert(file, to, path, NULL, &err), err);
     CHECK(!exists(part_path));
     svr_safetensors_close(file);
     return open_file(path);
@@ -194,7 +195,7 @@ static void test_vae(void)
 
     CHECK(model_file_rename(&model, ".to_q.", ".query.") == 4);
     in = model_file_open(&model, in_path, "{\"norm_groups\": 4}");
-    CHECK_FAILS(svr_convert(in, SVR_I8, out_path, &err), SVR_ERR_UNSUPPORTED, err);
+    CHECK_FAILS(svr_convert(in, SVR_I8, out_path, NULL, &err), SVR_ERR_UNSUPPORTED, err);
     svr_safetensors_close(in);
     out = convert(in_path, SVR_F16, out_path);
     in = open_file(in_path);
@@ -224,7 +225,7 @@ static void check_refused(const char *name, float value, svr_dtype to, svr_statu
     t->data = values;
     file = model_file_open(&model, in_path, NULL);
     remove(out_path);
-    CHECK(svr_convert(file, to, out_path, &err) == want);
+    CHECK(svr_convert(file, to, out_path, NULL, &err) == want);
     CHECK_TEXT(err.text, name);
     CHECK_TEXT(err.text, word);
     CHECK(!exists(out_path) && !exists(part_path));
@@ -243,6 +244,33 @@ static void test_values_that_do_not_fit(void)
     check_refused("vid_in.proj.bias", -65520, SVR_F16, SVR_ERR_UNSUPPORTED, "bf16");
 }
 
+/* A flag that is raised leaves nothing; a folder is refused before anything is written. */
+static void test_cancelled_and_misplaced(void)
+{
+    svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
+    model_file model = model_file_of_dit(&config);
+    svr_safetensors *file = model_file_open(&model, in_path, NULL);
+    svr_cancel *cancel = svr_cancel_create();
+    svr_error err = {0};
+
+    CHECK(cancel != NULL);
+    remove(out_path);
+    svr_cancel_set(cancel, true);
+    CHECK_FAILS(svr_convert(file, SVR_I8, out_path, cancel, &err), SVR_ERR_CANCELLED, err);
+    CHECK(!exists(out_path) && !exists(part_path));
+    CHECK(mkdir(out_path, 0700) == 0);
+    CHECK(svr_convert(file, SVR_I8, out_path, NULL, &err) == SVR_ERR_INVALID);
+    CHECK_TEXT(err.text, "test_convert_out.tmp: is a folder");
+    svr_error_clear(&err);
+    CHECK(!exists(part_path) && rmdir(out_path) == 0);
+    CHECK(mkfifo(part_path, 0600) == 0); /* must not wait for a reader */
+    CHECK_FAILS(svr_convert(file, SVR_I8, out_path, NULL, &err), SVR_ERR_IO, err);
+    CHECK(remove(part_path) == 0);
+    svr_cancel_destroy(cancel);
+    svr_safetensors_close(file);
+    model_file_free(&model);
+}
+
 /* The input gets shorter once it is open: an error, and no half of a file. */
 static void test_shortened_input(void)
 {
@@ -256,7 +284,7 @@ static void test_shortened_input(void)
 
         remove(out_path);
         CHECK(truncate(in_path, (off_t) svr_safetensors_file_bytes(file) / 2) == 0);
-        CHECK(svr_convert(file, types[i], out_path, &err) == SVR_ERR_IO);
+        CHECK(svr_convert(file, types[i], out_path, NULL, &err) == SVR_ERR_IO);
         CHECK_TEXT(err.text, in_path);
         CHECK_TEXT(err.text, "shorter than");
         CHECK(!exists(out_path) && !exists(part_path));
@@ -342,6 +370,7 @@ int main(void)
     RUN(test_16_bits);
     RUN(test_vae);
     RUN(test_values_that_do_not_fit);
+    RUN(test_cancelled_and_misplaced);
     RUN(test_shortened_input);
     RUN(test_writer);
     RUN(test_writer_failures);
