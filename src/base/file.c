@@ -8,14 +8,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *remedy(int code)
+{
+    switch (code) {
+    case ENOMEM:
+        return "raise the limit of address space (ulimit -v)";
+    case EMFILE:
+    case ENFILE:
+        return "raise the limit of open files (ulimit -n)";
+    default:
+        return "check the path and the permissions";
+    }
+}
+
 static svr_status io_error(const char *path, const char *what, int code, svr_error *err)
 {
     char reason[128];
 
     if (strerror_r(code, reason, sizeof reason) != 0)
         reason[0] = '\0';
-    return SVR_FAIL(err, SVR_ERR_IO, "%s: cannot be %s: %s; check the path and the permissions",
-                    path, what, reason);
+    return SVR_FAIL(err, SVR_ERR_IO, "%s: cannot be %s: %s; %s", path, what, reason, remedy(code));
 }
 
 static svr_status map_descriptor(const char *path, int fd, svr_file *out, svr_error *err)

@@ -66,6 +66,9 @@ run 2 upscale "$clip" "$work/o.xyz"
 complains '\.mkv, \.mp4'
 run 2 upscale "$clip" "$work/none/o.mkv"
 complains 'folder'
+mkdir "$work/folder.mkv"
+run 2 upscale "$clip" "$work/folder.mkv"
+complains 'folder\.mkv: is no file'
 run 2 upscale "$clip" "$work/o%s.png"
 complains '%d'
 run 2 upscale "$clip" "$work/o.mkv" --scale much

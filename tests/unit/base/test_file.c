@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,6 +91,23 @@ static void test_refused(void)
     CHECK(unlink(path) == 0);
 }
 
+/* Limits have remedies of their own. */
+static void test_limits(void)
+{
+    struct rlimit before, none = {0, 0};
+    svr_file file;
+    svr_error err = {0};
+
+    write_file("abc", 3);
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none.rlim_max = before.rlim_max;
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    CHECK(svr_file_open(path, &file, &err) == SVR_ERR_IO);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK_TEXT(err.text, "ulimit -n");
+    CHECK(unlink(path) == 0);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL);
@@ -98,6 +116,7 @@ int main(void)
     RUN(test_reads_of_a_shortened_file);
     RUN(test_empty);
     RUN(test_refused);
+    RUN(test_limits);
     CHECK(rmdir(folder) == 0);
     return check_done();
 }
