@@ -41,7 +41,7 @@ static void stop(int number)
     svr_cancel_set(cancel, true);
 }
 
-/* What would end the program has it remove its unfinished output first. */
+/* What would end the program has it remove its unfinished output first; a second one ends it. */
 static void watch_signals(void)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -49,7 +49,9 @@ static void watch_signals(void)
 
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(signals[i], &(struct sigaction){.sa_handler = stop}, NULL);
+            sigaction(signals[i],
+                      &(struct sigaction){.sa_handler = stop, .sa_flags = (int) SA_RESETHAND},
+                      NULL);
 }
 
 static svr_status convert(const char *in, const char *out, svr_dtype to, svr_error *err)

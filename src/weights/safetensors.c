@@ -347,17 +347,14 @@ const char *svr_safetensors_metadata(const svr_safetensors *file, const char *ke
     return value ? value->string : NULL;
 }
 
-bool svr_safetensors_metadata_at(const svr_safetensors *file, size_t index, const char **key,
-                                 const char **value)
+bool svr_safetensors_metadata_next(const svr_safetensors *file, const svr_json **at,
+                                   const char **key, const char **value)
 {
-    const svr_json *entry = file->metadata ? file->metadata->child : NULL;
-
-    for (; entry && index > 0; index--)
-        entry = entry->next;
-    if (!entry)
+    *at = *at ? (*at)->next : file->metadata ? file->metadata->child : NULL;
+    if (!*at)
         return false;
-    *key = entry->key;
-    *value = entry->string;
+    *key = (*at)->key;
+    *value = (*at)->string;
     return true;
 }
 

@@ -7,6 +7,7 @@
 #define SVR_WEIGHTS_SAFETENSORS_H
 
 #include "base/dtype.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
@@ -59,9 +60,9 @@ SVR_CHECKED svr_status svr_safetensors_read(const svr_safetensors *file,
 /* Value of a key of the header's `__metadata__`; NULL when there is none. */
 const char *svr_safetensors_metadata(const svr_safetensors *file, const char *key);
 
-/* Key and value number `index` of `__metadata__`; false behind the last one. */
-bool svr_safetensors_metadata_at(const svr_safetensors *file, size_t index, const char **key,
-                                 const char **value);
+/* The entry of `__metadata__` behind `*at`, the first one for NULL; false when there is none. */
+bool svr_safetensors_metadata_next(const svr_safetensors *file, const svr_json **at,
+                                   const char **key, const char **value);
 
 /* Elements of an entry. */
 size_t svr_safetensors_elems(const svr_safetensors_entry *entry);

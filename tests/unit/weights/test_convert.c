@@ -331,6 +331,52 @@ static void test_writer(void)
     svr_safetensors_close(file);
 }
 
+/* A file with nothing but COUNT entries of metadata. */
+static void write_metadata(int count)
+{
+    FILE *f = fopen(in_path, "wb");
+    uint64_t length;
+
+    CHECK(f != NULL);
+    CHECK(fwrite("\0\0\0\0\0\0\0\0{\"__metadata__\":{", 1, 25, f) == 25);
+    for (int i = 0; i < count; i++)
+        fprintf(f, "%s\"k%d\":\"v%d\"", i ? "," : "", i, i);
+    fputs("}}", f);
+    length = (uint64_t) ftell(f) - sizeof length;
+    rewind(f);
+    CHECK(fwrite(&length, sizeof length, 1, f) == 1);
+    CHECK(fclose(f) == 0);
+}
+
+/* As much metadata as a hostile file may hold is copied, in a time that grows with its number. */
+static void test_writer_copies_metadata(void)
+{
+    enum { MANY = 400000 };
+    const float a[3] = {1, 2, 3};
+    const int8_t b[4] = {1, -1, 127, -127};
+    const svr_json *at = NULL;
+    const char *key, *value;
+    svr_safetensors_writer *writer = NULL;
+    svr_safetensors *file;
+    svr_error err = {0};
+    int n = 0;
+
+    write_metadata(MANY);
+    file = open_file(in_path);
+    CHECK_OK(svr_safetensors_writer_open(out_path, entries, 3, file, &writer, &err), err);
+    CHECK_OK(svr_safetensors_writer_put(writer, 0, 0, a, 12, &err), err);
+    CHECK_OK(svr_safetensors_writer_put(writer, 1, 0, b, 4, &err), err);
+    CHECK_OK(svr_safetensors_writer_finish(writer, &err), err);
+    svr_safetensors_close(file);
+    file = open_file(out_path);
+    while (svr_safetensors_metadata_next(file, &at, &key, &value)) {
+        CHECK(atoi(key + 1) == n && atoi(value + 1) == n);
+        n++;
+    }
+    CHECK(n == MANY);
+    svr_safetensors_close(file);
+}
+
 /* What is there already stays until the new file is complete. */
 static void test_writer_failures(void)
 {
@@ -373,6 +419,7 @@ int main(void)
     RUN(test_cancelled_and_misplaced);
     RUN(test_shortened_input);
     RUN(test_writer);
+    RUN(test_writer_copies_metadata);
     RUN(test_writer_failures);
     remove(in_path);
     remove(out_path);
