@@ -360,5 +360,7 @@ void upscale_pipeline_end(upscale_pipeline *p)
     ends = p->ends;
     p->ends = g_ptr_array_new_with_free_func(gst_object_unref);
     GST_OBJECT_UNLOCK(p->pipeline);
+    /* an error before the sink has its first data stops the change to PLAYING */
+    gst_element_set_state(p->pipeline, GST_STATE_PLAYING);
     gst_element_call_async(p->pipeline, end_streams, ends, (GDestroyNotify) g_ptr_array_unref);
 }
