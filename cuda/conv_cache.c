@@ -116,9 +116,10 @@ static bool read_entry(svr_conv_cache *c, const svr_json *line)
 static const char *read_entries(svr_conv_cache *c, svr_arena *arena, const svr_file *file)
 {
     const svr_json *root = NULL, *format, *identity, *choices;
+    char *text = file->size > MOST_BYTES ? NULL : svr_arena_alloc(arena, file->size, 1);
 
-    if (file->size > MOST_BYTES ||
-        svr_json_parse(arena, (const char *) file->data, file->size, &root, NULL) != SVR_OK)
+    if (!text || svr_file_read(file, 0, text, file->size, NULL) != SVR_OK ||
+        svr_json_parse(arena, text, file->size, &root, NULL) != SVR_OK)
         return "is damaged";
     format = svr_json_get(root, "format");
     identity = svr_json_get(root, "identity");

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "weights/convert.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,13 +35,37 @@ static bool find_type(const char *name, svr_dtype *out)
     return false;
 }
 
+static svr_cancel *cancel;
+
+static void stop(int number)
+{
+    (void) number;
+    svr_cancel_set(cancel, true);
+}
+
+/* What would end the program has it remove its unfinished output first; a second one ends it. */
+static void watch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction before;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i],
+                      &(struct sigaction){.sa_handler = stop, .sa_flags = (int) SA_RESETHAND},
+                      NULL);
+}
+
 static svr_status convert(const char *in, const char *out, svr_dtype to, svr_error *err)
 {
     svr_safetensors *file = NULL, *made = NULL;
     svr_status status;
 
     SVR_TRY(svr_safetensors_open(in, &file, err));
-    status = svr_convert(file, to, out, err);
+    cancel = svr_cancel_create();
+    if (cancel)
+        watch_signals();
+    status = svr_convert(file, to, out, cancel, err);
     if (status == SVR_OK)
         status = svr_safetensors_open(out, &made, err);
     if (status == SVR_OK)
@@ -56,7 +81,7 @@ static int exit_code(const char *in, const svr_error *err)
 {
     g_autofree char *named = g_strconcat(in, ": ", NULL);
 
-    if (err->code == SVR_ERR_NO_MEM ||
+    if (err->code == SVR_ERR_NO_MEM || err->code == SVR_ERR_CANCELLED ||
         (err->code == SVR_ERR_IO && !g_str_has_prefix(err->text, named)))
         return EXIT_FAILED;
     return EXIT_UNUSABLE;

@@ -11,6 +11,8 @@ static const char summary[] =
     "Says what a model file (safetensors) is: kind, configuration, parameters, sizes.\n"
     "Exit codes: 0 a usable model, 1 --check found a value that is not finite, 2 not usable.";
 
+enum { PIECE_ELEMS = 4096 };
+
 typedef struct info_options {
     gboolean tensors, check;
 } info_options;
@@ -141,27 +143,37 @@ static void describe_text(const svr_safetensors *file)
     }
 }
 
-/* The first tensor with a value that is not finite; works for every kind of file. */
-static svr_status check_values(const svr_safetensors *file, svr_error *err)
+static svr_status check_tensor(const svr_safetensors *file, const svr_safetensors_entry *entry,
+                               svr_error *err)
 {
-    for (size_t i = 0; i < svr_safetensors_count(file); i++) {
-        const svr_safetensors_entry *entry = svr_safetensors_at(file, i);
-        size_t n = svr_safetensors_elems(entry);
-        g_autofree float *values = NULL;
+    unsigned char stored[PIECE_ELEMS * sizeof(double)];
+    float values[PIECE_ELEMS];
+    size_t total = svr_safetensors_elems(entry), size = svr_dtype_size(entry->dtype);
 
-        if (entry->dtype == SVR_I32 || entry->dtype == SVR_I64 || entry->dtype == SVR_U8 ||
-            entry->dtype == SVR_I8 || n == 0)
-            continue;
-        values = g_try_new(float, n);
-        if (!values)
-            return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to look at %s", entry->name);
-        svr_to_f32(entry->data, entry->dtype, values, n);
+    for (size_t first = 0; first < total; first += PIECE_ELEMS) {
+        size_t n = MIN(total - first, PIECE_ELEMS);
+
+        SVR_TRY(svr_safetensors_read(file, entry, first * size, stored, n * size, err));
+        svr_to_f32(stored, entry->dtype, values, n);
         for (size_t k = 0; k < n; k++)
             if (!isfinite(values[k]))
                 return SVR_FAIL(err, SVR_ERR_FORMAT,
                                 "%s: tensor %s: element %zu is not a finite number; fetch the "
                                 "file again",
-                                svr_safetensors_path(file), entry->name, k);
+                                svr_safetensors_path(file), entry->name, first + k);
+    }
+    return SVR_OK;
+}
+
+/* The first tensor with a value that is not finite; works for every kind of file. */
+static svr_status check_values(const svr_safetensors *file, svr_error *err)
+{
+    for (size_t i = 0; i < svr_safetensors_count(file); i++) {
+        const svr_safetensors_entry *entry = svr_safetensors_at(file, i);
+
+        if (entry->dtype != SVR_I32 && entry->dtype != SVR_I64 && entry->dtype != SVR_U8 &&
+            entry->dtype != SVR_I8)
+            SVR_TRY(check_tensor(file, entry, err));
     }
     return SVR_OK;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +15,9 @@ static const char summary[] =
     ".avi,\n"
     "or pictures: one .png or .jpg, or many with a name like frame%05d.png.  Audio is copied as it "
     "is\n"
-    "where OUT can hold it, else encoded anew.  OUT appears when it is complete.";
+    "where OUT can hold it, else encoded anew.  OUT appears when it is complete; what was "
+    "finished\n"
+    "before an error or Ctrl-C is kept as OUT.part.";
 
 /* Options that set a property of the element. */
 static const struct {
@@ -52,6 +55,16 @@ static const struct {
 };
 enum { KNOBS = G_N_ELEMENTS(knobs) };
 
+enum { ENDING_SECONDS = 120 /* for the encoder to give what it holds */ };
+
+/* What became of the file that is written. */
+typedef enum run_state {
+    RUN_GOES_ON,
+    RUN_ENDING, /* stopped; the encoder and muxer finish what came so far */
+    RUN_ENDED,  /* the end of the stream reached the file */
+    RUN_CUT     /* the file ends somewhere */
+} run_state;
+
 /* A run, for the callbacks of its main loop. */
 typedef struct upscale_run {
     upscale_pipeline pipeline;
@@ -60,29 +73,60 @@ typedef struct upscale_run {
     const char *in, *out;
     char *part; /* what is written until it is complete */
     int code;
-    gboolean finished; /* the end of the stream reached the file */
+    char *why;    /* it was stopped */
+    char *warned; /* the last warning */
+    run_state state;
+    guint64 frames; /* finished when it was stopped */
 } upscale_run;
 
-/* Stops with `code` and a line on stderr; only the first call counts. */
-static void stop(upscale_run *run, int code, const char *text)
+static void leave(upscale_run *run, run_state state)
 {
-    if (run->finished || run->code != EXIT_OK)
+    run->state = state;
+    g_main_loop_quit(run->loop);
+}
+
+static gboolean on_deadline(gpointer user)
+{
+    leave((upscale_run *) user, RUN_CUT);
+    return G_SOURCE_REMOVE;
+}
+
+/* Stops with `code`, which `text` explains; only the first call counts.  Frames that are finished
+ * become a proper file when `can_end`. */
+static void stop(upscale_run *run, int code, const char *text, gboolean can_end)
+{
+    if (run->state != RUN_GOES_ON)
         return;
     run->code = code;
+    run->why = g_strdup(text);
+    run->frames = upscale_progress_frames(&run->progress);
     upscale_progress_clear(&run->progress);
-    command_fails(code, "%s", text);
-    g_main_loop_quit(run->loop);
+    if (!can_end || run->frames == 0 || !run->pipeline.format->muxer) {
+        leave(run, RUN_CUT);
+        return;
+    }
+    run->state = RUN_ENDING;
+    fprintf(stderr, "ending the file behind what is finished; interrupt again to drop it\n");
+    g_timeout_add_seconds(ENDING_SECONDS, on_deadline, run);
+    upscale_pipeline_end(&run->pipeline);
+}
+
+static gboolean is_inside(GstMessage *message, GstElement *element)
+{
+    return GST_MESSAGE_SRC(message) == GST_OBJECT(element) ||
+           gst_object_has_as_ancestor(GST_MESSAGE_SRC(message), GST_OBJECT(element));
 }
 
 static void stop_on_error(upscale_run *run, GstMessage *message)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *text = NULL;
-    gboolean reading =
-        gst_object_has_as_ancestor(GST_MESSAGE_SRC(message), GST_OBJECT(run->pipeline.decoder)) ||
-        GST_MESSAGE_SRC(message) == GST_OBJECT(run->pipeline.decoder) ||
-        g_str_has_prefix(GST_OBJECT_NAME(GST_MESSAGE_SRC(message)), "filesrc");
-    gboolean writing = strstr(GST_OBJECT_NAME(GST_MESSAGE_SRC(message)), "filesink") != NULL;
+    const upscale_pipeline *p = &run->pipeline;
+    const char *name = GST_OBJECT_NAME(GST_MESSAGE_SRC(message));
+    gboolean reading = is_inside(message, p->decoder) || g_str_has_prefix(name, "filesrc");
+    gboolean writing = strstr(name, "filesink") != NULL;
+    gboolean broken =
+        writing || is_inside(message, p->encoder) || (p->muxer && is_inside(message, p->muxer));
 
     gst_message_parse_error(message, &error, NULL);
     text = g_strdup_printf("%s%s%s",
@@ -90,7 +134,37 @@ static void stop_on_error(upscale_run *run, GstMessage *message)
                            : writing ? run->out
                                      : "",
                            reading || writing ? ": " : "", error->message);
-    stop(run, reading ? EXIT_UNUSABLE : EXIT_FAILED, text);
+    stop(run, reading ? EXIT_UNUSABLE : EXIT_FAILED, text, !broken);
+    if (broken && run->state == RUN_ENDING)
+        leave(run, RUN_CUT);
+}
+
+/* A damaged stream may repeat the same one for every frame. */
+static void warn(upscale_run *run, GstMessage *message)
+{
+    g_autoptr(GError) error = NULL;
+
+    gst_message_parse_warning(message, &error, NULL);
+    if (g_strcmp0(run->warned, error->message) == 0)
+        return;
+    g_free(run->warned);
+    run->warned = g_strdup(error->message);
+    upscale_progress_clear(&run->progress);
+    fprintf(stderr, "warning: %s\n", error->message);
+}
+
+static void on_end(upscale_run *run)
+{
+    g_autofree char *nothing = NULL;
+
+    if (run->state == RUN_GOES_ON && upscale_progress_frames(&run->progress) == 0) {
+        nothing = g_strdup_printf("%s: holds no frame that can be decoded; it may be cut or "
+                                  "damaged",
+                                  run->in);
+        stop(run, EXIT_UNUSABLE, nothing, FALSE);
+    }
+    if (run->state == RUN_GOES_ON || run->state == RUN_ENDING)
+        leave(run, RUN_ENDED);
 }
 
 static gboolean on_message(GstBus *bus, GstMessage *message, gpointer user)
@@ -102,9 +176,11 @@ static gboolean on_message(GstBus *bus, GstMessage *message, gpointer user)
     case GST_MESSAGE_ERROR:
         stop_on_error(run, message);
         break;
+    case GST_MESSAGE_WARNING:
+        warn(run, message);
+        break;
     case GST_MESSAGE_EOS:
-        run->finished = run->code == EXIT_OK;
-        g_main_loop_quit(run->loop);
+        on_end(run);
         break;
     default:
         break;
@@ -114,35 +190,71 @@ static gboolean on_message(GstBus *bus, GstMessage *message, gpointer user)
 
 static gboolean on_tick(gpointer user)
 {
-    upscale_progress_update(&((upscale_run *) user)->progress);
+    upscale_run *run = (upscale_run *) user;
+
+    if (run->state == RUN_GOES_ON)
+        upscale_progress_update(&run->progress);
     return G_SOURCE_CONTINUE;
 }
 
 static gboolean on_signal(gpointer user)
 {
-    stop((upscale_run *) user, EXIT_FAILED, "stopped; the unfinished output is removed");
+    upscale_run *run = (upscale_run *) user;
+
+    if (run->state == RUN_ENDING) {
+        run->frames = 0;
+        leave(run, RUN_CUT);
+    }
+    stop(run, EXIT_FAILED, "stopped", TRUE);
     return G_SOURCE_CONTINUE;
 }
 
-/* Gives the complete file its name, or removes what was written. */
+/* Whether what was written is worth keeping: of the containers here only MP4 needs its end. */
+static gboolean is_worth_keeping(const upscale_run *run)
+{
+    return run->frames > 0 && run->pipeline.muxer &&
+           (run->state == RUN_ENDED || strcmp(run->pipeline.format->muxer, "mp4mux") != 0);
+}
+
+/* Gives the complete file its name; keeps or removes one that is not.  Says why. */
 static void settle(upscale_run *run)
 {
-    if (!run->part)
+    if (run->code == EXIT_OK) {
+        if (!run->part || g_rename(run->part, run->out) == 0)
+            return;
+        run->code =
+            command_fails(EXIT_FAILED, "%s: cannot be given its name (%s); it is complete as %s",
+                          run->out, g_strerror(errno), run->part);
         return;
-    if (run->code == EXIT_OK && g_rename(run->part, run->out) == 0)
+    }
+    if (is_worth_keeping(run)) {
+        command_fails(run->code, "%s; the frames finished so far, %" G_GUINT64_FORMAT ", are in %s",
+                      run->why, run->frames, run->part);
         return;
-    if (run->code == EXIT_OK)
-        run->code = command_fails(EXIT_FAILED, "%s: cannot be given its name (%s)", run->out,
-                                  g_strerror(errno));
-    g_remove(run->part);
+    }
+    if (run->part)
+        g_remove(run->part);
+    command_fails(run->code, "%s", run->why);
+}
+
+/* A closed terminal ends the file like Ctrl-C, but for a program that is to outlive it. */
+static guint watch_hangup(upscale_run *run)
+{
+    struct sigaction before;
+
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+        return 0;
+    return g_unix_signal_add(SIGHUP, on_signal, run);
 }
 
 static void run_loop(upscale_run *run)
 {
     g_autoptr(GstBus) bus = gst_element_get_bus(run->pipeline.pipeline);
-    guint sources[3] = {g_timeout_add(500, on_tick, run), g_unix_signal_add(SIGINT, on_signal, run),
-                        g_unix_signal_add(SIGTERM, on_signal, run)};
+    guint sources[] = {g_timeout_add(500, on_tick, run), g_unix_signal_add(SIGINT, on_signal, run),
+                       g_unix_signal_add(SIGTERM, on_signal, run), watch_hangup(run)};
 
+    /* nobody may read the progress any more; the film is still wanted */
+    signal(SIGPIPE, SIG_IGN);
     run->loop = g_main_loop_new(NULL, FALSE);
     gst_bus_add_watch(bus, on_message, run);
     upscale_progress_start(&run->progress, run->pipeline.upscaler);
@@ -150,7 +262,8 @@ static void run_loop(upscale_run *run)
     g_main_loop_run(run->loop);
     gst_bus_remove_watch(bus);
     for (size_t i = 0; i < G_N_ELEMENTS(sources); i++)
-        g_source_remove(sources[i]);
+        if (sources[i])
+            g_source_remove(sources[i]);
     g_main_loop_unref(run->loop);
 }
 
@@ -186,6 +299,8 @@ static int upscale(GstElement *upscaler, const upscale_format *format, const cha
     }
     upscale_pipeline_finish(&run.pipeline);
     g_free(run.part);
+    g_free(run.why);
+    g_free(run.warned);
     return run.code;
 }
 
@@ -242,10 +357,12 @@ static char *objection(const char *in, const char *out, const upscale_format *fo
                                out);
     if (same_file(in, out))
         return g_strdup_printf("%s: input and output are the same file", in);
-    if (!g_file_test(folder, G_FILE_TEST_IS_DIR))
-        return g_strdup_printf("%s: the folder does not exist", out);
     if (g_file_test(out, G_FILE_TEST_IS_DIR))
         return g_strdup_printf("%s: this is a folder; name a file", out);
+    if (g_file_test(out, G_FILE_TEST_EXISTS) && !g_file_test(out, G_FILE_TEST_IS_REGULAR))
+        return g_strdup_printf("%s: is no file that can be replaced; name another one", out);
+    if (!g_file_test(folder, G_FILE_TEST_IS_DIR))
+        return g_strdup_printf("%s: the folder does not exist", out);
     return NULL;
 }
 

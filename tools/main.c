@@ -37,8 +37,8 @@ static int finish(int code)
     errno = 0;
     if (fflush(stdout) == 0 && written)
         return code;
-    command_fails(code, "the output cannot be written%s%s", errno ? ": " : "",
-                  errno ? g_strerror(errno) : "");
+    command_fails(code, "standard output cannot be written%s%s; give it a place with space",
+                  errno ? ": " : "", errno ? g_strerror(errno) : "");
     return code == EXIT_OK ? EXIT_FAILED : code;
 }
 

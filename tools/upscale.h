@@ -24,7 +24,8 @@ typedef struct upscale_pipeline {
     /* parts of it, borrowed */
     GstElement *decoder, *upscaler, *encoder, *muxer;
     gboolean has_video;
-    GString *notes; /* streams that are not copied, a line each */
+    GString *notes;  /* streams that are not copied, a line each */
+    GPtrArray *ends; /* pads where streams enter the output side; under the pipeline's lock */
 } upscale_pipeline;
 
 /* Takes `upscaler` (floating) and builds the pipeline from `in` to the file `out`, or to pictures
@@ -33,6 +34,10 @@ gboolean upscale_pipeline_init(upscale_pipeline *p, const upscale_format *format
                                GstElement *upscaler, const char *in, const char *out,
                                GError **error);
 void upscale_pipeline_finish(upscale_pipeline *p);
+
+/* Ends all streams at the encoder and muxer, from another thread, so that what came so far becomes
+ * a complete file; the end of the stream is told on the bus. */
+void upscale_pipeline_end(upscale_pipeline *p);
 
 /* Whether `path` is a pattern for numbered pictures; *valid says whether it is a correct one. */
 gboolean upscale_is_sequence(const char *path, gboolean *valid);

@@ -32,6 +32,17 @@ static GstElement *add(upscale_pipeline *p, const char *factory, GError **error)
     return element;
 }
 
+/* Notes where a stream enters the output side; FALSE when `element` is missing. */
+static gboolean note_end(upscale_pipeline *p, GstElement *element)
+{
+    if (!element)
+        return FALSE;
+    GST_OBJECT_LOCK(p->pipeline);
+    g_ptr_array_add(p->ends, gst_element_get_static_pad(element, "sink"));
+    GST_OBJECT_UNLOCK(p->pipeline);
+    return TRUE;
+}
+
 /* Sets "property=value" words that the element knows. */
 static void set_properties(GstElement *element, char **words)
 {
@@ -106,7 +117,7 @@ static gboolean build_output(upscale_pipeline *p, const char *out, GError **erro
     GstElement *queue, *caps, *sink;
 
     p->encoder = add_first(p, p->format->video, error);
-    if (!p->encoder || !(queue = add(p, "queue", error)) ||
+    if (!p->encoder || !note_end(p, queue = add(p, "queue", error)) ||
         !(caps = add_caps(p, encoder_caps(p->encoder), error)) || !(sink = add_sink(p, out, error)))
         return FALSE;
     if (!gst_element_link_many(p->upscaler, caps, queue, p->encoder, NULL)) {
@@ -207,7 +218,7 @@ static GstElement *add_unlimited_queue(upscale_pipeline *p, GError **error)
 {
     GstElement *queue = add(p, "queue", error);
 
-    if (queue)
+    if (note_end(p, queue))
         g_object_set(queue, "max-size-buffers", 0, "max-size-bytes", 0, "max-size-time",
                      (guint64) 0, NULL);
     return queue;
@@ -253,7 +264,7 @@ static gboolean drop_stream(upscale_pipeline *p, GstPad *pad, const char *media,
 {
     GstElement *sink = add(p, "fakesink", error);
 
-    if (!sink)
+    if (!note_end(p, sink))
         return FALSE;
     g_object_set(sink, "sync", FALSE, "async", FALSE, NULL);
     g_string_append_printf(p->notes, "a stream of type %s is not copied\n", media);
@@ -302,7 +313,8 @@ gboolean upscale_pipeline_init(upscale_pipeline *p, const upscale_format *format
     *p = (upscale_pipeline){.format = format,
                             .pipeline = gst_pipeline_new("upscale"),
                             .upscaler = upscaler,
-                            .notes = g_string_new(NULL)};
+                            .notes = g_string_new(NULL),
+                            .ends = g_ptr_array_new_with_free_func(gst_object_unref)};
     gst_bin_add(GST_BIN(p->pipeline), upscaler);
     if (!(source = add(p, "filesrc", error)) || !(p->decoder = add(p, "decodebin", error)))
         return FALSE;
@@ -323,7 +335,32 @@ void upscale_pipeline_finish(upscale_pipeline *p)
         gst_element_set_state(p->pipeline, GST_STATE_NULL);
         gst_object_unref(p->pipeline);
     }
+    g_clear_pointer(&p->ends, g_ptr_array_unref);
     if (p->notes)
         g_string_free(p->notes, TRUE);
     *p = (upscale_pipeline){0};
+}
+
+/* The last noted first: audio and what is dropped never wait, and the muxer may wait for audio
+ * while it holds up the frames. */
+static void end_streams(GstElement *pipeline, gpointer user)
+{
+    GPtrArray *ends = (GPtrArray *) user;
+
+    (void) pipeline;
+    for (guint i = ends->len; i-- > 0;)
+        gst_pad_send_event(GST_PAD(ends->pdata[i]), gst_event_new_eos());
+}
+
+void upscale_pipeline_end(upscale_pipeline *p)
+{
+    GPtrArray *ends;
+
+    GST_OBJECT_LOCK(p->pipeline);
+    ends = p->ends;
+    p->ends = g_ptr_array_new_with_free_func(gst_object_unref);
+    GST_OBJECT_UNLOCK(p->pipeline);
+    /* an error before the sink has its first data stops the change to PLAYING */
+    gst_element_set_state(p->pipeline, GST_STATE_PLAYING);
+    gst_element_call_async(p->pipeline, end_streams, ends, (GDestroyNotify) g_ptr_array_unref);
 }

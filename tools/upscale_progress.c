@@ -43,6 +43,12 @@ static guint64 expected_frames(const upscale_progress *p)
                                        (guint64) rate_d * GST_SECOND);
 }
 
+static void look_at_length(upscale_progress *p)
+{
+    if (p->total == 0)
+        p->total = expected_frames(p);
+}
+
 static char *clock_text(double seconds)
 {
     int s = (int) (seconds + 0.5);
@@ -72,14 +78,18 @@ static char *describe(const upscale_progress *p)
                            p->frames, p->total, rate, left);
 }
 
+guint64 upscale_progress_frames(const upscale_progress *p)
+{
+    return stat_value(p, "frames-out");
+}
+
 void upscale_progress_update(upscale_progress *p)
 {
     gint64 now = g_get_monotonic_time();
     g_autofree char *text = NULL;
 
     p->frames = stat_value(p, "frames-out");
-    if (p->total == 0)
-        p->total = expected_frames(p);
+    look_at_length(p);
     if (!p->terminal && now - p->printed < (gint64) LINE_SECONDS * G_USEC_PER_SEC)
         return;
     p->printed = now;
@@ -101,10 +111,16 @@ void upscale_progress_clear(upscale_progress *p)
 char *upscale_progress_summary(upscale_progress *p)
 {
     double seconds = elapsed(p);
-    g_autofree char *time = clock_text(seconds);
+    g_autofree char *time = clock_text(seconds), *missing = NULL;
 
     p->frames = stat_value(p, "frames-out");
-    return g_strdup_printf(
-        "%" G_GUINT64_FORMAT " frames in %s (%.2f frames/s), peak memory %.0f MB", p->frames, time,
-        seconds > 0 ? (double) p->frames / seconds : 0, (double) stat_value(p, "vram-peak") / 1e6);
+    look_at_length(p);
+    if (p->frames < p->total - p->total / 10)
+        missing = g_strdup_printf("; the input announces about %" G_GUINT64_FORMAT
+                                  ", it is cut or damaged, or says its length wrongly",
+                                  p->total);
+    return g_strdup_printf("%" G_GUINT64_FORMAT
+                           " frames in %s (%.2f frames/s), peak memory %.0f MB%s",
+                           p->frames, time, seconds > 0 ? (double) p->frames / seconds : 0,
+                           (double) stat_value(p, "vram-peak") / 1e6, missing ? missing : "");
 }

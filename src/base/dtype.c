@@ -222,7 +222,7 @@ __attribute__((target("avx,f16c"))) static size_t f32_to_f16_f16c(const float *s
 }
 #endif
 
-/* Sources come from mapped files and may be unaligned, hence memcpy. */
+/* Sources may be unaligned, such as those in mapped goldens, hence memcpy. */
 
 static void f16_to_f32_array(const char *restrict src, float *restrict dst, size_t n)
 {

@@ -123,34 +123,47 @@ static svr_status upload_chunk(loader *l, const store_item *it, size_t first, si
     return SVR_OK;
 }
 
-/* What an item's values are in the file, when the device keeps the same bytes. */
-static const char *same_bytes(const loader *l, const store_item *it)
+/* Whether the file has the very bytes that the device keeps of an item. */
+static bool has_same_bytes(const loader *l, const store_item *it)
 {
     const svr_store *store = l->store;
 
     if (it->source.make || it->source.form == SVR_FORM_CONV || svr_store_is_quantized_item(it))
-        return NULL;
+        return false;
     if (it->source.form != SVR_FORM_VECTOR && store->kept != store->storage)
-        return NULL;
-    return svr_weights_stored(store->weights, it->source.name, it->view.dtype);
+        return false;
+    return svr_weights_is_stored(store->weights, it->source.name, it->view.dtype);
+}
+
+/* Elements [first, first + n) as the file has them. */
+static svr_status copy_chunk(loader *l, const store_item *it, size_t first, size_t n,
+                             svr_error *err)
+{
+    size_t size = svr_dtype_size(it->view.dtype);
+    char *dst = (char *) it->view.data + first * size;
+
+    SVR_TRY(svr_weights_read_stored(l->store->weights, it->source.name, first, n,
+                                    l->to_host ? dst : l->packed, err));
+    if (!l->to_host)
+        SVR_TRY(svr_backend_upload(l->store->backend, dst, l->packed, n * size, err));
+    report(l, n * size);
+    return SVR_OK;
 }
 
 /* Brings one item over in chunks; `made` holds its values when it is computed. */
 static svr_status load_chunks(loader *l, const store_item *it, const float *made, svr_error *err)
 {
     size_t total = (size_t) svr_tensor_elems(&it->view), unit = unit_elems(it);
-    size_t step = l->capacity / unit * unit, size = svr_dtype_size(it->view.dtype);
-    const char *stored = same_bytes(l, it);
+    size_t step = l->capacity / unit * unit;
+    bool same = has_same_bytes(l, it);
 
     for (size_t first = 0; first < total; first += step) {
         size_t n = total - first < step ? total - first : step;
 
         if (svr_cancel_raised(l->watch.cancel))
             return SVR_FAIL(err, SVR_ERR_CANCELLED, "loading the weights was cancelled");
-        if (stored) {
-            SVR_TRY(deliver(l, (char *) it->view.data + first * size, stored + first * size,
-                            n * size, err));
-            report(l, n * size);
+        if (same) {
+            SVR_TRY(copy_chunk(l, it, first, n, err));
             continue;
         }
         if (made)

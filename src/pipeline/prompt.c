@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { MAX_LENGTH = 4096 }; /* tokens */
 
@@ -35,21 +34,24 @@ static svr_status read_entry(const svr_safetensors *file, const char *name, int 
 {
     const svr_safetensors_entry *entry = svr_safetensors_find(file, name);
     size_t count;
-    void *aligned;
+    svr_status status;
+    void *stored;
 
     if (!entry)
         return SVR_OK;
     SVR_TRY(check_entry(file, entry, width, err));
     count = svr_safetensors_elems(entry);
-    aligned = malloc(entry->bytes);
+    stored = malloc(entry->bytes);
     out->values = malloc(count * sizeof *out->values);
-    if (!aligned || !out->values) {
-        free(aligned);
+    if (!stored || !out->values) {
+        free(stored);
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no host memory for the prompt embedding");
     }
-    memcpy(aligned, entry->data, entry->bytes);
-    svr_to_f32(aligned, entry->dtype, out->values, count);
-    free(aligned);
+    status = svr_safetensors_read(file, entry, 0, stored, entry->bytes, err);
+    if (status == SVR_OK)
+        svr_to_f32(stored, entry->dtype, out->values, count);
+    free(stored);
+    SVR_TRY(status);
     out->length = (int) entry->dims[0];
     for (size_t i = 0; i < count; i++)
         if (!isfinite(out->values[i]))

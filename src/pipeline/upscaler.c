@@ -109,7 +109,10 @@ svr_status svr_upscaler_create_on(svr_backend *backend, const svr_upscaler_optio
     }
     status = open_networks(u, options, err);
     if (status == SVR_OK && pthread_create(&u->thread, NULL, svr_upscaler_worker, u) != 0)
-        status = SVR_FAIL(err, SVR_ERR_NO_MEM, "no thread can be started for the upscaler");
+        status =
+            SVR_FAIL(err, SVR_ERR_NO_MEM,
+                     "no thread can be started for the upscaler; end other programs or raise the "
+                     "limit of processes (ulimit -u)");
     if (status != SVR_OK) {
         give_back(u);
         free_upscaler(u);

@@ -23,6 +23,7 @@ typedef enum output_kind {
 
 typedef struct conversion {
     const svr_safetensors *file;
+    const svr_cancel *cancel;
     svr_weights *weights;
     svr_dtype to;
     svr_arena *arena;
@@ -146,6 +147,15 @@ static svr_status read_values(conversion *c, const svr_safetensors_entry *out, s
     return SVR_OK;
 }
 
+/* The next piece of a tensor. */
+static svr_status put(const conversion *c, size_t index, size_t offset, const void *data,
+                      size_t bytes, svr_error *err)
+{
+    if (svr_cancel_raised(c->cancel))
+        return SVR_FAIL(err, SVR_ERR_CANCELLED, "stopped; the unfinished output is removed");
+    return svr_safetensors_writer_put(c->writer, index, offset, data, bytes, err);
+}
+
 static svr_status write_values(conversion *c, size_t index, svr_error *err)
 {
     const svr_safetensors_entry *out = &c->outputs[index];
@@ -156,8 +166,7 @@ static svr_status write_values(conversion *c, size_t index, svr_error *err)
 
         SVR_TRY(read_values(c, out, first, n, err));
         svr_from_f32(c->values, out->dtype, c->packed, n);
-        SVR_TRY(
-            svr_safetensors_writer_put(c->writer, index, first * size, c->packed, n * size, err));
+        SVR_TRY(put(c, index, first * size, c->packed, n * size, err));
     }
     return SVR_OK;
 }
@@ -198,22 +207,31 @@ static svr_status write_rows(conversion *c, size_t index, svr_error *err)
         size_t n = rows - first < step ? rows - first : step;
 
         SVR_TRY(make_rows(c, out, first, n, err));
-        SVR_TRY(
-            svr_safetensors_writer_put(c->writer, index, first * width, c->packed, n * width, err));
-        SVR_TRY(svr_safetensors_writer_put(c->writer, scales, first * sizeof(float), c->scales,
-                                           n * sizeof(float), err));
+        SVR_TRY(put(c, index, first * width, c->packed, n * width, err));
+        SVR_TRY(put(c, scales, first * sizeof(float), c->scales, n * sizeof(float), err));
+    }
+    return SVR_OK;
+}
+
+static svr_status write_copy(conversion *c, size_t index, svr_error *err)
+{
+    const svr_safetensors_entry *source = svr_safetensors_find(c->file, c->outputs[index].name);
+    size_t most = c->capacity * sizeof(uint16_t);
+
+    for (size_t first = 0; first < source->bytes; first += most) {
+        size_t n = source->bytes - first < most ? source->bytes - first : most;
+
+        SVR_TRY(svr_safetensors_read(c->file, source, first, c->packed, n, err));
+        SVR_TRY(put(c, index, first, c->packed, n, err));
     }
     return SVR_OK;
 }
 
 static svr_status write_output(conversion *c, size_t index, svr_error *err)
 {
-    const svr_safetensors_entry *source;
-
     switch (c->kinds[index]) {
     case OUTPUT_COPY:
-        source = svr_safetensors_find(c->file, c->outputs[index].name);
-        return svr_safetensors_writer_put(c->writer, index, 0, source->data, source->bytes, err);
+        return write_copy(c, index, err);
     case OUTPUT_VALUES:
         return write_values(c, index, err);
     case OUTPUT_ROWS:
@@ -277,9 +295,15 @@ static svr_status check_path(const conversion *c, const char *path, svr_error *e
 {
     const char *source = svr_safetensors_path(c->file);
     char part[MAX_PATH];
+    struct stat there;
 
     if (snprintf(part, sizeof part, "%s.part", path) >= (int) sizeof part)
         return SVR_FAIL(err, SVR_ERR_INVALID, "%.200s…: is too long a path", path);
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return SVR_FAIL(err, SVR_ERR_INVALID,
+                        "%s: is a folder, device or pipe, which a file cannot take the place of; "
+                        "name another one",
+                        path);
     if (!is_same_file(source, path) && !is_same_file(source, part))
         return SVR_OK;
     return SVR_FAIL(err, SVR_ERR_INVALID, "%s: is the same file as the input; name another one",
@@ -302,9 +326,10 @@ static svr_status run(conversion *c, const char *path, svr_error *err)
     return svr_safetensors_writer_finish(writer, err);
 }
 
-svr_status svr_convert(const svr_safetensors *file, svr_dtype to, const char *path, svr_error *err)
+svr_status svr_convert(const svr_safetensors *file, svr_dtype to, const char *path,
+                       const svr_cancel *cancel, svr_error *err)
 {
-    conversion c = {.file = file, .to = to, .arena = svr_arena_create()};
+    conversion c = {.file = file, .cancel = cancel, .to = to, .arena = svr_arena_create()};
     svr_status status =
         c.arena ? run(&c, path, err) : SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory to convert a file");
 

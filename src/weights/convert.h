@@ -3,6 +3,7 @@
 #ifndef SVR_WEIGHTS_CONVERT_H
 #define SVR_WEIGHTS_CONVERT_H
 
+#include "base/cancel.h"
 #include "weights/safetensors.h"
 
 #ifdef __cplusplus
@@ -15,11 +16,12 @@ extern "C" {
  *                have this type are copied, as is everything else
  *   F16, BF16    transformers and VAEs: all values in this type
  * Prompt embeddings inside and metadata are kept.  A failure leaves nothing at `path` that was not
- * there before.
- * Errors: INVALID (`path` or `path`.part is the input), FORMAT (no such model, values that are not
- * finite), UNSUPPORTED (a VAE in 8 bits; values that F16 cannot hold), IO, NO_MEM. */
+ * there before.  `cancel` may be NULL.
+ * Errors: INVALID (`path` or `path`.part is the input, `path` is a folder, device or pipe), FORMAT
+ * (no such model, values that are not finite), UNSUPPORTED (a VAE in 8 bits; values that F16 cannot
+ * hold), IO, NO_MEM, CANCELLED. */
 SVR_CHECKED svr_status svr_convert(const svr_safetensors *file, svr_dtype to, const char *path,
-                                   svr_error *err);
+                                   const svr_cancel *cancel, svr_error *err);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,40 +24,58 @@ struct svr_safetensors {
 };
 
 /* Names the usual other containers, so that the user knows what to convert. */
-static const char *container_of(const svr_file *file)
+static const char *container_of(const unsigned char *start)
 {
-    if (file->size >= 4 && memcmp(file->data, "GGUF", 4) == 0)
+    if (memcmp(start, "GGUF", 4) == 0)
         return "a GGUF file";
-    if (file->size >= 4 && memcmp(file->data, "PK\3\4", 4) == 0)
+    if (memcmp(start, "PK\3\4", 4) == 0)
         return "a zip archive (PyTorch .pth or .pt)";
     return "no safetensors file";
 }
 
-/* Finds the JSON header; its length is the file's first 8 bytes, little endian. */
-static svr_status locate_header(const svr_file *file, size_t *length, svr_error *err)
+/* Length of the JSON header: the file's first 8 bytes, little endian. */
+static svr_status read_length(const svr_file *file, size_t *length, svr_error *err)
 {
+    unsigned char start[LENGTH_BYTES];
     uint64_t n = 0;
 
     if (file->size < LENGTH_BYTES)
         return SVR_FAIL(err, SVR_ERR_FORMAT,
                         "has only %zu bytes, too few for a safetensors file; fetch it again",
                         file->size);
+    SVR_TRY(svr_file_read(file, 0, start, sizeof start, err));
     for (int i = LENGTH_BYTES - 1; i >= 0; i--)
-        n = n << 8 | file->data[i];
+        n = n << 8 | start[i];
     if (n > SVR_SAFETENSORS_MAX_HEADER)
         return SVR_FAIL(err, SVR_ERR_FORMAT,
                         "is %s (a header of %llu bytes is over the limit of %d); give a "
                         "safetensors file",
-                        container_of(file), (unsigned long long) n, SVR_SAFETENSORS_MAX_HEADER);
+                        container_of(start), (unsigned long long) n, SVR_SAFETENSORS_MAX_HEADER);
     if (n > file->size - LENGTH_BYTES)
         return SVR_FAIL(err, SVR_ERR_FORMAT,
                         "announces a header of %llu bytes but has only %zu bytes in all" AGAIN,
                         (unsigned long long) n, file->size);
-    if (n < 2 || file->data[LENGTH_BYTES] != '{')
-        return SVR_FAIL(err, SVR_ERR_FORMAT,
-                        "is no safetensors file: its header is no JSON object" AGAIN);
     *length = (size_t) n;
     return SVR_OK;
+}
+
+/* `header` gets what the arena of the file owns. */
+static svr_status parse_header(svr_safetensors *file, size_t length, const svr_json **header,
+                               svr_error *err)
+{
+    char *text = malloc(length + 1);
+    svr_status status;
+
+    if (!text)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for a header of %zu bytes", length);
+    status = svr_file_read(&file->file, LENGTH_BYTES, text, length, err);
+    if (status == SVR_OK)
+        status = length >= 2 && text[0] == '{'
+                     ? svr_json_parse(file->arena, text, length, header, err)
+                     : SVR_FAIL(err, SVR_ERR_FORMAT,
+                                "is no safetensors file: its header is no JSON object" AGAIN);
+    free(text);
+    return status;
 }
 
 static svr_status check_metadata(const svr_json *metadata, svr_error *err)
@@ -232,10 +251,9 @@ static svr_status read_header(svr_safetensors *file, svr_error *err)
     size_t length = 0;
     const unsigned char *data;
 
-    SVR_TRY(locate_header(&file->file, &length, err));
+    SVR_TRY(read_length(&file->file, &length, err));
     data = file->file.data + LENGTH_BYTES + length;
-    SVR_TRY(svr_json_parse(file->arena, (const char *) file->file.data + LENGTH_BYTES, length,
-                           &header, err));
+    SVR_TRY(parse_header(file, length, &header, err));
     file->metadata = svr_json_get(header, METADATA_KEY);
     SVR_TRY(check_metadata(file->metadata, err));
     return read_entries(file, header, data, file->file.size - LENGTH_BYTES - length, err);
@@ -309,6 +327,19 @@ const svr_safetensors_entry *svr_safetensors_find(const svr_safetensors *file, c
     return bsearch(&key, file->entries, file->count, sizeof key, by_name);
 }
 
+svr_status svr_safetensors_read(const svr_safetensors *file, const svr_safetensors_entry *entry,
+                                size_t offset, void *dst, size_t bytes, svr_error *err)
+{
+    size_t start = (size_t) ((const unsigned char *) entry->data - file->file.data);
+    svr_status status;
+
+    assert(offset <= entry->bytes && bytes <= entry->bytes - offset);
+    status = svr_file_read(&file->file, start + offset, dst, bytes, err);
+    if (status != SVR_OK)
+        svr_error_prefix(err, "%s: tensor '%.120s': the file ", file->path, entry->name);
+    return status;
+}
+
 const char *svr_safetensors_metadata(const svr_safetensors *file, const char *key)
 {
     const svr_json *value = svr_json_get(file->metadata, key);
@@ -316,17 +347,14 @@ const char *svr_safetensors_metadata(const svr_safetensors *file, const char *ke
     return value ? value->string : NULL;
 }
 
-bool svr_safetensors_metadata_at(const svr_safetensors *file, size_t index, const char **key,
-                                 const char **value)
+bool svr_safetensors_metadata_next(const svr_safetensors *file, const svr_json **at,
+                                   const char **key, const char **value)
 {
-    const svr_json *entry = file->metadata ? file->metadata->child : NULL;
-
-    for (; entry && index > 0; index--)
-        entry = entry->next;
-    if (!entry)
+    *at = *at ? (*at)->next : file->metadata ? file->metadata->child : NULL;
+    if (!*at)
         return false;
-    *key = entry->key;
-    *value = entry->string;
+    *key = (*at)->key;
+    *value = (*at)->string;
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* Reader of safetensors files: names, types, shapes and places of tensors; no payload is copied.
+/* Reader of safetensors files: names, types, shapes, places and bytes of tensors.
  *
  * A file is trusted in nothing: the header is bounded (SVR_SAFETENSORS_MAX_HEADER), every offset is
  * checked against the file, ranges may not overlap, names are unique, ranks and sizes are bounded.
@@ -7,6 +7,7 @@
 #define SVR_WEIGHTS_SAFETENSORS_H
 
 #include "base/dtype.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
@@ -18,7 +19,8 @@ enum { SVR_SAFETENSORS_MAX_HEADER = 64 * 1024 * 1024 };
 
 typedef struct svr_safetensors svr_safetensors;
 
-/* One tensor of the file; `data` points into the mapping and may be unaligned. */
+/* One tensor of the file.  `data` points into the mapping, may be unaligned, and is for files that
+ * nobody shortens meanwhile (base/file.h): all others are read by svr_safetensors_read(). */
 typedef struct svr_safetensors_entry {
     const char *name;
     svr_dtype dtype;
@@ -49,12 +51,18 @@ const svr_safetensors_entry *svr_safetensors_at(const svr_safetensors *file, siz
 /* NULL when there is none of this name. */
 const svr_safetensors_entry *svr_safetensors_find(const svr_safetensors *file, const char *name);
 
+/* Bytes [offset, offset + bytes) of an entry of this file, which has as many, to `dst`.
+ * Errors: IO (the file was shortened or cannot be read), with the file and the tensor. */
+SVR_CHECKED svr_status svr_safetensors_read(const svr_safetensors *file,
+                                            const svr_safetensors_entry *entry, size_t offset,
+                                            void *dst, size_t bytes, svr_error *err);
+
 /* Value of a key of the header's `__metadata__`; NULL when there is none. */
 const char *svr_safetensors_metadata(const svr_safetensors *file, const char *key);
 
-/* Key and value number `index` of `__metadata__`; false behind the last one. */
-bool svr_safetensors_metadata_at(const svr_safetensors *file, size_t index, const char **key,
-                                 const char **value);
+/* The entry of `__metadata__` behind `*at`, the first one for NULL; false when there is none. */
+bool svr_safetensors_metadata_next(const svr_safetensors *file, const svr_json **at,
+                                   const char **key, const char **value);
 
 /* Elements of an entry. */
 size_t svr_safetensors_elems(const svr_safetensors_entry *entry);

@@ -54,12 +54,13 @@ static void put_string(FILE *to, const char *text)
 
 static void put_metadata(FILE *to, const svr_safetensors *like)
 {
-    const char *key, *value;
+    const svr_json *at = NULL;
+    const char *key, *value, *separator = "";
 
     fputs("\"__metadata__\":{", to);
-    for (size_t i = 0; svr_safetensors_metadata_at(like, i, &key, &value); i++) {
-        if (i > 0)
-            fputc(',', to);
+    while (svr_safetensors_metadata_next(like, &at, &key, &value)) {
+        fputs(separator, to);
+        separator = ",";
         put_string(to, key);
         fputc(':', to);
         put_string(to, value);
@@ -89,8 +90,9 @@ static void put_entry(FILE *to, const svr_safetensors_entry *entry, uint64_t beg
 static void put_header(FILE *to, const svr_safetensors_entry *entries, size_t count,
                        const svr_safetensors *like)
 {
+    const svr_json *at = NULL;
     const char *key, *value;
-    bool metadata = like && svr_safetensors_metadata_at(like, 0, &key, &value);
+    bool metadata = like && svr_safetensors_metadata_next(like, &at, &key, &value);
     uint64_t begin = 0;
 
     fputc('{', to);
@@ -105,7 +107,7 @@ static void put_header(FILE *to, const svr_safetensors_entry *entries, size_t co
     fputc('}', to);
     /* so that data begin at a multiple of 8 */
     fflush(to);
-    for (long at = ftell(to); at % LENGTH_BYTES != 0; at++)
+    for (long size = ftell(to); size % LENGTH_BYTES != 0; size++)
         fputc(' ', to);
 }
 
@@ -187,7 +189,8 @@ static svr_status start(svr_safetensors_writer *w, const char *path, svr_error *
     memcpy(part, path, length);
     memcpy(part + length, part_suffix, sizeof part_suffix);
     w->part = part;
-    w->fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* a FIFO of that name must not stop us */
+    w->fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
     return w->fd < 0 ? io_error(path, "created", err) : SVR_OK;
 }
 

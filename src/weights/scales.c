@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_NAME = 176 };
+enum { MAX_NAME = 176, MAX_NOTE = 4096 };
 
 static const char weight_suffix[] = ".weight";
 
@@ -43,17 +43,33 @@ static svr_status check_values(const svr_safetensors *file, const svr_safetensor
                     entry->name);
 }
 
+static svr_status read_all(const svr_safetensors *file, const svr_safetensors_entry *entry,
+                           svr_arena *arena, const void **out, svr_error *err)
+{
+    void *bytes = svr_arena_alloc(arena, entry->bytes, 1);
+
+    if (!bytes)
+        return SVR_FAIL(err, SVR_ERR_NO_MEM, "%s: no memory for tensor '%s'",
+                        svr_safetensors_path(file), entry->name);
+    *out = bytes;
+    return svr_safetensors_read(file, entry, 0, bytes, entry->bytes, err);
+}
+
 /* A note must say what type and shapes say already. */
 static svr_status check_note(const svr_safetensors *file, const svr_safetensors_entry *entry,
                              const svr_safetensors_entry *note, svr_arena *arena, svr_error *err)
 {
     const char *want = entry->dtype == SVR_I8 ? "int8_tensorwise" : "float8_e4m3fn";
     const svr_json *json = NULL, *format, *rotated;
+    const void *text;
 
-    if (note->dtype != SVR_U8)
-        return SVR_FAIL(err, SVR_ERR_FORMAT, "%s: tensor '%s' is of type %s; such notes are text",
-                        svr_safetensors_path(file), note->name, svr_dtype_name(note->dtype));
-    if (svr_json_parse(arena, note->data, note->bytes, &json, err) != SVR_OK) {
+    if (note->dtype != SVR_U8 || note->bytes > MAX_NOTE)
+        return SVR_FAIL(err, SVR_ERR_FORMAT,
+                        "%s: tensor '%s' is %zu bytes of type %s; such notes are short texts",
+                        svr_safetensors_path(file), note->name, note->bytes,
+                        svr_dtype_name(note->dtype));
+    SVR_TRY(read_all(file, note, arena, &text, err));
+    if (svr_json_parse(arena, text, note->bytes, &json, err) != SVR_OK) {
         svr_error_prefix(err, "%s: tensor '%s': ", svr_safetensors_path(file), note->name);
         return err ? err->code : SVR_ERR_FORMAT;
     }
@@ -74,30 +90,28 @@ static svr_status check_note(const svr_safetensors *file, const svr_safetensors_
 svr_status svr_scales_find(const svr_safetensors *file, const svr_safetensors_entry *entry,
                            svr_arena *arena, svr_scales *out, svr_error *err)
 {
-    *out = (svr_scales){NULL, NULL};
+    const void *values = NULL;
+
+    *out = (svr_scales){0};
     if (entry->dtype != SVR_I8 && entry->dtype != SVR_F8_E4M3)
         return SVR_OK;
     if (entry->rank == 2)
-        out->values = find_beside(file, entry, "", "_scale");
-    if (entry->dtype == SVR_I8 && !out->values)
+        out->entry = find_beside(file, entry, "", "_scale");
+    if (entry->dtype == SVR_I8 && !out->entry)
         return SVR_FAIL(err, SVR_ERR_FORMAT,
                         "%s: tensor '%s' holds integers without their scales '%.120s_scale'; the "
                         "file is not complete, convert it again",
                         svr_safetensors_path(file), entry->name, entry->name);
-    if (out->values)
-        SVR_TRY(check_values(file, entry, out->values, err));
+    if (out->entry) {
+        SVR_TRY(check_values(file, entry, out->entry, err));
+        SVR_TRY(read_all(file, out->entry, arena, &values, err));
+        out->values = values;
+    }
     out->note = find_beside(file, entry, weight_suffix, ".comfy_quant");
     return out->note ? check_note(file, entry, out->note, arena, err) : SVR_OK;
 }
 
-float svr_scales_of_row(const svr_safetensors_entry *values, size_t row)
+float svr_scales_of_row(const svr_scales *scales, size_t row)
 {
-    float scale;
-
-    /* in a mapped file, perhaps at an odd address */
-    memcpy(&scale,
-           (const char *) values->data +
-               (svr_safetensors_elems(values) == 1 ? 0 : row * sizeof scale),
-           sizeof scale);
-    return scale;
+    return scales->values[svr_safetensors_elems(scales->entry) == 1 ? 0 : row];
 }

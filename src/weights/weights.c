@@ -1,4 +1,4 @@
-/* Values of tensors that are bound (weights_bind.c). */
+/* Values of tensors that are bound (weights_bind.c), as F32 or as the file has them. */
 #include "weights/weights.h"
 
 #include "base/quantize.h"
@@ -7,9 +7,8 @@
 #include "weights/weights_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum { SCAN_ELEMS = 4096 };
+enum { SCAN_ELEMS = 4096, PIECE_BYTES = 32768 };
 
 const svr_weight_spec *svr_weights_find(const svr_weights *weights, const char *name)
 {
@@ -49,9 +48,19 @@ svr_status svr_weights_read(const svr_weights *weights, const char *name, float 
     return svr_weights_read_range(weights, name, 0, count, dst, err);
 }
 
-/* Elements [first, first + count) of a tensor with scales. */
-static void read_scaled(const svr_weights *weights, size_t index, size_t first, size_t count,
-                        float *dst)
+/* Elements [first, first + count) of entry `index`, in its own type. */
+static svr_status read_entry(const svr_weights *weights, size_t index, size_t first, size_t count,
+                             void *dst, svr_error *err)
+{
+    const svr_safetensors_entry *entry = weights->entries[index];
+    size_t size = svr_dtype_size(entry->dtype);
+
+    return svr_safetensors_read(weights->file, entry, first * size, dst, count * size, err);
+}
+
+/* Elements [first, first + count) of a tensor with scales from `numbers`. */
+static void apply_scales(const svr_weights *weights, size_t index, size_t first, size_t count,
+                         const unsigned char *numbers, float *dst)
 {
     const svr_safetensors_entry *entry = weights->entries[index];
     size_t width = (size_t) entry->dims[1];
@@ -59,18 +68,38 @@ static void read_scaled(const svr_weights *weights, size_t index, size_t first, 
     while (count > 0) {
         size_t row = first / width, rest = width - first % width, n = count < rest ? count : rest;
 
-        svr_dequantize_row((const char *) entry->data + first, n, entry->dtype,
-                           svr_scales_of_row(weights->scales[index], row), dst);
-        first += n, dst += n, count -= n;
+        svr_dequantize_row(numbers, n, entry->dtype,
+                           svr_scales_of_row(&weights->scales[index], row), dst);
+        numbers += n, first += n, dst += n, count -= n;
     }
 }
 
-svr_status svr_weights_read_range(const svr_weights *weights, const char *name, size_t first,
-                                  size_t count, float *dst, svr_error *err)
+/* In pieces, so that values in the file's type need no memory to speak of. */
+static svr_status read_values(const svr_weights *weights, size_t index, size_t first, size_t count,
+                              float *dst, svr_error *err)
 {
-    const svr_weight_spec *spec = svr_weights_find(weights, name);
-    const svr_safetensors_entry *entry;
+    unsigned char piece[PIECE_BYTES];
+    svr_dtype dtype = weights->entries[index]->dtype;
+    size_t most = sizeof piece / svr_dtype_size(dtype);
 
+    if (dtype == SVR_F32)
+        return read_entry(weights, index, first, count, dst, err);
+    while (count > 0) {
+        size_t n = count < most ? count : most;
+
+        SVR_TRY(read_entry(weights, index, first, n, piece, err));
+        if (weights->scales[index].entry)
+            apply_scales(weights, index, first, n, piece, dst);
+        else
+            svr_to_f32(piece, dtype, dst, n);
+        first += n, dst += n, count -= n;
+    }
+    return SVR_OK;
+}
+
+static svr_status check_range(const svr_weight_spec *spec, const char *name, size_t first,
+                              size_t count, svr_error *err)
+{
     if (!spec)
         return SVR_FAIL(err, SVR_ERR_INVALID, "the model has no tensor '%s'; ask for one it has",
                         name);
@@ -79,27 +108,34 @@ svr_status svr_weights_read_range(const svr_weights *weights, const char *name, 
                         "elements %zu to %zu of tensor '%s' are asked for, which has %zu; ask for "
                         "fewer",
                         first, first + count, name, svr_weight_elems(spec));
-    if (weights->generator)
-        return weights->generator(weights->user, spec, first, count, dst, err);
-    entry = weights->entries[spec - weights->specs];
-    if (weights->scales[spec - weights->specs]) {
-        read_scaled(weights, (size_t) (spec - weights->specs), first, count, dst);
-        return SVR_OK;
-    }
-    svr_to_f32((const char *) entry->data + first * svr_dtype_size(entry->dtype), entry->dtype, dst,
-               count);
     return SVR_OK;
 }
 
-const void *svr_weights_stored(const svr_weights *weights, const char *name, svr_dtype dtype)
+svr_status svr_weights_read_range(const svr_weights *weights, const char *name, size_t first,
+                                  size_t count, float *dst, svr_error *err)
 {
     const svr_weight_spec *spec = svr_weights_find(weights, name);
-    const svr_safetensors_entry *entry;
 
-    if (!spec || weights->generator)
-        return NULL;
-    entry = weights->entries[spec - weights->specs];
-    return entry->dtype == dtype ? entry->data : NULL;
+    SVR_TRY(check_range(spec, name, first, count, err));
+    if (weights->generator)
+        return weights->generator(weights->user, spec, first, count, dst, err);
+    return read_values(weights, (size_t) (spec - weights->specs), first, count, dst, err);
+}
+
+bool svr_weights_is_stored(const svr_weights *weights, const char *name, svr_dtype dtype)
+{
+    const svr_weight_spec *spec = svr_weights_find(weights, name);
+
+    return spec && !weights->generator && weights->entries[spec - weights->specs]->dtype == dtype;
+}
+
+svr_status svr_weights_read_stored(const svr_weights *weights, const char *name, size_t first,
+                                   size_t count, void *dst, svr_error *err)
+{
+    const svr_weight_spec *spec = svr_weights_find(weights, name);
+
+    SVR_TRY(check_range(spec, name, first, count, err));
+    return read_entry(weights, (size_t) (spec - weights->specs), first, count, dst, err);
 }
 
 /* The place of a tensor that has scales, else -1. */
@@ -107,7 +143,7 @@ static ptrdiff_t find_scaled(const svr_weights *weights, const char *name)
 {
     const svr_weight_spec *spec = svr_weights_find(weights, name);
 
-    return spec && weights->scales[spec - weights->specs] ? spec - weights->specs : -1;
+    return spec && weights->scales[spec - weights->specs].entry ? spec - weights->specs : -1;
 }
 
 svr_dtype svr_weights_row_type(const svr_weights *weights, const char *name)
@@ -121,8 +157,8 @@ svr_status svr_weights_read_rows(const svr_weights *weights, const char *name, s
                                  size_t count, void *dst, float *scales, svr_error *err)
 {
     ptrdiff_t index = find_scaled(weights, name);
-    const svr_safetensors_entry *entry = index < 0 ? NULL : weights->entries[index];
-    size_t rows = entry ? (size_t) entry->dims[0] : 0, width = entry ? (size_t) entry->dims[1] : 0;
+    const svr_weight_spec *spec = index < 0 ? NULL : &weights->specs[index];
+    size_t rows = spec ? (size_t) spec->dims[0] : 0, width = spec ? (size_t) spec->dims[1] : 0;
 
     if (first > rows || count > rows - first)
         return SVR_FAIL(
@@ -131,16 +167,16 @@ svr_status svr_weights_read_rows(const svr_weights *weights, const char *name, s
             "for fewer",
             first, first + count, name, rows);
     if (count > 0)
-        memcpy(dst, (const char *) entry->data + first * width, count * width);
+        SVR_TRY(read_entry(weights, (size_t) index, first * width, count * width, dst, err));
     for (size_t i = 0; i < count; i++)
-        scales[i] = svr_scales_of_row(weights->scales[index], first + i);
+        scales[i] = svr_scales_of_row(&weights->scales[index], first + i);
     return SVR_OK;
 }
 
 svr_dtype svr_weights_factor_type(const svr_weights *weights)
 {
     for (size_t i = 0; i < weights->count; i++)
-        if (weights->specs[i].factor && weights->scales[i])
+        if (weights->specs[i].factor && weights->scales[i].entry)
             return weights->entries[i]->dtype;
     return SVR_F32;
 }

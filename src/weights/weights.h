@@ -33,7 +33,7 @@ typedef svr_status (*svr_weight_generator)(void *user, const svr_weight_spec *sp
  * scales: a tensor <name>_scale F32 that holds one for each row, [N] or [N,1], or one for all; I8
  * must have it, F8_E4M3 without it are plain values.  Notes <layer>.comfy_quant beside them may say
  * nothing else (spec weights 5.2).  Errors: FORMAT, UNSUPPORTED (a note says something else),
- * NO_MEM. */
+ * NO_MEM, IO. */
 SVR_CHECKED svr_status svr_weights_bind_vae(const svr_safetensors *file,
                                             const svr_vae_config *config, svr_weights **out,
                                             svr_error *err);
@@ -59,7 +59,7 @@ size_t svr_weights_count(const svr_weights *weights);
 const svr_weight_spec *svr_weights_at(const svr_weights *weights, size_t index);
 
 /* All elements of tensor `name` as F32; `count` must be their number.
- * Errors: INVALID (no such tensor, wrong count), and the generator's. */
+ * Errors: INVALID (no such tensor, wrong count), IO, and the generator's. */
 SVR_CHECKED svr_status svr_weights_read(const svr_weights *weights, const char *name, float *dst,
                                         size_t count, svr_error *err);
 
@@ -69,15 +69,20 @@ SVR_CHECKED svr_status svr_weights_read_range(const svr_weights *weights, const 
                                               size_t first, size_t count, float *dst,
                                               svr_error *err);
 
-/* All elements of tensor `name` where they lie in the file, when they are stored as `dtype` there;
- * else NULL. */
-const void *svr_weights_stored(const svr_weights *weights, const char *name, svr_dtype dtype);
+/* Whether the file keeps tensor `name` as plain `dtype`. */
+bool svr_weights_is_stored(const svr_weights *weights, const char *name, svr_dtype dtype);
+
+/* Like svr_weights_read_range() for such a tensor, but in the file's own type.
+ * Errors: INVALID (no such range), IO. */
+SVR_CHECKED svr_status svr_weights_read_stored(const svr_weights *weights, const char *name,
+                                               size_t first, size_t count, void *dst,
+                                               svr_error *err);
 
 /* Type of a tensor that the file keeps in 8 bits with scales (I8, F8_E4M3); F32 for all others. */
 svr_dtype svr_weights_row_type(const svr_weights *weights, const char *name);
 
 /* Rows [first, first + count) of such a tensor [N,K] as the file has them: count * K numbers to
- * `dst`, `count` scales.  Errors: INVALID (no such rows). */
+ * `dst`, `count` scales.  Errors: INVALID (no such rows), IO. */
 SVR_CHECKED svr_status svr_weights_read_rows(const svr_weights *weights, const char *name,
                                              size_t first, size_t count, void *dst, float *scales,
                                              svr_error *err);

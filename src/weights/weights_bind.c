@@ -39,8 +39,7 @@ static svr_status create(const network *net, svr_weights **out, svr_error *err)
     weights->count = list.count;
     weights->entries =
         svr_arena_alloc(weights->arena, list.count, sizeof(const svr_safetensors_entry *));
-    weights->scales =
-        svr_arena_alloc(weights->arena, list.count, sizeof(const svr_safetensors_entry *));
+    weights->scales = svr_arena_alloc(weights->arena, list.count, sizeof weights->scales[0]);
     if (list.failed || !weights->entries || !weights->scales) {
         svr_weights_destroy(weights);
         return SVR_FAIL(err, SVR_ERR_NO_MEM, "no memory for the names of the %s's tensors",
@@ -112,17 +111,16 @@ static svr_status bind_entry(svr_weights *weights, size_t index, const svr_safet
                              bool *used, svr_error *err)
 {
     const svr_safetensors_entry *first = svr_safetensors_at(weights->file, 0);
-    svr_scales scales;
+    svr_scales *scales = &weights->scales[index];
 
     SVR_TRY(check_entry(weights->file, &weights->specs[index], entry, err));
-    SVR_TRY(svr_scales_find(weights->file, entry, weights->arena, &scales, err));
+    SVR_TRY(svr_scales_find(weights->file, entry, weights->arena, scales, err));
     used[entry - first] = true;
-    if (scales.values)
-        used[scales.values - first] = true;
-    if (scales.note)
-        used[scales.note - first] = true;
+    if (scales->entry)
+        used[scales->entry - first] = true;
+    if (scales->note)
+        used[scales->note - first] = true;
     weights->entries[index] = entry;
-    weights->scales[index] = scales.values;
     return SVR_OK;
 }
 

@@ -4,6 +4,7 @@
 #define SVR_WEIGHTS_WEIGHTS_INTERNAL_H
 
 #include "base/arena.h"
+#include "weights/scales.h"
 #include "weights/weights.h"
 
 #ifdef __cplusplus
@@ -16,7 +17,7 @@ struct svr_weights {
     size_t count;
     const svr_safetensors *file;           /* NULL with a generator */
     const svr_safetensors_entry **entries; /* of specs, from the arena */
-    const svr_safetensors_entry **scales;  /* of entries in 8 bits, likewise; NULL for others */
+    svr_scales *scales;                    /* of entries in 8 bits, likewise; zero for others */
     svr_weight_generator generator;
     void *user;
 };

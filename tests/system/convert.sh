@@ -142,6 +142,17 @@ for out in same.safetensors hard soft soft.part; do
 done
 rm "$work/same.safetensors" "$work/hard" "$work/soft.part"
 
+# a folder or a pipe keeps its place
+mkdir "$work/folder"
+mkfifo "$work/pipe"
+for out in "$work/folder" "$work/folder/" "$work/pipe"; do
+    run 2 convert --to int8 "$nano" "$out"
+    complains 'is a folder, device or pipe'
+done
+[ -p "$work/pipe" ] || die "the output took the place of a pipe"
+rmdir "$work/folder"
+rm "$work/pipe"
+
 # output that cannot be written: one complaint, nothing left, what had the name stays
 run 1 convert --to int8 "$nano" "$work/none/x.safetensors"
 complains 'none/x\.safetensors'

@@ -51,32 +51,58 @@ run 2 upscale "$work/sound.ogg" "$work/x.mkv"
 complains 'no video'
 [ ! -e "$work/x.mkv" ] && [ ! -e "$work/x.mkv.part" ] || die "a failed run left a file"
 
+# input that is cut says so; what is there is made
+head -c 6000 "$clip" >"$work/cut.mkv"
+run 2 upscale "$work/cut.mkv" "$work/cut-up.mkv" --backend cpu --scale 1
+complains 'cut\.mkv: holds no frame'
+[ ! -e "$work/cut-up.mkv" ] || die "a file without a frame is left"
+head -c 7500 "$clip" >"$work/cut.mkv"
+run 0 upscale "$work/cut.mkv" "$work/cut-up.mkv" --backend cpu --scale 1
+grep -Eq ': [0-9] frames .*about 12, it is cut' "$work/err" || die "a cut input is not told"
+
 # a broken model stops with the reader's error
 head -c 5000 "$models/nano_vae.safetensors" >"$work/cut.safetensors"
 run 1 upscale "$clip" "$work/x.mkv" --vae-model "$work/cut.safetensors"
 complains 'cut\.safetensors'
 [ ! -e "$work/x.mkv" ] && [ ! -e "$work/x.mkv.part" ] || die "a failed run left a file"
 
-# Ctrl-C: status 1 and no half-written output
-"$seedvr2" upscale "$clip" "$work/y.mkv" --backend cpu --scale 4 2>"$work/err" &
-pid=$!
-for _ in $(seq 100); do
-    [ -e "$work/y.mkv.part" ] && break
-    sleep 0.1
+# interrupt OUT LINE: a long run gets Ctrl-C once its log has LINE, and ends with 1
+stock -q videotestsrc num-buffers=2000 ! video/x-raw,width=160,height=96 ! x264enc speed-preset=ultrafast ! \
+    matroskamux ! filesink location="$work/long.mkv"
+interrupt() {
+    local got=0
+    : >"$work/log"
+    GST_DEBUG=seedvr2core:5 GST_DEBUG_FILE="$work/log" GST_DEBUG_NO_COLOR=1 \
+        "$seedvr2" upscale "$work/long.mkv" "$1" --backend cpu --scale 2 --batch-size 1 2>"$work/err" &
+    local pid=$!
+    for _ in $(seq 600); do
+        grep -q -- "$2" "$work/log" && break
+        sleep 0.1
+    done
+    kill -INT $pid
+    wait $pid || got=$?
+    [ $got -eq 1 ] || die "an interrupted run ends with $got"
+    complains 'stopped'
+}
+
+# Ctrl-C: no output, but a proper file of the frames that are finished, where there are any
+for kind in mkv mp4; do
+    interrupt "$work/y.$kind" 'batch 2:'
+    complains "stopped; the frames finished so far, [0-9]+, are in .*y\.$kind\.part"
+    said=$(sed -nE 's/.*finished so far, ([0-9]+), .*/\1/p' "$work/err")
+    got=$(count "$work/y.$kind.part" video)
+    [ "$said" -ge 2 ] && [ "$got" -ge "$said" ] || die "$got frames are there, $said were announced"
+    [ ! -e "$work/y.$kind" ] || die "an interrupted run looks complete"
 done
-sleep 0.3
-kill -INT $pid
-got=0
-wait $pid || got=$?
-[ $got -eq 1 ] || die "an interrupted run ends with $got"
-grep -q 'stopped' "$work/err" || die "an interrupted run does not say so"
-[ ! -e "$work/y.mkv" ] && [ ! -e "$work/y.mkv.part" ] || die "an interrupted run left a file"
+rm "$work/y.mkv.part"
+interrupt "$work/y.mkv" 'plan:'
+[ ! -e "$work/y.mkv" ] && [ ! -e "$work/y.mkv.part" ] || die "a run without a frame left a file"
 
 # disk full
 if [ -w /dev/full ]; then
     ln -s /dev/full "$work/z.mkv.part"
     run 1 upscale "$clip" "$work/z.mkv" --backend cpu --scale 1
-    complains 'z\.mkv'
+    complains 'z\.mkv.*z\.mkv\.part$'
     [ ! -e "$work/z.mkv" ] || die "a run without space left a file"
 fi
 echo "$checks checks"

@@ -103,10 +103,13 @@ complains 'none/o.safetensors'
 mkdir "$work/taken.mkv"
 run 2 upscale "$clip" "$work/taken.mkv"
 complains 'taken.mkv: this is a folder'
+mkfifo "$work/pipe.mkv"
+run 2 upscale "$clip" "$work/pipe.mkv"
+complains 'pipe.mkv: is no file'
 if [ -w /dev/full ]; then
     status=0
     "$seedvr2" info "$models/nano_vae.safetensors" >/dev/full 2>"$work/err" || status=$?
     [ $status = 1 ] || die "a full disk gives status $status"
-    complains 'the output cannot be written'
+    complains 'standard output cannot be written'
 fi
 echo "$checks checks"

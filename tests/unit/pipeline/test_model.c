@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *data_dir, *model_dir;
 
@@ -354,6 +355,45 @@ static void test_load_can_be_cancelled_and_repeated(void)
     svr_backend_destroy(backend);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    char piece[4096];
+    size_t n;
+
+    CHECK(in && out);
+    while ((n = fread(piece, 1, sizeof piece, in)) > 0)
+        CHECK(fwrite(piece, 1, n, out) == n);
+    CHECK(fclose(in) == 0 && fclose(out) == 0);
+}
+
+/* Shortened between opening and loading, as by a copy that begins anew: one error; complete again,
+ * the same model loads. */
+static void test_load_of_a_shortened_file(void)
+{
+    static const char copy[] = "test_model.tmp";
+    svr_model_options options = nano_options(SVR_F16);
+    const char *original = options.vae_path;
+    svr_backend *backend = rig_backend(0);
+    svr_model *model = NULL;
+    svr_error err = {0};
+
+    copy_file(original, copy);
+    options.vae_path = copy;
+    CHECK_OK(svr_model_open(backend, &options, &model, &err), err);
+    CHECK(truncate(copy, 40000) == 0);
+    CHECK(svr_model_load(model, NULL, &err) == SVR_ERR_IO);
+    CHECK_TEXT(err.text, "test_model.tmp: tensor '");
+    CHECK_TEXT(err.text, "the file is shorter than");
+    CHECK(svr_backend_memory(backend).live_total == 0);
+    svr_error_clear(&err);
+    copy_file(original, copy);
+    CHECK_OK(svr_model_load(model, NULL, &err), err);
+    svr_model_close(model);
+    svr_backend_destroy(backend);
+    remove(copy);
+}
+
 /* Allocations 1, 2, … fail, one per run, until a run gets through. */
 static void test_every_failing_allocation_is_clean(void)
 {
@@ -437,6 +477,7 @@ int main(int argc, char **argv)
     RUN(test_long_batches);
     RUN(test_wrong_files);
     RUN(test_load_can_be_cancelled_and_repeated);
+    RUN(test_load_of_a_shortened_file);
     RUN(test_every_failing_allocation_is_clean);
     RUN(test_public_api);
     return check_done();

@@ -41,7 +41,7 @@ static void convert_nano(svr_dtype to)
     svr_error err = {0};
 
     CHECK_OK(svr_safetensors_open(nano_path(), &file, &err), err);
-    CHECK_OK(svr_convert(file, to, path, &err), err);
+    CHECK_OK(svr_convert(file, to, path, NULL, &err), err);
     svr_safetensors_close(file);
 }
 

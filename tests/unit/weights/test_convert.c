@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char in_path[] = "test_convert_in.tmp", out_path[] = "test_convert_out.tmp",
@@ -55,7 +56,7 @@ static svr_safetensors *convert(const char *from, svr_dtype to, const char *path
     svr_safetensors *file = open_file(from);
     svr_error err = {0};
 
-    CHECK_OK(svr_convert(file, to, path, &err), err);
+    CHECK_OK(svr_convert(file, to, path, NULL, &err), err);
     CHECK(!exists(part_path));
     svr_safetensors_close(file);
     return open_file(path);
@@ -194,7 +195,7 @@ static void test_vae(void)
 
     CHECK(model_file_rename(&model, ".to_q.", ".query.") == 4);
     in = model_file_open(&model, in_path, "{\"norm_groups\": 4}");
-    CHECK_FAILS(svr_convert(in, SVR_I8, out_path, &err), SVR_ERR_UNSUPPORTED, err);
+    CHECK_FAILS(svr_convert(in, SVR_I8, out_path, NULL, &err), SVR_ERR_UNSUPPORTED, err);
     svr_safetensors_close(in);
     out = convert(in_path, SVR_F16, out_path);
     in = open_file(in_path);
@@ -224,7 +225,7 @@ static void check_refused(const char *name, float value, svr_dtype to, svr_statu
     t->data = values;
     file = model_file_open(&model, in_path, NULL);
     remove(out_path);
-    CHECK(svr_convert(file, to, out_path, &err) == want);
+    CHECK(svr_convert(file, to, out_path, NULL, &err) == want);
     CHECK_TEXT(err.text, name);
     CHECK_TEXT(err.text, word);
     CHECK(!exists(out_path) && !exists(part_path));
@@ -241,6 +242,55 @@ static void test_values_that_do_not_fit(void)
     check_refused(factor, NAN, SVR_F8_E4M3, SVR_ERR_FORMAT, "not finite");
     check_refused("vid_in.proj.bias", -NAN, SVR_BF16, SVR_ERR_FORMAT, "not finite");
     check_refused("vid_in.proj.bias", -65520, SVR_F16, SVR_ERR_UNSUPPORTED, "bf16");
+}
+
+/* A flag that is raised leaves nothing; a folder is refused before anything is written. */
+static void test_cancelled_and_misplaced(void)
+{
+    svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
+    model_file model = model_file_of_dit(&config);
+    svr_safetensors *file = model_file_open(&model, in_path, NULL);
+    svr_cancel *cancel = svr_cancel_create();
+    svr_error err = {0};
+
+    CHECK(cancel != NULL);
+    remove(out_path);
+    svr_cancel_set(cancel, true);
+    CHECK_FAILS(svr_convert(file, SVR_I8, out_path, cancel, &err), SVR_ERR_CANCELLED, err);
+    CHECK(!exists(out_path) && !exists(part_path));
+    CHECK(mkdir(out_path, 0700) == 0);
+    CHECK(svr_convert(file, SVR_I8, out_path, NULL, &err) == SVR_ERR_INVALID);
+    CHECK_TEXT(err.text, "test_convert_out.tmp: is a folder");
+    svr_error_clear(&err);
+    CHECK(!exists(part_path) && rmdir(out_path) == 0);
+    CHECK(mkfifo(part_path, 0600) == 0); /* must not wait for a reader */
+    CHECK_FAILS(svr_convert(file, SVR_I8, out_path, NULL, &err), SVR_ERR_IO, err);
+    CHECK(remove(part_path) == 0);
+    svr_cancel_destroy(cancel);
+    svr_safetensors_close(file);
+    model_file_free(&model);
+}
+
+/* The input gets shorter once it is open: an error, and no half of a file. */
+static void test_shortened_input(void)
+{
+    static const svr_dtype types[] = {SVR_I8, SVR_BF16};
+    svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
+    model_file model = model_file_of_dit(&config);
+
+    for (int i = 0; i < 2; i++) {
+        svr_safetensors *file = model_file_open(&model, in_path, NULL);
+        svr_error err = {0};
+
+        remove(out_path);
+        CHECK(truncate(in_path, (off_t) svr_safetensors_file_bytes(file) / 2) == 0);
+        CHECK(svr_convert(file, types[i], out_path, NULL, &err) == SVR_ERR_IO);
+        CHECK_TEXT(err.text, in_path);
+        CHECK_TEXT(err.text, "shorter than");
+        CHECK(!exists(out_path) && !exists(part_path));
+        svr_safetensors_close(file);
+    }
+    model_file_free(&model);
 }
 
 static const svr_safetensors_entry entries[] = {
@@ -278,6 +328,52 @@ static void test_writer(void)
     CHECK(memcmp(svr_safetensors_find(file, "a\"\\\n")->data, a, 12) == 0);
     CHECK(memcmp(svr_safetensors_find(file, "b")->data, b, 4) == 0);
     CHECK((uintptr_t) svr_safetensors_find(file, "a\"\\\n")->data % 8 == 0);
+    svr_safetensors_close(file);
+}
+
+/* A file with nothing but COUNT entries of metadata. */
+static void write_metadata(int count)
+{
+    FILE *f = fopen(in_path, "wb");
+    uint64_t length;
+
+    CHECK(f != NULL);
+    CHECK(fwrite("\0\0\0\0\0\0\0\0{\"__metadata__\":{", 1, 25, f) == 25);
+    for (int i = 0; i < count; i++)
+        fprintf(f, "%s\"k%d\":\"v%d\"", i ? "," : "", i, i);
+    fputs("}}", f);
+    length = (uint64_t) ftell(f) - sizeof length;
+    rewind(f);
+    CHECK(fwrite(&length, sizeof length, 1, f) == 1);
+    CHECK(fclose(f) == 0);
+}
+
+/* As much metadata as a hostile file may hold is copied, in a time that grows with its number. */
+static void test_writer_copies_metadata(void)
+{
+    enum { MANY = 400000 };
+    const float a[3] = {1, 2, 3};
+    const int8_t b[4] = {1, -1, 127, -127};
+    const svr_json *at = NULL;
+    const char *key, *value;
+    svr_safetensors_writer *writer = NULL;
+    svr_safetensors *file;
+    svr_error err = {0};
+    int n = 0;
+
+    write_metadata(MANY);
+    file = open_file(in_path);
+    CHECK_OK(svr_safetensors_writer_open(out_path, entries, 3, file, &writer, &err), err);
+    CHECK_OK(svr_safetensors_writer_put(writer, 0, 0, a, 12, &err), err);
+    CHECK_OK(svr_safetensors_writer_put(writer, 1, 0, b, 4, &err), err);
+    CHECK_OK(svr_safetensors_writer_finish(writer, &err), err);
+    svr_safetensors_close(file);
+    file = open_file(out_path);
+    while (svr_safetensors_metadata_next(file, &at, &key, &value)) {
+        CHECK(atoi(key + 1) == n && atoi(value + 1) == n);
+        n++;
+    }
+    CHECK(n == MANY);
     svr_safetensors_close(file);
 }
 
@@ -320,7 +416,10 @@ int main(void)
     RUN(test_16_bits);
     RUN(test_vae);
     RUN(test_values_that_do_not_fit);
+    RUN(test_cancelled_and_misplaced);
+    RUN(test_shortened_input);
     RUN(test_writer);
+    RUN(test_writer_copies_metadata);
     RUN(test_writer_failures);
     remove(in_path);
     remove(out_path);

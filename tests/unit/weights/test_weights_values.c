@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char path[] = "test_weights_values.tmp";
 
@@ -262,6 +263,38 @@ static void test_notes_beside_scales(void)
     }
 }
 
+static void check_shortened(svr_status got, svr_error *err)
+{
+    CHECK(got == SVR_ERR_IO);
+    CHECK_TEXT(err->text, path);
+    CHECK_TEXT(err->text, "shorter than");
+    svr_error_clear(err);
+}
+
+/* A file that loses its data behind the opening: an error for each way of reading, and no SIGBUS.
+ */
+static void test_shortened_file(void)
+{
+    svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
+    scaled_file f;
+    svr_safetensors *file;
+    svr_weights *weights = NULL;
+    float got[ROWS * WIDTH], scales[ROWS];
+    svr_error err = {0};
+
+    scaled_init(&f, SVR_I8);
+    file = model_file_open(&f.model, path, NULL);
+    CHECK_OK(svr_weights_bind_dit(file, &config, &weights, &err), err);
+    CHECK(truncate(path, 100) == 0);
+    check_shortened(svr_weights_read(weights, scaled_name, got, ROWS * WIDTH, &err), &err);
+    check_shortened(svr_weights_read_rows(weights, scaled_name, 0, 2, got, scales, &err), &err);
+    check_shortened(svr_weights_read_stored(weights, "txt_in.bias", 0, 4, got, &err), &err);
+    CHECK(!svr_weights_is_zero(weights, "txt_in.bias"));
+    svr_weights_destroy(weights);
+    svr_safetensors_close(file);
+    model_file_free(&f.model);
+}
+
 static void test_generated_values(void)
 {
     svr_dit_config config = small_dit(SVR_MODEL_DIT_3B);
@@ -288,6 +321,7 @@ int main(void)
     RUN(test_scaled_matrices);
     RUN(test_wrong_scales);
     RUN(test_notes_beside_scales);
+    RUN(test_shortened_file);
     RUN(test_generated_values);
     remove(path);
     return check_done();
