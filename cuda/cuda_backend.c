@@ -267,6 +267,7 @@ static const svr_backend_vtable vtable = {
     .host_alloc = svr_cuda_host_alloc,
     .host_free = svr_cuda_host_free,
     .copy = svr_cuda_queue_copy,
+    .copy_rows = svr_cuda_queue_copy_rows,
     .mark = svr_cuda_mark,
     .follow = svr_cuda_follow,
     .await = svr_cuda_await,

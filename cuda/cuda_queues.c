@@ -79,20 +79,41 @@ void svr_cuda_host_free(svr_backend *backend, void *address)
     svr_cuda_context_leave(&b->context);
 }
 
+static enum cudaMemcpyKind kind_of(svr_queue queue)
+{
+    return queue == SVR_QUEUE_IN ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost;
+}
+
+/* What a copy within the context of `b` came to; leaves the context. */
+static svr_status copied(svr_cuda_backend *b, svr_queue queue, cudaError_t code, svr_error *err)
+{
+    svr_status status = svr_cuda_check(
+        code, queue == SVR_QUEUE_IN ? "copy to the device" : "copy from the device", err);
+
+    svr_cuda_context_leave(&b->context);
+    return status;
+}
+
 svr_status svr_cuda_queue_copy(svr_backend *backend, svr_queue queue, void *dst, const void *src,
                                size_t bytes, svr_error *err)
 {
     svr_cuda_backend *b = (svr_cuda_backend *) backend;
-    bool in = queue == SVR_QUEUE_IN;
-    svr_status status;
 
     SVR_TRY(svr_cuda_context_enter(&b->context, err));
-    status = svr_cuda_check(cudaMemcpyAsync(dst, src, bytes,
-                                            in ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost,
-                                            stream_of(b, queue)),
-                            in ? "copy to the device" : "copy from the device", err);
-    svr_cuda_context_leave(&b->context);
-    return status;
+    return copied(b, queue, cudaMemcpyAsync(dst, src, bytes, kind_of(queue), stream_of(b, queue)),
+                  err);
+}
+
+svr_status svr_cuda_queue_copy_rows(svr_backend *backend, svr_queue queue, const svr_row_copy *copy,
+                                    svr_error *err)
+{
+    svr_cuda_backend *b = (svr_cuda_backend *) backend;
+
+    SVR_TRY(svr_cuda_context_enter(&b->context, err));
+    return copied(b, queue,
+                  cudaMemcpy2DAsync(copy->dst, copy->dst_step, copy->src, copy->src_step,
+                                    copy->bytes, copy->rows, kind_of(queue), stream_of(b, queue)),
+                  err);
 }
 
 svr_status svr_cuda_mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err)

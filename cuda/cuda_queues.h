@@ -22,6 +22,8 @@ svr_status svr_cuda_host_alloc(svr_backend *backend, size_t bytes, void **out, s
 void svr_cuda_host_free(svr_backend *backend, void *address);
 svr_status svr_cuda_queue_copy(svr_backend *backend, svr_queue queue, void *dst, const void *src,
                                size_t bytes, svr_error *err);
+svr_status svr_cuda_queue_copy_rows(svr_backend *backend, svr_queue queue, const svr_row_copy *copy,
+                                    svr_error *err);
 svr_status svr_cuda_mark(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err);
 svr_status svr_cuda_follow(svr_backend *backend, svr_queue queue, svr_mark mark, svr_error *err);
 svr_status svr_cuda_await(svr_backend *backend, svr_mark mark, svr_error *err);

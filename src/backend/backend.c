@@ -227,7 +227,13 @@ svr_status svr_backend_copy_rows(svr_backend *backend, svr_queue queue, const sv
     if (copy->bytes == 0)
         return SVR_OK;
     enter_copy(backend, queue, (uint64_t) copy->rows * copy->bytes);
-    for (size_t i = 0; i < copy->rows && !backend->dry; i++)
+    if (backend->dry)
+        return SVR_OK;
+    if (backend->vtable->copy_rows) {
+        SVR_TRY(backend->vtable->copy_rows(backend, queue, copy, err));
+        return backend->waits ? svr_backend_synchronize(backend, err) : SVR_OK;
+    }
+    for (size_t i = 0; i < copy->rows; i++)
         SVR_TRY(submit(backend, queue, copy->dst + i * copy->dst_step,
                        copy->src + i * copy->src_step, copy->bytes, err));
     return SVR_OK;

@@ -57,6 +57,13 @@ typedef uint64_t svr_mark;
 
 /* What a backend implements.  Addresses are the backend's own; only the CPU backend's may be
  * dereferenced by the host. */
+/* Rows of `bytes` each that lie apart, `dst_step` and `src_step` from one to the next. */
+typedef struct svr_row_copy {
+    char *dst;
+    const char *src;
+    size_t bytes, rows, dst_step, src_step;
+} svr_row_copy;
+
 typedef struct svr_backend_vtable {
     void (*destroy)(svr_backend *backend);
     /* 256-byte aligned; NO_MEM or NO_VRAM */
@@ -76,6 +83,9 @@ typedef struct svr_backend_vtable {
     void (*host_free)(svr_backend *backend, void *address);
     svr_status (*copy)(svr_backend *backend, svr_queue queue, void *dst, const void *src,
                        size_t bytes, svr_error *err);
+    /* optional: the same for rows; NULL: one by one */
+    svr_status (*copy_rows)(svr_backend *backend, svr_queue queue, const svr_row_copy *copy,
+                            svr_error *err);
     svr_status (*mark)(svr_backend *backend, svr_queue queue, svr_mark *out, svr_error *err);
     svr_status (*follow)(svr_backend *backend, svr_queue queue, svr_mark mark, svr_error *err);
     svr_status (*await)(svr_backend *backend, svr_mark mark, svr_error *err);
@@ -150,13 +160,6 @@ SVR_CHECKED svr_status svr_backend_copy_in(svr_backend *backend, void *dst, cons
                                            size_t bytes, svr_error *err);
 SVR_CHECKED svr_status svr_backend_copy_out(svr_backend *backend, void *dst, const void *src,
                                             size_t bytes, svr_error *err);
-
-/* Rows of `bytes` each that lie apart, `dst_step` and `src_step` from one to the next. */
-typedef struct svr_row_copy {
-    char *dst;
-    const char *src;
-    size_t bytes, rows, dst_step, src_step;
-} svr_row_copy;
 
 /* The same for rows; `queue` is IN or OUT. */
 SVR_CHECKED svr_status svr_backend_copy_rows(svr_backend *backend, svr_queue queue,

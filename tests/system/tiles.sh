@@ -29,7 +29,7 @@ compare 80 --tiles 48 --size 96x64 --dtype f16 "$models/nano_vae.safetensors"
 compare 100 --tiles 80 --size 96x80 "$data/goldens/vae_a_weights.safetensors"
 
 run 2 verify --tiles 96 --size 7x7 "$models/nano_vae.safetensors"
-complains 'WxH'
+complains 'like 1280x720'
 run 2 verify --tiles 96 --frames 4 "$models/nano_vae.safetensors"
 complains '4n[+]1'
 run 2 verify --backend cpu --tiles 8 --size 64x48 "$models/nano_vae.safetensors"

@@ -233,6 +233,49 @@ static void test_exec_tap_and_poll(void)
     svr_cancel_destroy(cancel);
 }
 
+/* A device that copies rows by itself gets all of them at once, and is waited for when asked. */
+static int copied_at_once, waited;
+
+static svr_status copy_at_once(svr_backend *backend, svr_queue queue, const svr_row_copy *copy,
+                               svr_error *err)
+{
+    (void) backend, (void) err;
+    CHECK(queue == SVR_QUEUE_OUT && copy->rows == 2 && copy->src_step == 4);
+    copied_at_once++;
+    return SVR_OK;
+}
+
+static svr_status count_waits(svr_backend *backend, svr_error *err)
+{
+    (void) backend, (void) err;
+    waited++;
+    return SVR_OK;
+}
+
+static void test_rows_at_once(void)
+{
+    fake_backend fake;
+    svr_backend_vtable vtable;
+    svr_error err = {.code = SVR_OK};
+    char from[8] = "1234567", to[8] = "abcdefg";
+    svr_row_copy rows = {to, from, 1, 2, 5, 4};
+
+    fake_backend_init(&fake);
+    vtable = *fake.base.vtable;
+    vtable.copy_rows = copy_at_once;
+    vtable.synchronize = count_waits;
+    fake.base.vtable = &vtable;
+    CHECK_OK(svr_backend_copy_rows(&fake.base, SVR_QUEUE_OUT, &rows, &err), err);
+    CHECK(copied_at_once == 1 && waited == 0 && svr_backend_memory(&fake.base).copied_out == 2);
+    fake.base.waits = true;
+    CHECK_OK(svr_backend_copy_rows(&fake.base, SVR_QUEUE_OUT, &rows, &err), err);
+    CHECK(copied_at_once == 2 && waited == 1);
+    fake.base.dry = true;
+    CHECK_OK(svr_backend_copy_rows(&fake.base, SVR_QUEUE_OUT, &rows, &err), err);
+    CHECK(copied_at_once == 2 && svr_backend_memory(&fake.base).copied_out == 6);
+    svr_backend_destroy(&fake.base);
+}
+
 /* A device gets the rows, and nothing between them. */
 static void test_rows_of_a_window(void)
 {
@@ -263,5 +306,6 @@ int main(void)
     RUN(test_exec_host_tensors);
     RUN(test_exec_tap_and_poll);
     RUN(test_rows_of_a_window);
+    RUN(test_rows_at_once);
     return check_done();
 }
