@@ -74,7 +74,7 @@ static svr_ops counted_ops(const svr_ops *others)
 static svr_status count_on(svr_backend *counting_backend, const batch *b, bench_flops *out,
                            svr_error *err)
 {
-    counting_exec counting = {.exec = {.backend = counting_backend}};
+    counting_exec counting = {.exec = {.backend = counting_backend, .every_op = true}};
     svr_status status;
 
     counting.exec.scratch = svr_scratch_create_counting();

@@ -26,7 +26,16 @@ typedef struct svr_exec {
     /* optional: is told where the work is, for reports of memory; costs nothing on the device */
     void (*note)(void *user, svr_point point);
     void *note_user;
+    /* dry runs: every op is issued, for who counts ops.  Else one block, or tile, may stand for
+     * others that take the same memory */
+    bool every_op;
 } svr_exec;
+
+/* Whether what is like something that was issued may be left out. */
+static inline bool svr_exec_counts_once(const svr_exec *exec)
+{
+    return exec->backend->dry && !exec->tap && !exec->every_op;
+}
 
 /* Uninitialised tensor in scratch memory, `rank` sizes at `dims`. */
 SVR_CHECKED svr_status svr_exec_alloc(svr_exec *exec, svr_dtype dtype, int rank,

@@ -104,7 +104,7 @@ static bool are_alike(const svr_dit *dit, int a, int b)
  * so the same block takes the same again. */
 static bool was_counted(const svr_exec *exec, const dit_block_call *call)
 {
-    return exec->backend->dry && !exec->tap && call->in_order && call->layer >= 2 &&
+    return svr_exec_counts_once(exec) && call->in_order && call->layer >= 2 &&
            call->text_use == DIT_TEXT_USED && are_alike(call->dit, call->layer, call->layer - 2);
 }
 

@@ -90,7 +90,7 @@ static bool counts_one(const tiling *t)
     for (int a = 0; a < 2; a++)
         if (t->in.x.dims[a + 1] != t->axis[a].total * t->in_scale)
             return false;
-    return t->run->exec->backend->dry;
+    return svr_exec_counts_once(t->run->exec);
 }
 
 static void begin_tile(tiling *t, const int64_t at[2])
