@@ -365,9 +365,9 @@ static svr_status take_last_resort(const svr_planning *p, svr_level_table *table
     if (!found && !p->without_last_resort) {
         SVR_TRY(add_tiles(p, table, err));
         SVR_TRY(search(p, table, budget, &found, out, err));
+        if (!found)
+            SVR_TRY(try_smallest(p, table, budget, &found, out, err));
     }
-    if (!found)
-        SVR_TRY(try_smallest(p, table, budget, &found, out, err));
     return found ? SVR_OK : refuse(p, table, budget, out, err);
 }
 
