@@ -172,7 +172,11 @@ bool command_size(const char *option, const char *text, int least, int most, int
     const char *at = text;
 
     *width = read_side(&at);
-    *height = *width >= 0 && *at++ == 'x' ? read_side(&at) : -1;
+    *height = -1;
+    if (*width >= 0 && *at == 'x') {
+        at++;
+        *height = read_side(&at);
+    }
     if (*at == '\0' && MIN(*width, *height) >= least && MAX(*width, *height) <= most)
         return true;
     return REFUSE("--%s is \"%s\"; give width and height of %d to %d pixels, like 1280x720", option,

@@ -60,6 +60,10 @@ run 2 bench --capability 70
 complains 'capability is 70; it can be 80'
 run 2 selftest --size 16x16
 complains 'size is "16x16"'
+for size in 1280 x720 1280x 1280x720x 1280X720; do
+    run 2 selftest --size $size
+    complains "size is \"$size\"; give width and height"
+done
 run 2 selftest --batch-size 0
 complains 'batch-size is 0'
 run 2 verify --tiles 64 --size 99999999999x64 "$models/nano_vae.safetensors"
