@@ -62,7 +62,8 @@ typedef enum run_state {
     RUN_GOES_ON,
     RUN_ENDING, /* stopped; the encoder and muxer finish what came so far */
     RUN_ENDED,  /* the end of the stream reached the file */
-    RUN_CUT     /* the file ends somewhere */
+    RUN_CUT,    /* the file ends somewhere */
+    RUN_DROPPED /* nobody wants it */
 } run_state;
 
 /* A run, for the callbacks of its main loop. */
@@ -76,7 +77,7 @@ typedef struct upscale_run {
     char *why;    /* it was stopped */
     char *warned; /* the last warning */
     run_state state;
-    guint64 frames; /* finished when it was stopped */
+    guint deadline; /* source */
 } upscale_run;
 
 static void leave(upscale_run *run, run_state state)
@@ -87,7 +88,10 @@ static void leave(upscale_run *run, run_state state)
 
 static gboolean on_deadline(gpointer user)
 {
-    leave((upscale_run *) user, RUN_CUT);
+    upscale_run *run = (upscale_run *) user;
+
+    run->deadline = 0;
+    leave(run, RUN_CUT);
     return G_SOURCE_REMOVE;
 }
 
@@ -99,15 +103,14 @@ static void stop(upscale_run *run, int code, const char *text, gboolean can_end)
         return;
     run->code = code;
     run->why = g_strdup(text);
-    run->frames = upscale_progress_frames(&run->progress);
     upscale_progress_clear(&run->progress);
-    if (!can_end || run->frames == 0 || !run->pipeline.format->muxer) {
+    if (!can_end || upscale_pipeline_frames(&run->pipeline) == 0 || !run->pipeline.muxer) {
         leave(run, RUN_CUT);
         return;
     }
     run->state = RUN_ENDING;
     fprintf(stderr, "ending the file behind what is finished; interrupt again to drop it\n");
-    g_timeout_add_seconds(ENDING_SECONDS, on_deadline, run);
+    run->deadline = g_timeout_add_seconds(ENDING_SECONDS, on_deadline, run);
     upscale_pipeline_end(&run->pipeline);
 }
 
@@ -157,7 +160,7 @@ static void on_end(upscale_run *run)
 {
     g_autofree char *nothing = NULL;
 
-    if (run->state == RUN_GOES_ON && upscale_progress_frames(&run->progress) == 0) {
+    if (run->state == RUN_GOES_ON && upscale_pipeline_frames(&run->pipeline) == 0) {
         nothing = g_strdup_printf("%s: holds no frame that can be decoded; it may be cut or "
                                   "damaged",
                                   run->in);
@@ -201,10 +204,8 @@ static gboolean on_signal(gpointer user)
 {
     upscale_run *run = (upscale_run *) user;
 
-    if (run->state == RUN_ENDING) {
-        run->frames = 0;
-        leave(run, RUN_CUT);
-    }
+    if (run->state == RUN_ENDING)
+        leave(run, RUN_DROPPED);
     stop(run, EXIT_FAILED, "stopped", TRUE);
     return G_SOURCE_CONTINUE;
 }
@@ -212,8 +213,10 @@ static gboolean on_signal(gpointer user)
 /* Whether what was written is worth keeping: of the containers here only MP4 needs its end. */
 static gboolean is_worth_keeping(const upscale_run *run)
 {
-    return run->frames > 0 && run->pipeline.muxer &&
-           (run->state == RUN_ENDED || strcmp(run->pipeline.format->muxer, "mp4mux") != 0);
+    if (!run->pipeline.muxer || upscale_pipeline_frames(&run->pipeline) == 0)
+        return FALSE;
+    return run->state == RUN_ENDED ||
+           (run->state == RUN_CUT && strcmp(run->pipeline.format->muxer, "mp4mux") != 0);
 }
 
 /* Gives the complete file its name; keeps or removes one that is not.  Says why. */
@@ -228,8 +231,11 @@ static void settle(upscale_run *run)
         return;
     }
     if (is_worth_keeping(run)) {
-        command_fails(run->code, "%s; the frames finished so far, %" G_GUINT64_FORMAT ", are in %s",
-                      run->why, run->frames, run->part);
+        if (run->state == RUN_ENDED)
+            command_fails(run->code, "%s; the frames finished so far, %u, are in %s", run->why,
+                          upscale_pipeline_frames(&run->pipeline), run->part);
+        else
+            command_fails(run->code, "%s; what was written so far is in %s", run->why, run->part);
         return;
     }
     if (run->part)
@@ -264,6 +270,8 @@ static void run_loop(upscale_run *run)
     for (size_t i = 0; i < G_N_ELEMENTS(sources); i++)
         if (sources[i])
             g_source_remove(sources[i]);
+    if (run->deadline)
+        g_source_remove(run->deadline);
     g_main_loop_unref(run->loop);
 }
 

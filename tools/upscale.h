@@ -24,6 +24,7 @@ typedef struct upscale_pipeline {
     /* parts of it, borrowed */
     GstElement *decoder, *upscaler, *encoder, *muxer;
     gboolean has_video;
+    gint frames;     /* that came to the output side; atomic */
     GString *notes;  /* streams that are not copied, a line each */
     GPtrArray *ends; /* pads where streams enter the output side; under the pipeline's lock */
 } upscale_pipeline;
@@ -34,6 +35,9 @@ gboolean upscale_pipeline_init(upscale_pipeline *p, const upscale_format *format
                                GstElement *upscaler, const char *in, const char *out,
                                GError **error);
 void upscale_pipeline_finish(upscale_pipeline *p);
+
+/* Frames that are in the file when it was ended, or are on their way there. */
+guint upscale_pipeline_frames(const upscale_pipeline *p);
 
 /* Ends all streams at the encoder and muxer, from another thread, so that what came so far becomes
  * a complete file; the end of the stream is told on the bus. */

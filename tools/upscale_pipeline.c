@@ -111,6 +111,26 @@ static GstElement *add_sink(upscale_pipeline *p, const char *out, GError **error
     return sink;
 }
 
+static GstPadProbeReturn count_frame(GstPad *pad, GstPadProbeInfo *info, gpointer user)
+{
+    (void) pad, (void) info;
+    g_atomic_int_inc((gint *) user);
+    return GST_PAD_PROBE_OK;
+}
+
+/* What the upscaler has finished beyond that may be waiting in it still. */
+static void count_frames(upscale_pipeline *p, GstElement *queue)
+{
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(queue, "sink");
+
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, count_frame, &p->frames, NULL);
+}
+
+guint upscale_pipeline_frames(const upscale_pipeline *p)
+{
+    return (guint) g_atomic_int_get(&p->frames);
+}
+
 /* convert ! upscaler ! caps ! queue ! encoder [! queue ! muxer] ! sink */
 static gboolean build_output(upscale_pipeline *p, const char *out, GError **error)
 {
@@ -120,6 +140,7 @@ static gboolean build_output(upscale_pipeline *p, const char *out, GError **erro
     if (!p->encoder || !note_end(p, queue = add(p, "queue", error)) ||
         !(caps = add_caps(p, encoder_caps(p->encoder), error)) || !(sink = add_sink(p, out, error)))
         return FALSE;
+    count_frames(p, queue);
     if (!gst_element_link_many(p->upscaler, caps, queue, p->encoder, NULL)) {
         fail(error, "the upscaler cannot be linked to the encoder");
         return FALSE;

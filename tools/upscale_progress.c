@@ -78,11 +78,6 @@ static char *describe(const upscale_progress *p)
                            p->frames, p->total, rate, left);
 }
 
-guint64 upscale_progress_frames(const upscale_progress *p)
-{
-    return stat_value(p, "frames-out");
-}
-
 void upscale_progress_update(upscale_progress *p)
 {
     gint64 now = g_get_monotonic_time();

@@ -19,9 +19,6 @@ void upscale_progress_update(upscale_progress *p);
 /* Ends the overwritten line, before anything else is printed. */
 void upscale_progress_clear(upscale_progress *p);
 
-/* Frames that are finished by now. */
-guint64 upscale_progress_frames(const upscale_progress *p);
-
 /* "65 frames in 1:02 (1.05 frames/s), peak memory 480 MB", and whether many are missing */
 char *upscale_progress_summary(upscale_progress *p);
 

@@ -91,7 +91,7 @@ for kind in mkv mp4; do
     complains "stopped; the frames finished so far, [0-9]+, are in .*y\.$kind\.part"
     said=$(sed -nE 's/.*finished so far, ([0-9]+), .*/\1/p' "$work/err")
     got=$(count "$work/y.$kind.part" video)
-    [ "$said" -ge 2 ] && [ "$got" -ge "$said" ] || die "$got frames are there, $said were announced"
+    [ "$said" -ge 2 ] && [ "$got" -eq "$said" ] || die "$got frames are there, $said were announced"
     [ ! -e "$work/y.$kind" ] || die "an interrupted run looks complete"
 done
 rm "$work/y.mkv.part"
