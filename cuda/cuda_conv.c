@@ -5,7 +5,6 @@
 #include "cuda_gemm.h"
 
 #include <limits.h>
-#include <string.h>
 
 enum { ALIGN_BYTES = 256 };
 

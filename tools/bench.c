@@ -9,7 +9,6 @@
 #include "video/temporal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* What a run holds; everything is zero or owned. */
 typedef struct bench {

@@ -2,8 +2,6 @@
 
 #include "base/checked.h"
 
-#include <limits.h>
-
 enum { ENCODER, TRANSFORMER, DECODER, NETWORKS };
 
 static const svr_stage stages[NETWORKS] = {SVR_STAGE_ENCODE, SVR_STAGE_DIT, SVR_STAGE_DECODE};

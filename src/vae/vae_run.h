@@ -6,7 +6,7 @@
 #ifndef SVR_VAE_VAE_RUN_H
 #define SVR_VAE_VAE_RUN_H
 
-#include "backend/ops.h"
+#include "backend/exec.h"
 #include "base/arena.h"
 #include "vae/vae_plan.h"
 

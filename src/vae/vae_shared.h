@@ -3,6 +3,7 @@
 #ifndef SVR_VAE_VAE_SHARED_H
 #define SVR_VAE_VAE_SHARED_H
 
+#include "backend/ops_general.h"
 #include "vae/vae_run.h"
 
 #ifdef __cplusplus

@@ -1,6 +1,5 @@
 #include "verify/golden.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,8 +3,6 @@
 #include "base/checked.h"
 #include "video/temporal.h"
 
-#include <string.h>
-
 /* State of a run, from its start. */
 typedef struct progress {
     pipeline_run *run;

@@ -7,8 +7,6 @@
 #include "dit/window.h"
 #include "verify/loaded.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static const verify_limit limits[] = {

@@ -10,7 +10,6 @@
 #include "verify/pipeline_run.h"
 #include "verify/verify.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const verify_limit out_limits[] = {

@@ -5,7 +5,6 @@
 #include "video/sizes.h"
 #include "video/temporal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
