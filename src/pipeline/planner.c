@@ -391,6 +391,8 @@ svr_status svr_plan_make(const svr_planning *p, svr_memory_plan *out, svr_error 
     if (p->request->mode == SVR_VRAM_AUTO && p->request->threshold > 0 &&
         (limit == 0 || p->request->threshold < limit))
         limit = p->request->threshold;
+    if (p->may_park_guidance) /* plans for other batches may have left it there */
+        svr_phases_park_guidance(p->phases, false);
     SVR_TRY(begin(p, err));
     SVR_TRY(try_fastest(p, limit, &found, out, err));
     if (!found) {

@@ -208,6 +208,40 @@ static void test_guidance_gives_way(void)
     planner_close(&r);
 }
 
+/* A transformer whose memory grows with the frames. */
+static svr_status predict_in_memory_of_frames(void *user, svr_exec *exec, const svr_tensor *cond,
+                                              const svr_prediction *p, svr_error *err)
+{
+    svr_tensor much;
+
+    (void) user, (void) p;
+    SVR_TRY(svr_exec_alloc(exec, SVR_U8, SVR_DIMS(cond->dims[0] << 22), &much, err));
+    svr_exec_free(exec, &much);
+    return SVR_OK;
+}
+
+/* Guidance that gave way for batches that do not fit all the same does not for the one that does.
+ */
+static void test_guidance_of_open_batch(void)
+{
+    fake_networks fake;
+    planner_run r = planner_open();
+
+    fake_networks_init(&fake, FAKE_IDENTITY);
+    fake.networks.predict = predict_in_memory_of_frames;
+    r.options.phases.sampler.cfg_scale = 2.0;
+    r.options.may_park_guidance = true;
+    CHECK_OK(svr_stream_create(r.backend, &fake.networks, &r.options, NULL, &r.stream, &r.err),
+             r.err);
+    r.options.memory.budget = svr_stream_plan(r.stream)->peak;
+    svr_stream_destroy(r.stream);
+    r.options.temporal = (svr_temporal_plan){0};
+    CHECK_OK(svr_stream_create(r.backend, &fake.networks, &r.options, NULL, &r.stream, &r.err),
+             r.err);
+    CHECK(svr_stream_plan(r.stream)->batch_size == 5 && svr_stream_plan(r.stream)->host == 0);
+    planner_close(&r);
+}
+
 /* Tiles on request: the same picture. */
 static void test_tiles_on_request(void)
 {
@@ -317,6 +351,7 @@ int main(int argc, char **argv)
     RUN(test_refusal);
     RUN(test_open_batch);
     RUN(test_guidance_gives_way);
+    RUN(test_guidance_of_open_batch);
     RUN(test_tiles_on_request);
     RUN(test_plain_networks);
     RUN(test_every_failing_copy_is_clean);
