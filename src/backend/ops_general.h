@@ -63,10 +63,11 @@ typedef struct svr_dequantize_args {
 /* Frames to 8 bits: a run of SVR_RUN_PIXELS neighbours in a row of pixels (fewer at its end), each
  * channel by itself, becomes y = (x - middle) / step, rounded to nearest even.  middle lies halfway
  * between the run's least and largest value, step makes the largest distance from it MAX (127 or
- * 448); both are rounded to the type of x, step up.  Where step is below 2^-100, the run
- * counts as constant, with step 0.  What holds an infinity or NaN, or spans more than F32 can, has
- * NaN for both: all of it comes back as NaN. x [R,W,C] storage   y [R,W,C] I8 or F8_E4M3 scales
- * [R,N,2,C] like x, N = ceil(W/SVR_RUN_PIXELS): middle and step of each run. */
+ * 448); both are rounded to the type of x, step up.  Where step is below 2^-100, the run counts as
+ * constant, with step 0.  What holds an infinity or NaN, or spans more than F32 can, has NaN for
+ * both: all of it comes back as NaN.
+ *   x [R,W,C] storage   y [R,W,C] I8 or F8_E4M3
+ *   scales [R,N,2,C] like x, N = ceil(W/SVR_RUN_PIXELS): middle and step of each run. */
 enum { SVR_RUN_PIXELS = 32 };
 #define SVR_RUN_LEAST_STEP 0x1p-100f
 typedef struct svr_quantize_runs_args {
