@@ -55,8 +55,6 @@ typedef enum svr_queue {
 /* A point in a queue; 0: its very beginning. */
 typedef uint64_t svr_mark;
 
-/* What a backend implements.  Addresses are the backend's own; only the CPU backend's may be
- * dereferenced by the host. */
 /* Rows of `bytes` each that lie apart, `dst_step` and `src_step` from one to the next. */
 typedef struct svr_row_copy {
     char *dst;
@@ -64,6 +62,8 @@ typedef struct svr_row_copy {
     size_t bytes, rows, dst_step, src_step;
 } svr_row_copy;
 
+/* What a backend implements.  Addresses are the backend's own; only the CPU backend's may be
+ * dereferenced by the host. */
 typedef struct svr_backend_vtable {
     void (*destroy)(svr_backend *backend);
     /* 256-byte aligned; NO_MEM or NO_VRAM */
