@@ -211,6 +211,24 @@ static svr_status note_tap(void *user, const char *name, const svr_tensor *value
     return strcmp(name, "bad") == 0 ? SVR_FAIL(err, SVR_ERR_IO, "tap") : SVR_OK;
 }
 
+/* Work may be left out where nothing is computed and nobody looks. */
+static void test_exec_counts_once(void)
+{
+    fake_backend fake;
+    svr_exec exec = {.backend = &fake.base};
+
+    fake_backend_init(&fake);
+    CHECK(!svr_exec_counts_once(&exec));
+    fake.base.dry = true;
+    CHECK(svr_exec_counts_once(&exec));
+    exec.every_op = true;
+    CHECK(!svr_exec_counts_once(&exec));
+    exec.every_op = false;
+    exec.tap = note_tap;
+    CHECK(!svr_exec_counts_once(&exec));
+    svr_backend_destroy(&fake.base);
+}
+
 static void test_exec_tap_and_poll(void)
 {
     const svr_tensor *seen = NULL;
@@ -304,6 +322,7 @@ int main(void)
     RUN(test_plain_queues);
     RUN(test_exec_tensors);
     RUN(test_exec_host_tensors);
+    RUN(test_exec_counts_once);
     RUN(test_exec_tap_and_poll);
     RUN(test_rows_of_a_window);
     RUN(test_rows_at_once);
