@@ -52,7 +52,8 @@ static void watch_signals(void)
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(signals[i],
-                      &(struct sigaction){.sa_handler = stop, .sa_flags = (int) SA_RESETHAND},
+                      &(struct sigaction){.sa_handler = stop,
+                                          .sa_flags = (int) (SA_RESETHAND | SA_RESTART)},
                       NULL);
 }
 
