@@ -44,16 +44,20 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
   return result;
 }
 
-/* Whether a neighbour is there that knows frames in CUDA memory only. */
+/* Whether a neighbour is there that knows frames in CUDA memory only.  Caps
+ * of ANY features, such as videorate's, contain each of them. */
 static gboolean
 wants_cuda (GstPad *pad)
 {
   GstCaps *caps = gst_pad_peer_query_caps (pad, NULL);
   gboolean all = !gst_caps_is_any (caps) && !gst_caps_is_empty (caps);
 
-  for (guint i = 0; all && i < gst_caps_get_size (caps); i++)
-    all = gst_caps_features_contains (gst_caps_get_features (caps, i),
-                                      GST_SEEDVR2_CUDA_FEATURE);
+  for (guint i = 0; all && i < gst_caps_get_size (caps); i++) {
+    const GstCapsFeatures *features = gst_caps_get_features (caps, i);
+
+    all = !gst_caps_features_is_any (features)
+          && gst_caps_features_contains (features, GST_SEEDVR2_CUDA_FEATURE);
+  }
   gst_caps_unref (caps);
   return all;
 }
