@@ -258,7 +258,9 @@ gst_seedvr2_negotiate_update_latency (GstSeedVR2Upscale *self, guint batch_size)
   GstClockTime latency = 0;
   gboolean changed;
 
-  if (in->fps_n > 0 && batch_size > 0)
+  if (batch_size == 0)
+    return;
+  if (in->fps_n > 0)
     latency = gst_util_uint64_scale (
         frames_late (batch_size, self->active.temporal_overlap,
                      self->active.prepend_frames),
