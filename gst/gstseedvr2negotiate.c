@@ -44,16 +44,20 @@ transform_caps (GstBaseTransform *trans, GstPadDirection direction,
   return result;
 }
 
-/* Whether a neighbour is there that knows frames in CUDA memory only. */
+/* Whether a neighbour is there that knows frames in CUDA memory only.  Caps
+ * of ANY features, such as videorate's, contain each of them. */
 static gboolean
 wants_cuda (GstPad *pad)
 {
   GstCaps *caps = gst_pad_peer_query_caps (pad, NULL);
   gboolean all = !gst_caps_is_any (caps) && !gst_caps_is_empty (caps);
 
-  for (guint i = 0; all && i < gst_caps_get_size (caps); i++)
-    all = gst_caps_features_contains (gst_caps_get_features (caps, i),
-                                      GST_SEEDVR2_CUDA_FEATURE);
+  for (guint i = 0; all && i < gst_caps_get_size (caps); i++) {
+    const GstCapsFeatures *features = gst_caps_get_features (caps, i);
+
+    all = !gst_caps_features_is_any (features)
+          && gst_caps_features_contains (features, GST_SEEDVR2_CUDA_FEATURE);
+  }
   gst_caps_unref (caps);
   return all;
 }
@@ -233,12 +237,18 @@ warn_of_hdr (GstSeedVR2Upscale *self, const GstVideoInfo *in)
 }
 
 /* Frames that come in, at the rate at which batches are made, before one that
- * is in goes out: a batch is collected while another is computed.  Frames that
- * mirror the first ones are computed in front, when all of these are in. */
+ * is in goes out: a batch is collected while another is computed.  What a batch
+ * adds to the one before goes out as a whole, when the last batch that shares
+ * frames with it is done.  Frames that mirror the first ones are computed in
+ * front, when all of these are in. */
 static guint64
-frames_late (guint64 batch, guint64 prepend)
+frames_late (gint64 batch, gint64 overlap, gint64 prepend)
 {
-  return batch + prepend + MAX (batch, prepend + 1);
+  gint64 shared = overlap < batch ? overlap : 0, step = batch - shared;
+  gint64 batches = (batch + step - 1) / step;
+
+  return (guint64)(batches * step + MAX (prepend - shared, 0)
+                   + MAX (batch - prepend, prepend + 1));
 }
 
 void
@@ -248,9 +258,12 @@ gst_seedvr2_negotiate_update_latency (GstSeedVR2Upscale *self, guint batch_size)
   GstClockTime latency = 0;
   gboolean changed;
 
-  if (in->fps_n > 0 && batch_size > 0)
+  if (batch_size == 0)
+    return;
+  if (in->fps_n > 0)
     latency = gst_util_uint64_scale (
-        frames_late (batch_size, self->active.prepend_frames),
+        frames_late (batch_size, self->active.temporal_overlap,
+                     self->active.prepend_frames),
         GST_SECOND * (guint64)in->fps_d, (guint64)in->fps_n);
   GST_OBJECT_LOCK (self);
   changed = latency != self->latency;

@@ -17,8 +17,9 @@ gboolean gst_seedvr2_negotiate_check_memory (GstSeedVR2Upscale *self);
 void gst_seedvr2_negotiate_init_class (GstBaseTransformClass *transform);
 
 /* Tells the pipeline of the latency with such batches: one is collected while
- * the one before it is computed.  0: the size is not known yet.
- * Streaming thread. */
+ * the one before it is computed.  0: the size is not known yet, and what was
+ * told stays, so that a live pipeline does not drop to nothing between two
+ * plans. Streaming thread. */
 void gst_seedvr2_negotiate_update_latency (GstSeedVR2Upscale *self,
                                            guint batch_size);
 

@@ -3,10 +3,12 @@
 /* A pixel aspect ratio that keeps the picture's shape within this is kept. */
 #define ASPECT_TOLERANCE 0.01
 
+/* The nearest even side, which caps can hold, whatever shape their pixels
+ * have. */
 static gint
 even (gdouble v)
 {
-  return MAX (2, (gint)(v / 2.0 + 0.5) * 2);
+  return (gint)(CLAMP (v, 2.0, G_MAXINT - 1) / 2.0 + 0.5) * 2;
 }
 
 /* Fixes a side to the allowed value nearest to `want`, an even one if there is

@@ -20,11 +20,12 @@
  * stream that mixes both it takes the progressive frames and fails at the first
  * interlaced one.
  *
- * Up to two batches of frames are held back.  Where another branch of the
+ * Up to two batches of frames are held back, or three with
+ * #GstSeedVR2Upscale:temporal-overlap.  Where another branch of the
  * pipeline, such as audio, comes from the same demuxer, its queue must be able
  * to hold that long, or the pipeline stalls: see the second example.
  *
- * A live source is told the latency of two batches, and of
+ * A live source is told that latency, and that of
  * #GstSeedVR2Upscale:prepend-frames.  When it gives frames
  * faster than they can be made, a warning with both rates is posted once.
  *

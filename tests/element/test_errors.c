@@ -97,6 +97,7 @@ static const struct {
   { "scale=1", CAPS ("RGB", 100000, 100000), "at most 16384x16384" },
   { "scale=4", CAPS ("RGB", 16000, 16), "at most 16384x16384" },
   { "", CAPS ("RGB", 2147483647, 2147483647), "at most 16384x16384" },
+  { "scale=16", CAPS ("GRAY8", 134217728, 4), "to 2147483646x64" },
 };
 
 GST_START_TEST (test_pictures)

@@ -254,7 +254,7 @@ GST_START_TEST (test_latency)
 }
 GST_END_TEST;
 
-/* An open batch size is known with the plan. */
+/* An open batch size is known with the plan, and holds until the next one. */
 GST_START_TEST (test_latency_of_an_open_batch)
 {
   GstBus *bus = gst_bus_new ();
@@ -265,6 +265,13 @@ GST_START_TEST (test_latency_of_an_open_batch)
   gst_message_unref (wait_message (bus, GST_MESSAGE_LATENCY));
   fail_unless_equals_uint64 (gst_harness_query_latency (h),
                              2 * 21 * FRAME_DURATION);
+  gst_harness_set_src_caps_str (h, CAPS_RATE ("RGB", 32, 32, "50/1"));
+  fail_unless_equals_uint64 (gst_harness_query_latency (h),
+                             2 * 21 * FRAME_DURATION);
+  push_frames (h, 1, 2);
+  gst_message_unref (wait_message (bus, GST_MESSAGE_LATENCY));
+  fail_unless_equals_uint64 (gst_harness_query_latency (h),
+                             21 * FRAME_DURATION);
   harness_end (h, bus);
 }
 GST_END_TEST;

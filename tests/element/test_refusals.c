@@ -68,6 +68,10 @@ static const struct {
   { SOURCE ON_CPU ON_GPU " ! fakesink", "of downstream" },
   { FROM_GPU ON_CPU ON_GPU " ! fakesink", "of both neighbours" },
   { SOURCE ON_CPU "capsfilter caps=" ON_GPU ";video/x-raw ! fakesink", NULL },
+  { SOURCE ON_CPU "capsfilter caps=video/x-raw(ANY) ! fakesink", NULL },
+  { SOURCE ON_CPU "videorate ! fakesink", NULL },
+  /* nothing is linked in front of it before there are pads */
+  { SOURCE " ! decodebin ! videorate" ON_CPU "fakesink", NULL },
 };
 
 static gboolean

@@ -125,6 +125,7 @@ GST_START_TEST (test_defaults)
     { "vae-tile-size", "0" },
     { "parked-precision", "16-bit" },
     { "color-correction", "lab" },
+    { "padding", "replicate" },
     { "backend", "auto" },
     { "device-id", "-1" },
     { "precision", "auto" },
@@ -198,7 +199,7 @@ GST_START_TEST (test_choices)
     { "backend", "cuda", 2 },       { "color-correction", "adain", 4 },
     { "precision", "bf16", 2 },     { "quantization", "fp8", 3 },
     { "cfg-offload", "always", 2 }, { "parked-precision", "int8", 2 },
-    { "vram-mode", "economy", 1 },
+    { "vram-mode", "economy", 1 },  { "padding", "black", 0 },
   };
   GstElement *element = gst_element_factory_make ("seedvr2upscale", NULL);
 

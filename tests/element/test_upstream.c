@@ -90,14 +90,23 @@ static const struct {
   guint frames;
 } latencies[] = {
   { "batch-size=5", 10 },
-  { "batch-size=5 temporal-overlap=2", 10 },
+  /* the first batch waits for frames 3 to 7, and while these are computed */
+  { "batch-size=5 temporal-overlap=2", 11 },
+  { "batch-size=9 temporal-overlap=1", 25 },
+  /* for 4 more batches of a new frame each */
+  { "batch-size=5 temporal-overlap=4", 10 },
+  /* counts as none */
+  { "batch-size=5 temporal-overlap=5", 10 },
+  { "batch-size=9 temporal-overlap=1 prepend-frames=4", 24 },
+  /* what is mirrored is in when the first batch is */
+  { "batch-size=9 prepend-frames=4", 18 },
   { "batch-size=5 prepend-frames=4", 14 },
   /* nothing is computed until 21 frames are in, and then 4 batches in front */
   { "batch-size=5 prepend-frames=20", 46 },
 };
 
-/* Frames that are mirrored have to be in, and take time. */
-GST_START_TEST (test_latency_of_prepended_frames)
+/* Frames that are shared or mirrored have to be in, and take time. */
+GST_START_TEST (test_latency)
 {
   GstHarness *h = harness_new (latencies[__i__].properties, "", SMALL);
 
@@ -117,8 +126,7 @@ seedvr2_upstream_suite (void)
   tcase_add_test (tcase, test_position);
   tcase_add_test (tcase, test_position_without_times);
   tcase_add_test (tcase, test_pointer);
-  tcase_add_loop_test (tcase, test_latency_of_prepended_frames, 0,
-                       G_N_ELEMENTS (latencies));
+  tcase_add_loop_test (tcase, test_latency, 0, G_N_ELEMENTS (latencies));
   return suite;
 }
 GST_CHECK_MAIN (seedvr2_upstream);
