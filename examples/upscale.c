@@ -122,6 +122,7 @@ static gboolean on_interrupt(gpointer user)
     App *app = user;
 
     if (app->interrupted) {
+        app->status = 1;
         g_main_loop_quit(app->loop);
     } else {
         g_autoptr(GstElement) upscale = element(app, "upscale");

@@ -83,6 +83,7 @@ class Upscale:
         """The first Ctrl-C lets the frames that the element holds and the file be finished; what was decoded ahead is
         dropped.  The second does not wait."""
         if self.interrupted:
+            self.status = 1
             self.loop.quit()
         else:
             print("finishing the frames at hand")
