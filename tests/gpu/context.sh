@@ -12,7 +12,7 @@ set -uo pipefail
 # shellcheck source-path=SCRIPTDIR source=runtime.sh
 . "$(dirname "$0")/runtime.sh"
 
-failed=0 skipped=0
+skipped=0
 for fault in "" fault fault-given; do
     timeout --kill-after 10 300 "$build/tests/gpu/test_context" "$root/models" ${fault:+"$fault"} || { echo "FAIL test_context $fault"; failed=1; }
 done

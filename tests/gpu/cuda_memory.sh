@@ -14,32 +14,7 @@ set -uo pipefail
 has() { gst-inspect-1.0 --exists "$1"; }
 has cudaupload || { echo "skipped: GStreamer has no cudaupload"; exit 77; }
 
-cuda='video/x-raw(memory:CUDAMemory)' system='video/x-raw' failed=0
-
-# NAME PIPELINE…: runs it into $work/NAME, whose checksum is printed
-record() {
-    local name=$1 begin=$EPOCHREALTIME
-    shift
-    # shellcheck disable=SC2068 # a launch line is words
-    timeout --kill-after 10 120 gst-launch-1.0 -m $@ ! filesink location="$work/$name" >"$work/$name.log" 2>&1 || {
-        cat "$work/$name.log" >&2
-        return 1
-    }
-    echo "seen: $name took $(awk "BEGIN { print $EPOCHREALTIME - $begin }") s" >&2
-    [ -s "$work/$name" ] && sha256sum <"$work/$name"
-}
-
-# NAME WANTED-CHECKSUM PIPELINE…
-expect() {
-    local name=$1 want=$2 got
-    shift 2
-    if got=$(record "$name" "$@") && [ "$got" = "$want" ]; then
-        echo "ok $name"
-    else
-        echo "FAIL $name: ${got:-no result}, wanted ${want:-a checksum}"
-        failed=1
-    fi
-}
+cuda='video/x-raw(memory:CUDAMemory)' system='video/x-raw'
 
 # NAME: the summary among a run's messages says that its peak was the plan's, to the byte
 expect_plan() {
